@@ -1,0 +1,195 @@
+"""What all rules share. The config is checked here; its sections, code and data become inputs."""
+
+import ast
+import functools
+import os
+from pathlib import Path
+
+from jsonschema.exceptions import ValidationError
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import validate
+
+HOME = Path(workflow.basedir)
+SCRIPTS = HOME / "scripts"
+
+
+def fail(key, message):
+    """Stop with one line that names the config key."""
+    raise WorkflowError(f"config: {key}: {message}") from None
+
+
+def drop_nulls(config):
+    """Leave out entries that a preset set to null: that is how an overlay removes one."""
+    csdi = config.get("csdi") or {}
+    langevin = config.get("langevin") or {}
+    maps = [config.get("datasets"), langevin.get("variants"), csdi.get("checkpoints"), csdi.get("runs")]
+    for entries in filter(None, maps):
+        for name in [name for name, entry in entries.items() if entry is None]:
+            del entries[name]
+
+
+def check_schema(config):
+    """Fill in defaults; refuse what the schema refuses, in one line."""
+    try:
+        validate(config, schema=str(HOME / "config" / "schema.yaml"))
+    except WorkflowError as error:
+        cause = error.__context__
+        if not isinstance(cause, ValidationError):
+            raise
+        while cause.context:  # of alternatives, the one that failed deepest says most
+            cause = max(cause.context, key=lambda part: len(part.absolute_path))
+        message = cause.message
+        if isinstance(cause.instance, str) and cause.validator in ("type", "minimum", "exclusiveMinimum"):
+            message += " (numbers inside --config a={...} arrive as text; put them into a file for --configfile)"
+        fail(".".join(map(str, cause.absolute_path)) or "top level", message)
+
+
+def check_references(config):
+    """Refuse what only a look at several keys can find."""
+    for name, dataset in config["datasets"].items():
+        key = f"datasets.{name}"
+        if dataset["reader"] == "csv" and dataset["file"] is None:
+            fail(f"{key}.file", "the csv reader needs a file")
+        if abs(sum(dataset["windows"]["shares"]) - 1) > 1e-9:
+            fail(f"{key}.windows.shares", f"they sum to {sum(dataset['windows']['shares']):g}, not 1")
+        if dataset["windows"]["length"] > dataset["windows"]["block"]:
+            fail(f"{key}.windows.length", "is longer than a block of the split (windows.block)")
+        for column, (lowest, highest) in dataset["plausible"].items():
+            if lowest > highest:
+                fail(f"{key}.plausible.{column}", f"the lowest, {lowest:g}, exceeds the highest, {highest:g}")
+        check_source(key, dataset)
+    for name, checkpoint in config["csdi"]["checkpoints"].items():
+        check_source(f"csdi.checkpoints.{name}", checkpoint)
+    for name, run in config["csdi"]["runs"].items():
+        known = {"dataset": list(config["datasets"]), "init": ["scratch", *config["csdi"]["checkpoints"]]}
+        for field, names in known.items():
+            if run[field] not in names:
+                fail(f"csdi.runs.{name}.{field}", f"'{run[field]}' is unknown; known are {', '.join(names)}")
+    check_source("gmm", config["gmm"])
+
+
+def check_source(key, entry):
+    """A file has to be there, or to come from a url with a checksum."""
+    if entry.get("url"):
+        if entry["sha256"] is None:
+            fail(f"{key}.sha256", "a download needs its sha256")
+    elif entry["file"] and not os.path.exists(shipped(entry["file"])):
+        fail(f"{key}.file", f"there is no file '{entry['file']}'")
+
+
+def shipped(path):
+    """`path` where it exists below the working directory, else below the workflow's own folder."""
+    return path if os.path.exists(path) else os.path.relpath(HOME / path)
+
+
+def source(entry):
+    """The file of a dataset or checkpoint: the one that is there, else its download; [] for none."""
+    if entry is None or entry["file"] is None:
+        return []
+    there = shipped(entry["file"])
+    if os.path.exists(there) or not entry.get("url"):
+        return there
+    return f"results/downloads/{entry['file']}"
+
+
+def section(*keys):
+    """The part of the config below `keys`."""
+    return functools.reduce(lambda part, key: part[key], keys, config)
+
+
+def ordered(value):
+    """Dicts by key, all the way down: Snakemake compares params by their text."""
+    if isinstance(value, dict):
+        return {key: ordered(value[key]) for key in sorted(value)}
+    return [ordered(entry) for entry in value] if isinstance(value, list) else value
+
+
+def settings(*keys, only=None, without=(), **more):
+    """A function of the wildcards for `params`: one sorted dict of what is below `keys`.
+
+    Wildcards in `keys` are filled in; `only` and `without` narrow the dict, `more` adds to it
+    (a function is called with the wildcards). Keep it narrow: a change reruns the rule.
+    """
+
+    def of(wildcards):
+        part = section(*(key.format(**dict(wildcards.items())) for key in keys)) if keys else {}
+        chosen = {key: part[key] for key in part if key not in without and (only is None or key in only)}
+        added = {key: value(wildcards) if callable(value) else value for key, value in more.items()}
+        return ordered(chosen | added)
+
+    return of
+
+
+def code(*scripts):
+    """The scripts and every module below scripts/ that they import, directly or not.
+
+    As inputs they are compared by content, so that an edit reruns exactly what it can change.
+    """
+    found = set()
+    todo = [SCRIPTS / script for script in scripts]
+    while todo:
+        path = todo.pop()
+        if path not in found:
+            found.add(path)
+            todo.extend(imported(path))
+    return [os.path.relpath(path) for path in sorted(found)]
+
+
+@functools.cache
+def imported(path):
+    """The modules below scripts/ that the file `path` names in an import."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    # a.b.c runs a/__init__.py, a/b/__init__.py and a/b/c.py
+    stems = {SCRIPTS.joinpath(*name.split(".")[:depth]) for name in names for depth in range(1, name.count(".") + 2)}
+    candidates = {stem.with_suffix(".py") for stem in stems} | {stem / "__init__.py" for stem in stems}
+    return sorted(candidate for candidate in candidates if candidate.is_file())
+
+
+def dataset_of(run):
+    """The name of the dataset that a run is about."""
+    return section("csdi", "runs", run, "dataset")
+
+
+def of_dataset(name):
+    """A function of the wildcards: a file of the dataset that the run is about."""
+    return lambda wildcards: f"results/datasets/{dataset_of(wildcards.run)}/{name}"
+
+
+def units(wildcards):
+    """Units of the columns of the dataset that the run is about."""
+    return section("datasets", dataset_of(wildcards.run), "units")
+
+
+def checkpoint_of(wildcards):
+    """The checkpoint that the run starts from, an entry of csdi.checkpoints; None from scratch."""
+    init = section("csdi", "runs", wildcards.run, "init")
+    return None if init == "scratch" else section("csdi", "checkpoints", init)
+
+
+def title(variant):
+    """What a Langevin variant is called in figures: its name, and its label if it has one."""
+    label = section("langevin", "variants", variant, "label")
+    return f"{variant}: {label}" if label else variant
+
+
+drop_nulls(config)
+check_schema(config)
+check_references(config)
+
+DOWNLOADS = {
+    entry["file"]: entry
+    for entry in [*config["datasets"].values(), *config["csdi"]["checkpoints"].values()]
+    if entry["url"]
+}
+
+
+wildcard_constraints:
+    variant="|".join(map(re.escape, config["langevin"]["variants"])) or "(?!)",
+    dataset="|".join(map(re.escape, config["datasets"])) or "(?!)",
+    run="|".join(map(re.escape, config["csdi"]["runs"])) or "(?!)",
+    file="|".join(map(re.escape, DOWNLOADS)) or "(?!)",

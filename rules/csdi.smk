@@ -1,0 +1,193 @@
+rule train_csdi:
+    """Train or fine-tune CSDI on the training windows of a dataset."""
+    input:
+        init=lambda wildcards: source(checkpoint_of(wildcards)),
+        windows=of_dataset("windows.parquet"),
+        statistics=of_dataset("statistics.parquet"),
+        code=code("train_csdi.py"),
+    output:
+        model="results/csdi/{run}/model.safetensors",
+        history="results/csdi/{run}/history.parquet",
+    log:
+        "logs/csdi/{run}/train_csdi.log",
+    benchmark:
+        "logs/csdi/{run}/train_csdi.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: lambda wildcards: section("csdi", "runs", wildcards.run, "training", "threads")
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        settings=settings(
+            "csdi",
+            "runs",
+            "{run}",
+            only=["dataset", "init", "training"],
+            init_sha256=lambda wildcards: (checkpoint_of(wildcards) or {}).get("sha256"),
+            seed=config["seed"],
+        ),
+    script:
+        "../scripts/train_csdi.py"
+
+
+rule impute_csdi:
+    """Impute the held-out entries of the test windows with a trained CSDI."""
+    input:
+        model="results/csdi/{run}/model.safetensors",
+        windows=of_dataset("windows.parquet"),
+        statistics=of_dataset("statistics.parquet"),
+        code=code("impute_csdi.py"),
+    output:
+        samples="results/csdi/{run}/samples.parquet",
+    log:
+        "logs/csdi/{run}/impute_csdi.log",
+    benchmark:
+        "logs/csdi/{run}/impute_csdi.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: lambda wildcards: section("csdi", "runs", wildcards.run, "sampling", "threads")
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        settings=settings("csdi", "runs", "{run}", "sampling", seed=config["seed"]),
+    script:
+        "../scripts/impute_csdi.py"
+
+
+rule evaluate_csdi:
+    """Score the imputation of held-out entries beside the baselines."""
+    input:
+        samples="results/csdi/{run}/samples.parquet",
+        windows=of_dataset("windows.parquet"),
+        statistics=of_dataset("statistics.parquet"),
+        code=code("evaluate_csdi.py"),
+    output:
+        metrics="results/csdi/{run}/metrics.parquet",
+    log:
+        "logs/csdi/{run}/evaluate_csdi.log",
+    benchmark:
+        "logs/csdi/{run}/evaluate_csdi.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    script:
+        "../scripts/evaluate_csdi.py"
+
+
+rule plot_loss:
+    """Draw the training history."""
+    input:
+        history="results/csdi/{run}/history.parquet",
+        code=code("plot_loss.py"),
+    output:
+        figure=report(
+            "results/csdi/{run}/loss.png",
+            caption="../report/loss.rst",
+            category="CSDI",
+            labels={"figure": "loss", "run": "{run}"},
+        ),
+    log:
+        "logs/csdi/{run}/plot_loss.log",
+    benchmark:
+        "logs/csdi/{run}/plot_loss.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=settings("csdi", "runs", "{run}", "figure", only=["colour"]),
+    script:
+        "../scripts/plot_loss.py"
+
+
+rule plot_imputation:
+    """Draw test windows with their held-out entries imputed."""
+    input:
+        samples="results/csdi/{run}/samples.parquet",
+        windows=of_dataset("windows.parquet"),
+        starts=of_dataset("window_starts.parquet"),
+        code=code("plot_imputation.py"),
+    output:
+        figure=report(
+            "results/csdi/{run}/imputation.png",
+            caption="../report/imputation.rst",
+            category="CSDI",
+            labels={"figure": "imputation", "run": "{run}"},
+        ),
+    log:
+        "logs/csdi/{run}/plot_imputation.log",
+    benchmark:
+        "logs/csdi/{run}/plot_imputation.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        settings=settings("csdi", "runs", "{run}", "figure", units=units),
+    script:
+        "../scripts/plot_imputation.py"
+
+
+rule plot_calibration:
+    """Draw how often held-out values fall inside the intervals."""
+    input:
+        samples="results/csdi/{run}/samples.parquet",
+        code=code("plot_calibration.py"),
+    output:
+        figure=report(
+            "results/csdi/{run}/calibration.png",
+            caption="../report/calibration.rst",
+            category="CSDI",
+            labels={"figure": "calibration", "run": "{run}"},
+        ),
+    log:
+        "logs/csdi/{run}/plot_calibration.log",
+    benchmark:
+        "logs/csdi/{run}/plot_calibration.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=settings("csdi", "runs", "{run}", "figure", only=["colour"]),
+    script:
+        "../scripts/plot_calibration.py"
+
+
+rule plot_metrics:
+    """Draw the scores of CSDI and the baselines."""
+    input:
+        metrics="results/csdi/{run}/metrics.parquet",
+        code=code("plot_metrics.py"),
+    output:
+        figure=report(
+            "results/csdi/{run}/metrics.png",
+            caption="../report/metrics.rst",
+            category="CSDI",
+            labels={"figure": "metrics", "run": "{run}"},
+        ),
+    log:
+        "logs/csdi/{run}/plot_metrics.log",
+    benchmark:
+        "logs/csdi/{run}/plot_metrics.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=settings("csdi", "runs", "{run}", "figure", only=["colour"]),
+    script:
+        "../scripts/plot_metrics.py"

@@ -1,0 +1,70 @@
+rule read_mixture:
+    """Read and check the mixture."""
+    input:
+        file=shipped(config["gmm"]["file"]),
+        code=code("read_mixture.py"),
+    output:
+        parameters="results/gmm/parameters.parquet",
+    log:
+        "logs/gmm/read_mixture.log",
+    benchmark:
+        "logs/gmm/read_mixture.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    script:
+        "../scripts/read_mixture.py"
+
+
+rule draw_exact:
+    """Draw samples directly from the mixture."""
+    input:
+        parameters="results/gmm/parameters.parquet",
+        code=code("draw_exact.py"),
+    output:
+        exact="results/gmm/exact.parquet",
+    log:
+        "logs/gmm/draw_exact.log",
+    benchmark:
+        "logs/gmm/draw_exact.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        settings=settings("gmm", only=["n_exact"], seed=config["seed"]),
+    script:
+        "../scripts/draw_exact.py"
+
+
+rule plot_density:
+    """Draw the log-density of the mixture."""
+    input:
+        parameters="results/gmm/parameters.parquet",
+        code=code("plot_density.py"),
+    output:
+        figure=report(
+            "results/gmm/density.png",
+            caption="../report/density.rst",
+            category="Mixture",
+            labels={"figure": "density"},
+        ),
+    log:
+        "logs/gmm/plot_density.log",
+    benchmark:
+        "logs/gmm/plot_density.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=settings("gmm", "figure"),
+    script:
+        "../scripts/plot_density.py"

@@ -1,0 +1,46 @@
+"""Cut a series into windows, split them by time and hold targets out."""
+
+import logging
+
+import pandas as pd
+
+from scoredag import logs, streams, tables
+from scoredag.errors import InputError
+from scoredag.series import missingness, tidy, windows
+
+
+def cut_windows(series_path, windows_path, starts_path, statistics_path, settings, dataset):
+    """Write the windows, the time each begins at, and the statistics of the training split."""
+    wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
+    length = settings["length"]
+    splits = windows.assign_splits(len(wide), settings["block"], settings["shares"])
+    first_steps, window_splits = windows.starts(splits, length, (settings["train_stride"], length, length))
+    counts = {name: int((window_splits == code).sum()) for code, name in enumerate(windows.SPLITS)}
+    if not all(counts.values()):
+        raise InputError(
+            f"datasets.{dataset}.windows: {len(wide)} steps give {counts} windows; "
+            "each split needs one: make block or length smaller"
+        )
+    logging.info("%s: windows of %d steps: %s", dataset, length, counts)
+
+    def hold_out(first_step, observed):
+        rng = streams.generator(settings["seed"], "held out", dataset, first_step)
+        return missingness.hold_out_random(observed, settings["held_out"], rng)
+
+    table = windows.cut(wide, first_steps, window_splits, length, hold_out)
+    starts = pd.DataFrame({"window": range(len(first_steps)), "start": wide.index[first_steps]})
+    tables.write(windows.statistics(wide, splits), statistics_path, tables.STATISTICS)
+    tables.write(starts, starts_path, tables.WINDOW_STARTS)
+    tables.write(table, windows_path, tables.WINDOWS)
+
+
+if __name__ == "__main__":
+    with logs.to_file(snakemake.log[0]):
+        cut_windows(
+            snakemake.input.series,
+            snakemake.output.windows,
+            snakemake.output.starts,
+            snakemake.output.statistics,
+            snakemake.params.settings,
+            snakemake.wildcards.dataset,
+        )

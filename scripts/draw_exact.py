@@ -1,0 +1,20 @@
+"""Draw samples directly from the mixture."""
+
+import numpy as np
+import pandas as pd
+
+from scoredag import logs, streams, tables
+from scoredag.gmm import mixture
+
+
+def draw_exact(parameters_path, exact_path, settings):
+    """Write `n_exact` exact samples of the mixture."""
+    gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
+    x = gmm.sample(settings["n_exact"], streams.seed(settings["seed"], "exact"))
+    frame = pd.DataFrame({"particle": np.arange(len(x)), "x": x[:, 0], "y": x[:, 1]})
+    tables.write(frame, exact_path, tables.POINTS)
+
+
+if __name__ == "__main__":
+    with logs.to_file(snakemake.log[0]):
+        draw_exact(snakemake.input.parameters, snakemake.output.exact, snakemake.params.settings)

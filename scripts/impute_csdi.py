@@ -1,0 +1,51 @@
+"""Impute the held-out entries of the test windows with a trained CSDI."""
+
+import logging
+
+import numpy as np
+import torch
+
+from scoredag import logs, streams, tables
+from scoredag.csdi import checkpoint, imputation
+from scoredag.errors import InputError
+from scoredag.series import windows
+
+
+def impute_csdi(model_path, windows_path, statistics_path, samples_path, settings, run):
+    """Write samples, in physical units, of every target of the test split."""
+    options = {key: value for key, value in settings.items() if key not in ("seed", "threads")}
+    torch.set_num_threads(settings["threads"])
+    model = checkpoint.load(model_path)
+    stats = tables.read(statistics_path, tables.STATISTICS)
+    _check_features(model_path, list(stats["feature"]))
+    table = tables.read(windows_path, tables.WINDOWS, filters=[("split", "==", "test")])
+    numbers, values, roles = windows.to_arrays(table, stats)
+    seed = streams.seed(settings["seed"], "imputation", run)
+    batches = imputation.impute(model, numbers, values, roles == windows.OBSERVED, seed=seed, **options)
+    targets = table.loc[table["role"] == "target", ["window", "step", "feature", "value"]]
+    scale, shift = (stats[name].to_numpy(np.float32)[:, None] for name in ("std", "mean"))
+    with tables.writing(samples_path, tables.imputations(settings["n_samples"])) as write:
+        for batch, samples in batches:
+            held_out = (roles[batch] == windows.TARGET).transpose(0, 2, 1)  # by window, step, feature
+            drawn = (samples * scale + shift).transpose(1, 3, 2, 0)[held_out]
+            rows = targets[targets["window"].isin(numbers[batch])].rename(columns={"value": "truth"})
+            write(rows.assign(samples=list(drawn)))
+            logging.info("%d of %d windows", batch.stop, len(numbers))
+
+
+def _check_features(model_path, features):
+    trained_on = checkpoint.metadata(model_path).get("features", features)
+    if trained_on != features:
+        raise InputError(f"{model_path}: trained on the features {trained_on}, but the dataset has {features}")
+
+
+if __name__ == "__main__":
+    with logs.to_file(snakemake.log[0]):
+        impute_csdi(
+            snakemake.input.model,
+            snakemake.input.windows,
+            snakemake.input.statistics,
+            snakemake.output.samples,
+            snakemake.params.settings,
+            snakemake.wildcards.run,
+        )

@@ -1,0 +1,26 @@
+"""Draw all Langevin variants and the exact samples on the same axes."""
+
+from scoredag import logs, tables
+from scoredag.figures import plane, style
+from scoredag.gmm import mixture, particles
+
+
+def plot_comparison(parameters_path, exact_path, samples_paths, figure_path, settings):
+    """Draw one panel a variant, beside the density and the exact samples."""
+    gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
+    samples = {"exact samples": tables.read(exact_path, tables.POINTS)[["x", "y"]].to_numpy()}
+    for title, path in zip(settings["titles"], samples_paths, strict=True):
+        samples[title] = particles.last_positions(tables.read(path, tables.PARTICLES))
+    half_width = settings["half_width"] or plane.half_width_of(gmm)
+    style.save(plane.comparison(gmm, samples, half_width, settings["colour"]), figure_path)
+
+
+if __name__ == "__main__":
+    with logs.to_file(snakemake.log[0]):
+        plot_comparison(
+            snakemake.input.parameters,
+            snakemake.input.exact,
+            snakemake.input.samples,
+            snakemake.output.figure,
+            snakemake.params.settings,
+        )

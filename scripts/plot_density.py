@@ -1,0 +1,17 @@
+"""Draw the log-density of the mixture."""
+
+from scoredag import logs, tables
+from scoredag.figures import plane, style
+from scoredag.gmm import mixture
+
+
+def plot_density(parameters_path, figure_path, settings):
+    """Draw the log-density as a map of the plane."""
+    gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
+    half_width = settings["half_width"] or plane.half_width_of(gmm)
+    style.save(plane.density(gmm, half_width, settings["ellipses"]), figure_path)
+
+
+if __name__ == "__main__":
+    with logs.to_file(snakemake.log[0]):
+        plot_density(snakemake.input.parameters, snakemake.output.figure, snakemake.params.settings)

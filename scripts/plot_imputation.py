@@ -1,0 +1,72 @@
+"""Draw test windows with their held-out entries imputed."""
+
+import numpy as np
+
+from scoredag import logs, tables
+from scoredag.errors import InputError
+from scoredag.figures import imputations, style
+
+
+def plot_imputation(samples_path, windows_path, starts_path, figure_path, settings):
+    """Draw some features (rows) of some test windows (columns), in physical units."""
+    table = tables.read(windows_path, tables.WINDOWS, filters=[("split", "==", "test")])
+    names = list(table["feature"].cat.categories)
+    features = settings["features"] or _spread(names, 3)
+    for name in features:
+        if name not in names:
+            raise InputError(f"figure.features: '{name}' is unknown; known are {', '.join(names)}")
+    windows = _spread(sorted(table["window"].unique()), settings["n_windows"])
+    starts = tables.read(starts_path, tables.WINDOW_STARTS).set_index("window")["start"]
+    targets, samples = tables.read_imputations(samples_path)
+    targets[["lower", "median", "upper"]] = np.quantile(samples, [0.05, 0.5, 0.95], axis=0).T
+    panels = [
+        [
+            _panel(_of(table, window, feature), _of(targets, window, feature), starts[window])
+            | {"label": _label(feature, settings["units"])}
+            for window in windows
+        ]
+        for feature in features
+    ]
+    style.save(imputations.imputation(panels, settings["colour"]), figure_path)
+
+
+def _of(table, window, feature):
+    return table[(table["window"] == window) & (table["feature"] == feature)]
+
+
+def _panel(rows, targets, start):
+    """One window of one feature, as `imputations.imputation` wants it."""
+    values, role = rows["value"].to_numpy(), rows["role"].to_numpy()
+    observed = np.where(role == "observed", values, np.nan)
+    quantiles = np.tile(observed, (3, 1))
+    quantiles[:, targets["step"]] = targets[["lower", "median", "upper"]].T
+    return {
+        "title": f"{start:%Y-%m-%d %H:%M} UTC",
+        "steps": rows["step"].to_numpy(),
+        "observed": observed,
+        "target": np.where(role == "target", values, np.nan),
+        "quantiles": quantiles,
+    }
+
+
+def _label(feature, units):
+    """The feature with its unit; that of column `temp` also holds for `EWR_temp`."""
+    found = [unit for column, unit in units.items() if feature == column or feature.endswith(f"_{column}")]
+    return f"{feature} ({found[0]})" if found else feature
+
+
+def _spread(entries, n):
+    """`n` of the entries, evenly spread, each in the middle of its share."""
+    n = min(n, len(entries))
+    return [entries[(2 * i + 1) * len(entries) // (2 * n)] for i in range(n)]
+
+
+if __name__ == "__main__":
+    with logs.to_file(snakemake.log[0]):
+        plot_imputation(
+            snakemake.input.samples,
+            snakemake.input.windows,
+            snakemake.input.starts,
+            snakemake.output.figure,
+            snakemake.params.settings,
+        )

@@ -1,0 +1,15 @@
+"""Draw the training history."""
+
+from scoredag import logs, tables
+from scoredag.figures import imputations, style
+
+
+def plot_loss(history_path, figure_path, settings):
+    """Draw training and validation loss."""
+    history = tables.read(history_path, tables.HISTORY)
+    style.save(imputations.history(history, settings["colour"]), figure_path)
+
+
+if __name__ == "__main__":
+    with logs.to_file(snakemake.log[0]):
+        plot_loss(snakemake.input.history, snakemake.output.figure, snakemake.params.settings)

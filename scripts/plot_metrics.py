@@ -1,0 +1,15 @@
+"""Draw the scores of CSDI and the baselines."""
+
+from scoredag import logs, tables
+from scoredag.figures import imputations, style
+
+
+def plot_metrics(metrics_path, figure_path, settings):
+    """Draw MAE, RMSE and CRPS of all features, and CRPS of each."""
+    table = tables.read(metrics_path, tables.CSDI_METRICS)
+    style.save(imputations.metrics(table, settings["colour"]), figure_path)
+
+
+if __name__ == "__main__":
+    with logs.to_file(snakemake.log[0]):
+        plot_metrics(snakemake.input.metrics, snakemake.output.figure, snakemake.params.settings)

@@ -1,0 +1,14 @@
+"""Read and check the mixture."""
+
+from scoredag import logs, tables
+from scoredag.gmm import mixture, readers
+
+
+def read_mixture(path, parameters_path):
+    """Write the parameters of the mixture in the file `path`."""
+    tables.write(mixture.to_table(readers.read(path)), parameters_path, tables.GMM)
+
+
+if __name__ == "__main__":
+    with logs.to_file(snakemake.log[0]):
+        read_mixture(snakemake.input.file, snakemake.output.parameters)

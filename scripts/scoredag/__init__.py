@@ -1,0 +1,1 @@
+"""From scores to samples: mixtures, Langevin dynamics and CSDI as plain functions."""

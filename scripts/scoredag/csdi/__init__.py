@@ -1,0 +1,1 @@
+"""CSDI, the conditional score-based diffusion model for imputation."""

@@ -1,0 +1,91 @@
+"""CSDI weights in and out: safetensors, and the official PyTorch file."""
+
+import json
+import os
+import pickle
+
+import safetensors
+import safetensors.torch
+import torch
+
+from scoredag import files
+from scoredag.csdi.network import CSDI
+from scoredag.errors import InputError
+
+EMBEDDING = "embed_layer.weight"
+
+
+def load(path, n_features=None, dropout=0.1):
+    """The CSDI network stored at `path`, in evaluation mode.
+
+    Args:
+        path: a .safetensors file, or a PyTorch state dict (.pth, .pt) of tensors alone.
+        n_features: K; another number than the file's starts a new feature embedding (drawn
+            from torch's global generator). None takes the file's.
+        dropout: probability while training.
+
+    Raises:
+        InputError: no such file, truncated or not a checkpoint, or tensors of other shapes.
+    """
+    weights = _read(path)
+    if EMBEDDING not in weights or weights[EMBEDDING].ndim != 2:
+        raise InputError(f"{path}: not a CSDI checkpoint: it has no matrix '{EMBEDDING}'")
+    stored = weights[EMBEDDING].shape[0]
+    model = CSDI(stored if n_features is None else n_features, dropout)
+    if model.n_features != stored:
+        weights[EMBEDDING] = model.embed_layer.weight.data
+    _check_shapes(path, weights, model.state_dict())
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+def save(model, path, metadata):
+    """Write the weights and `metadata` (a dict, kept as JSON strings) to a .safetensors file."""
+    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    text = {key: json.dumps(value, sort_keys=True) for key, value in metadata.items()}
+    with files.replacing(path) as partial:
+        partial.write_bytes(safetensors.torch.save(tensors, metadata=text))
+
+
+def metadata(path):
+    """The metadata that `save` wrote, as a dict; empty for a PyTorch file."""
+    if _is_torch(path):
+        return {}
+    try:
+        with safetensors.safe_open(path, framework="pt") as stored:
+            return {key: json.loads(value) for key, value in (stored.metadata() or {}).items()}
+    except (OSError, safetensors.SafetensorError, json.JSONDecodeError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _is_torch(path):
+    return os.path.splitext(path)[1] in {".pth", ".pt"}
+
+
+def _read(path):
+    try:
+        if _is_torch(path):
+            # weights_only: tensors alone, nothing in the file can run code
+            return dict(torch.load(path, map_location="cpu", weights_only=True))
+        return safetensors.torch.load_file(path)
+    except (OSError, RuntimeError, ValueError, TypeError, EOFError) as error:
+        raise _unreadable(path, error) from error
+    except (safetensors.SafetensorError, pickle.UnpicklingError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path, error):
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return InputError(f"{path}: cannot be read as a checkpoint, it may be truncated ({reason}); fetch it again")
+
+
+def _check_shapes(path, found, expected):
+    for name in sorted(expected.keys() | found.keys()):
+        if name not in found:
+            raise InputError(f"{path}: the tensor '{name}' is missing; is this a CSDI checkpoint?")
+        if name not in expected:
+            raise InputError(f"{path}: the tensor '{name}' is not part of CSDI")
+        if found[name].shape != expected[name].shape:
+            raise InputError(
+                f"{path}: the tensor '{name}' has shape {tuple(found[name].shape)}, not {tuple(expected[name].shape)}"
+            )

@@ -1,0 +1,140 @@
+"""The forward process of CSDI and samplers that reverse it."""
+
+import math
+from typing import NamedTuple
+
+import torch
+
+from scoredag.errors import InputError
+
+N_STEPS = 50
+SAMPLERS = ("ddpm", "ddim", "dpm-solver++")
+
+
+class Schedule(NamedTuple):
+    """Noise schedule: `beta` (T,) and its `alpha_bar` (T,), the products of 1 - beta, float64."""
+
+    beta: torch.Tensor
+    alpha_bar: torch.Tensor
+
+
+def quadratic_schedule(n_steps=N_STEPS, first=0.0001, last=0.5):
+    """The paper's schedule: beta from `first` to `last`, linear in its square root (section 6.1)."""
+    beta = torch.linspace(first**0.5, last**0.5, n_steps, dtype=torch.float64) ** 2
+    return Schedule(beta, torch.cumprod(1 - beta, 0))
+
+
+def add_noise(clean, noise, step, schedule):
+    """x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) noise; `clean`, `noise` (B, K, L), `step` (B,)."""
+    abar = schedule.alpha_bar.to(clean.device)[step].to(clean.dtype)[:, None, None]
+    return abar.sqrt() * clean + (1 - abar).sqrt() * noise
+
+
+@torch.no_grad()
+def sample(
+    model,
+    observed,
+    cond_mask,
+    time_points,
+    n_samples,
+    *,
+    sampler="ddpm",
+    n_steps=N_STEPS,
+    eta=0.0,
+    x_T=None,
+    noise=None,
+    generator=None,
+):
+    """Impute windows: draw `n_samples` from the model's conditional distribution.
+
+    Args:
+        model: a `CSDI`; more exactly, anything with its `condition` and `denoise`.
+        observed: values (B, K, L), z-scores.
+        cond_mask: conditional mask (B, K, L), 1 = given.
+        time_points: (B, L), in steps.
+        n_samples: S.
+        sampler: `ddpm`, ancestral sampling (Ho et al. 2020, algorithm 2, with the posterior
+            variance; CSDI, algorithm 2); `ddim` (Song et al. 2021, equation 12) with `eta`;
+            `dpm-solver++`, second-order multistep (Lu et al. 2022, algorithm 2).
+        n_steps: network evaluations, 1 .. 50, evenly spread over the diffusion steps.
+        eta: of `ddim`; 0 is deterministic after x_T, 1 is ancestral.
+        x_T: the start (S, B, K, L); drawn where None.
+        noise: (S, n_steps, B, K, L), noise[:, t] added after the step from t; noise[:, 0] is
+            unused. Drawn where None.
+        generator: a torch generator for what is drawn, or a sequence of B, one a window:
+            then a window's samples do not depend on its companions.
+
+    Returns:
+        (S, B, K, L); entries where `cond_mask` is 1 are those of `observed`.
+
+    Raises:
+        InputError: an unknown sampler, or `n_steps` out of range.
+    """
+    if sampler not in SAMPLERS:
+        raise InputError(f"sampler: '{sampler}' is unknown; known are {', '.join(SAMPLERS)}")
+    if not 1 <= n_steps <= N_STEPS:
+        raise InputError(f"n_steps: {n_steps} is not between 1 and {N_STEPS}")
+    shape = (n_samples, *observed.shape)
+    draw = _drawer(generator, shape, observed)
+    conditions = model.condition(observed, cond_mask, time_points)
+    steps = _spread(n_steps)
+    levels = [1.0, *quadratic_schedule().alpha_bar[steps].tolist()]  # levels[i + 1] is steps[i]'s
+    x = draw() if x_T is None else x_T
+    previous = None
+    for i in reversed(range(n_steps)):
+        predicted = model.denoise(conditions, x, int(steps[i]))
+        if sampler == "dpm-solver++":
+            x, previous = _multistep(x, predicted, previous, levels, i)
+        else:
+            x, deviation = _ancestral(x, predicted, levels[i + 1], levels[i], 1.0 if sampler == "ddpm" else eta)
+            if i > 0 and deviation > 0:
+                x = x + deviation * (draw() if noise is None else noise[:, i])
+    return torch.where(cond_mask.to(torch.bool), observed, x)
+
+
+def _spread(n_steps):
+    """`n_steps` of the diffusion steps 0 .. 49, evenly, the last one always among them."""
+    return ((torch.arange(1, n_steps + 1) * N_STEPS) / n_steps).round().long() - 1
+
+
+def _ancestral(x, predicted, level, target, eta):
+    """From abar = `level` to `target`: the mean of the next x and the deviation of its noise.
+
+    At eta = 1 on all steps this is DDPM's posterior, sigma^2 = (1 - abar_{t-1}) / (1 - abar_t) beta_t.
+    """
+    deviation = eta * math.sqrt((1 - target) / (1 - level) * (1 - level / target))
+    scale = math.sqrt(target / level)
+    direction = math.sqrt(max(1 - target - deviation**2, 0.0))
+    return scale * (x - math.sqrt(1 - level) * predicted) + direction * predicted, deviation
+
+
+def _multistep(x, predicted, previous, levels, i):
+    """One step of DPM-Solver++(2M) on the predicted clean data; Euler's at both ends."""
+
+    def half_log_snr(level):
+        return 0.5 * math.log(level / (1 - level))
+
+    level, target = levels[i + 1], levels[i]
+    clean = (x - math.sqrt(1 - level) * predicted) / math.sqrt(level)
+    if i == 0:  # abar = 1: no noise is left
+        return clean, clean
+    h = half_log_snr(target) - half_log_snr(level)
+    direction = clean
+    if previous is not None:
+        r = (half_log_snr(level) - half_log_snr(levels[i + 2])) / h
+        direction = clean + (clean - previous) / (2 * r)
+    moved = math.sqrt((1 - target) / (1 - level)) * x - math.sqrt(target) * math.expm1(-h) * direction
+    return moved, clean
+
+
+def _drawer(generator, shape, like):
+    """A function that draws standard normals of `shape` (S, B, K, L) on the device of `like`."""
+
+    def from_one():
+        return torch.randn(shape, generator=generator, dtype=like.dtype).to(like.device)
+
+    def from_many():
+        drawn = [torch.randn(shape[0], *shape[2:], generator=g, dtype=like.dtype) for g in generator]
+        return torch.stack(drawn, dim=1).to(like.device)
+
+    return from_one if generator is None or isinstance(generator, torch.Generator) else from_many

@@ -1,0 +1,1 @@
+"""Figures: data frames in, matplotlib figures out."""

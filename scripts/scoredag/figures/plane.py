@@ -1,0 +1,111 @@
+"""Figures of the plane: the mixture's density and samples on it."""
+
+import numpy as np
+from matplotlib.collections import EllipseCollection
+
+from scoredag.figures import style
+
+_GRID = 200
+_FLOOR = 9  # nats below the peak at which the map of the log-density ends
+_CONTOURS = (-6, -4, -2, -0.7)  # nats below the peak
+
+
+def half_width_of(gmm):
+    """Half the width of axes that hold the mixture: means and three deviations, rounded up."""
+    deviations = np.sqrt(np.linalg.eigvalsh(gmm.covariances)[:, -1:])
+    return float(np.ceil((np.abs(gmm.means) + 3 * deviations).max()))
+
+
+def density(gmm, half_width, ellipses):
+    """The mixture's log-density as a map, with the one-deviation ellipses of its components."""
+    drawn = style.figure(6.4, 5.4)
+    axes = drawn.subplots()
+    image = _map(axes, gmm, half_width)
+    if ellipses:
+        _ellipses(axes, gmm)
+    drawn.colorbar(image, ax=axes, label="log-density (nats), clipped below", extend="min")
+    _plane(axes, half_width)
+    axes.set_title(f"Mixture of {gmm.n_components} Gaussians")
+    return drawn
+
+
+def scatter(gmm, points, half_width, colour, title):
+    """Samples (N, 2) over contours of the density; the title counts those outside the axes."""
+    drawn = style.figure(6.0, 6.0)
+    axes = drawn.subplots()
+    _samples(axes, _density_grid(gmm, half_width), points, half_width, colour, title)
+    return drawn
+
+
+def comparison(gmm, samples, half_width, colour):
+    """The density and one panel for each entry of `samples`, {title: (N, 2)}, on the same axes."""
+    n_columns = 3
+    n_rows = -(-(len(samples) + 1) // n_columns)
+    drawn = style.figure(3.4 * n_columns, 3.55 * n_rows)
+    panels = drawn.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True).ravel()
+    _map(panels[0], gmm, half_width)
+    _plane(panels[0], half_width)
+    panels[0].set_title("log-density")
+    grid = _density_grid(gmm, half_width)
+    for axes, (title, points) in zip(panels[1:], samples.items(), strict=False):
+        _samples(axes, grid, points, half_width, colour, title)
+    for axes in panels[len(samples) + 1 :]:
+        axes.set_axis_off()
+    for axes in panels:
+        axes.label_outer()
+    return drawn
+
+
+def _samples(axes, grid, points, half_width, colour, title):
+    x, y, log_density = grid
+    levels = log_density.max() + np.array(_CONTOURS)
+    axes.contour(x, y, log_density, levels=levels, colors=style.GREY, linewidths=0.6, linestyles="solid")
+    # 10^4 points stay apart at one square point each; more of them shrink
+    size = min(3.0, 1.2e4 / len(points))
+    axes.scatter(*points.T, s=size, color=colour, alpha=0.5, linewidths=0, rasterized=True)
+    inside = (np.abs(points) <= half_width).all(axis=1)
+    n_outside = int((~inside).sum())
+    axes.set_title(title if n_outside == 0 else f"{title}\n{n_outside} of {len(points)} samples outside")
+    _plane(axes, half_width)
+
+
+def _map(axes, gmm, half_width):
+    x, y, log_density = _density_grid(gmm, half_width)
+    peak = log_density.max()
+    return axes.imshow(
+        log_density,
+        extent=(x[0], x[-1], y[0], y[-1]),
+        origin="lower",
+        cmap=style.DENSITY,
+        vmin=peak - _FLOOR,
+        vmax=peak,
+        interpolation="bilinear",
+    )
+
+
+def _ellipses(axes, gmm):
+    values, vectors = np.linalg.eigh(gmm.covariances)
+    angles = np.degrees(np.arctan2(vectors[:, 1, 1], vectors[:, 0, 1]))
+    axes.add_collection(
+        EllipseCollection(
+            2 * np.sqrt(values[:, 1]),
+            2 * np.sqrt(values[:, 0]),
+            angles,
+            units="xy",
+            offsets=gmm.means,
+            offset_transform=axes.transData,
+            facecolors="none",
+            edgecolors="white",
+            linewidths=0.4,
+        )
+    )
+
+
+def _density_grid(gmm, half_width):
+    x = np.linspace(-half_width, half_width, _GRID)
+    rows = np.stack(np.meshgrid(x, x), axis=-1)
+    return x, x, np.stack([gmm.log_density(row) for row in rows])
+
+
+def _plane(axes, half_width):
+    axes.set(xlim=(-half_width, half_width), ylim=(-half_width, half_width), xlabel="x", ylabel="y", aspect="equal")

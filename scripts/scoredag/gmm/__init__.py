@@ -1,0 +1,1 @@
+"""Gaussian mixtures in the plane and Langevin dynamics on them."""

@@ -1,0 +1,127 @@
+"""The Gaussian mixture: log-density, score and exact samples, all in float64."""
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from scoredag import streams
+from scoredag.errors import InputError
+
+
+class GaussianMixture:
+    """p(x) = sum_k w_k N(x; mu_k, Sigma_k) in the plane.
+
+    Args:
+        weights: (K,), positive, sum 1 within 1e-6 (then normalised exactly).
+        means: (K, 2).
+        covariances: (K, 2, 2), symmetric positive definite.
+
+    Raises:
+        InputError: the arrays are not of these shapes, or not a mixture.
+    """
+
+    def __init__(self, weights, means, covariances):
+        weights, means, covariances = (np.asarray(a, dtype=np.float64) for a in (weights, means, covariances))
+        _check(weights, means, covariances)
+        self.weights = weights / weights.sum()
+        self.means = means
+        self.covariances = covariances
+        self.factors = np.linalg.cholesky(covariances)  # Sigma = factor factor^T
+        self.precisions = _symmetric_inverse(covariances)
+        log_determinants = 2 * np.log(np.diagonal(self.factors, axis1=1, axis2=2)).sum(axis=1)
+        self.log_scales = np.log(self.weights) - 0.5 * log_determinants - math.log(2 * math.pi)
+
+    @property
+    def n_components(self):
+        """K."""
+        return len(self.weights)
+
+    def log_density(self, x):
+        """log p(x) in nats; `x` (N, 2) to (N,)."""
+        terms, _, _ = self._terms(x)
+        peak = terms.max(axis=1)
+        return peak + np.log(np.exp(terms - peak[:, None]).sum(axis=1))
+
+    def score(self, x):
+        """grad log p(x) = sum_k r_k(x) Sigma_k^{-1} (mu_k - x); `x` (N, 2) to (N, 2).
+
+        The responsibilities r_k come from log-sum-exp, so that the score is finite far from
+        every component.
+        """
+        terms, pull_x, pull_y = self._terms(x)
+        shares = np.exp(terms - terms.max(axis=1, keepdims=True))
+        shares /= shares.sum(axis=1, keepdims=True)
+        return np.stack([(shares * pull_x).sum(axis=1), (shares * pull_y).sum(axis=1)], axis=1)
+
+    def nearest(self, x):
+        """The component with the largest responsibility; `x` (N, 2) to (N,)."""
+        return self._terms(x)[0].argmax(axis=1)
+
+    def sample(self, n, seed):
+        """`n` exact samples (n, 2) for an integer seed: a component by weight, then its Gaussian."""
+        rng = streams.generator(seed, "exact samples")
+        chosen = rng.choice(self.n_components, size=n, p=self.weights)
+        normal = rng.standard_normal((n, 2))
+        return self.means[chosen] + np.einsum("nij,nj->ni", self.factors[chosen], normal)
+
+    def _terms(self, x):
+        """log w_k N(x; mu_k, Sigma_k), and both components of Sigma_k^{-1} (mu_k - x); each (N, K)."""
+        dx, dy = (self.means[:, i] - np.asarray(x, dtype=np.float64)[:, i, None] for i in range(2))
+        pull_x = self.precisions[:, 0, 0] * dx + self.precisions[:, 0, 1] * dy
+        pull_y = self.precisions[:, 1, 0] * dx + self.precisions[:, 1, 1] * dy
+        return self.log_scales - 0.5 * (dx * pull_x + dy * pull_y), pull_x, pull_y
+
+
+def from_table(table):
+    """The mixture in a data frame with the columns of results/gmm/parameters.parquet."""
+    covariances = table[["cov_xx", "cov_xy", "cov_xy", "cov_yy"]].to_numpy(np.float64).reshape(-1, 2, 2)
+    return GaussianMixture(table["weight"], table[["mean_x", "mean_y"]], covariances)
+
+
+def to_table(gmm):
+    """The columns of results/gmm/parameters.parquet."""
+    return pd.DataFrame(
+        {
+            "component": np.arange(gmm.n_components),
+            "weight": gmm.weights,
+            "mean_x": gmm.means[:, 0],
+            "mean_y": gmm.means[:, 1],
+            "cov_xx": gmm.covariances[:, 0, 0],
+            "cov_xy": gmm.covariances[:, 0, 1],
+            "cov_yy": gmm.covariances[:, 1, 1],
+        }
+    )
+
+
+def _symmetric_inverse(covariances):
+    xx, xy, yy = covariances[:, 0, 0], covariances[:, 0, 1], covariances[:, 1, 1]
+    adjugate = np.stack([np.stack([yy, -xy], -1), np.stack([-xy, xx], -1)], -2)
+    return adjugate / (xx * yy - xy * xy)[:, None, None]
+
+
+def _check(weights, means, covariances):
+    n = len(weights)
+    if weights.ndim != 1 or n == 0:
+        raise InputError(f"mixture: the weights have shape {weights.shape}; expected (K,) with K > 0")
+    if means.shape != (n, 2):
+        raise InputError(f"mixture: {n} weights, but the means have shape {means.shape}; expected ({n}, 2)")
+    if covariances.shape != (n, 2, 2):
+        raise InputError(
+            f"mixture: {n} weights, but the covariances have shape {covariances.shape}; expected ({n}, 2, 2)"
+        )
+    _refuse(~(weights > 0) | np.isinf(weights), "weight", weights, "a positive number")
+    if abs(weights.sum() - 1) > 1e-6:
+        raise InputError(f"mixture: the weights sum to {weights.sum():.9g}, not 1; divide them by their sum")
+    _refuse(~np.isfinite(means).all(axis=1), "mean", means, "two finite numbers")
+    _refuse(~np.isfinite(covariances).all(axis=(1, 2)), "covariance", covariances, "finite")
+    xx, xy, yx, yy = covariances.reshape(-1, 4).T
+    scale = np.abs(covariances).max(axis=(1, 2))
+    _refuse(np.abs(xy - yx) > 1e-12 * scale, "covariance", covariances, "symmetric")
+    _refuse(~((xx > 0) & (yy > 0) & (xx * yy - xy * xy > 0)), "covariance", covariances, "positive definite")
+
+
+def _refuse(bad, what, values, wanted):
+    if bad.any():
+        k = int(np.argmax(bad))
+        raise InputError(f"mixture: the {what} of component {k} is {values[k].tolist()}; it has to be {wanted}")

@@ -1,0 +1,1 @@
+"""Time series: reading, cutting into windows, holding entries out, baselines."""

@@ -1,0 +1,134 @@
+"""Readers: a file or a simulation to a wide series on a regular grid, and wide to tidy.
+
+Wide: a data frame with a UTC time index and one float64 column a feature, NaN = missing.
+Tidy: one row a time and feature, with columns time, feature, value.
+"""
+
+import logging
+
+import numpy as np
+import pandas as pd
+
+from scoredag.errors import InputError
+
+log = logging.getLogger(__name__)
+
+
+def read_csv(path, *, time, group=None, features=None, interval="1h", plausible=None):
+    """A wide series from a CSV file with a time column and one column a feature.
+
+    Args:
+        path: the file; empty cells and NA are missing.
+        time: name of the time column; times without a zone are taken as UTC.
+        group: name of a column that tells several places or devices apart: each of its
+            values then has its own features, named {group}_{feature}.
+        features: columns to keep, in this order; None keeps all but `time` and `group`.
+        interval: spacing of the grid, as pandas writes it; absent times become missing.
+        plausible: {feature: (lowest, highest)} in physical units; values outside become missing.
+
+    Raises:
+        InputError: the file, a column or a value is not as described; with the first bad row.
+    """
+    table = _read_text(path)
+    if time not in table.columns:
+        raise InputError(f"{path}: there is no time column '{time}'; its columns are {', '.join(table.columns)}")
+    for name in [group, *(features or ()), *(plausible or ())]:
+        if name is not None and name not in table.columns:
+            raise InputError(f"{path}: there is no column '{name}'; its columns are {', '.join(table.columns)}")
+    features = list(features or (name for name in table.columns if name not in (time, group)))
+    values = pd.DataFrame({name: _numbers(path, table[name]) for name in features})
+    for name, (lowest, highest) in (plausible or {}).items():
+        if name in values:
+            _drop_implausible(path, values[name], lowest, highest)
+    values.index = _times(path, table[time])
+    if group is None:
+        _refuse_duplicates(path, values.index)
+        return on_grid(path, values, interval)
+    parts = dict(list(values.groupby(table[group].to_numpy())))
+    for rows in parts.values():
+        _refuse_duplicates(path, rows.index)
+    wide = pd.concat([rows.add_prefix(f"{key}_") for key, rows in parts.items()], axis=1)
+    return on_grid(path, wide.sort_index(), interval)
+
+
+def on_grid(path, wide, interval):
+    """`wide` on the full regular grid from its first to its last time."""
+    if len(wide) < 2:
+        raise InputError(f"{path}: {len(wide)} row(s); a series needs at least two")
+    grid = pd.date_range(wide.index.min(), wide.index.max(), freq=interval, name="time")
+    strays = wide.index.difference(grid)
+    if len(strays):
+        raise InputError(f"{path}: the time {strays[0]} is not on the grid of {interval} that starts at {grid[0]}")
+    empty = wide.columns[wide.isna().all()]
+    if len(empty):
+        raise InputError(f"{path}: the feature '{empty[0]}' has no value at all; leave it out of 'features'")
+    absent = len(grid) - len(wide)
+    log.info("%s: %d times x %d features, %d times absent", path, len(grid), wide.shape[1], absent)
+    wide = wide.reindex(grid)
+    log.info("%s: %.2f %% of the values are missing", path, 100 * wide.isna().to_numpy().mean())
+    return wide
+
+
+def to_tidy(wide):
+    """Columns time, feature, value; by time, then in the order of the features."""
+    n_times, n_features = wide.shape
+    return pd.DataFrame(
+        {
+            "time": np.repeat(wide.index, n_features),
+            "feature": pd.Categorical.from_codes(np.tile(np.arange(n_features), n_times), categories=wide.columns),
+            "value": wide.to_numpy().ravel(),
+        }
+    )
+
+
+def from_tidy(tidy):
+    """The wide series that `to_tidy` was given."""
+    features = list(tidy["feature"].cat.categories)
+    times = pd.DatetimeIndex(tidy["time"].to_numpy()[:: len(features)], tz="UTC", name="time")
+    return pd.DataFrame(tidy["value"].to_numpy().reshape(-1, len(features)), times, features)
+
+
+def _read_text(path):
+    try:
+        return pd.read_csv(path, dtype=str, na_values=["NA", ""], keep_default_na=False, encoding="utf-8")
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text; save it in that encoding") from error
+    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise InputError(f"{path}: cannot be read as CSV ({error})") from error
+
+
+def _numbers(path, text):
+    numbers = pd.to_numeric(text, errors="coerce").astype("float64")
+    bad = (numbers.isna() & text.notna()) | np.isinf(numbers)
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise InputError(f"{path}: column '{text.name}', line {row + 2}: '{text.iloc[row]}' is not a finite number")
+    return numbers
+
+
+def _times(path, text):
+    times = pd.to_datetime(text, errors="coerce", utc=True, format="ISO8601")
+    if times.isna().any():
+        row = int(np.argmax(times.isna()))
+        raise InputError(f"{path}: column '{text.name}', line {row + 2}: '{text.iloc[row]}' is not a time (ISO 8601)")
+    return pd.DatetimeIndex(times, name="time")
+
+
+def _refuse_duplicates(path, times):
+    if times.has_duplicates:
+        raise InputError(
+            f"{path}: the time {times[times.duplicated()][0]} occurs twice; "
+            "name the column that tells the rows apart as 'group'"
+        )
+
+
+def _drop_implausible(path, values, lowest, highest):
+    outside = (values < lowest) | (values > highest)
+    for row in np.flatnonzero(outside):
+        log.info(
+            "%s: column '%s', line %d: %g is outside the plausible range %g to %g, taken as missing",
+            path, values.name, row + 2, values.iloc[row], lowest, highest,
+        )  # fmt: skip
+    values[outside] = np.nan

@@ -1,0 +1,112 @@
+"""Parquet in and out: each kind of table has one schema, and both ends are held to it."""
+
+import contextlib
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scoredag import files
+from scoredag.errors import InputError
+
+_NAME = pa.dictionary(pa.int32(), pa.string())
+_TIME = pa.timestamp("us", tz="UTC")
+
+
+def _schema(**columns):
+    return pa.schema(list(columns.items()))
+
+
+GMM = _schema(
+    component=pa.int64(),
+    weight=pa.float64(),
+    mean_x=pa.float64(),
+    mean_y=pa.float64(),
+    cov_xx=pa.float64(),
+    cov_xy=pa.float64(),
+    cov_yy=pa.float64(),
+)
+POINTS = _schema(particle=pa.int64(), x=pa.float64(), y=pa.float64())
+PARTICLES = _schema(particle=pa.int64(), step=pa.int64(), x=pa.float64(), y=pa.float64())
+LANGEVIN_METRICS = _schema(variant=pa.string(), metric=pa.string(), value=pa.float64())
+SERIES = _schema(time=_TIME, feature=_NAME, value=pa.float64())
+WINDOWS = _schema(window=pa.int32(), step=pa.int32(), feature=_NAME, value=pa.float64(), role=_NAME, split=_NAME)
+WINDOW_STARTS = _schema(window=pa.int32(), start=_TIME)
+STATISTICS = _schema(feature=pa.string(), mean=pa.float64(), std=pa.float64(), missing_fraction=pa.float64())
+HISTORY = _schema(
+    step=pa.int64(),
+    epoch=pa.float64(),
+    split=pa.string(),
+    loss=pa.float64(),
+    learning_rate=pa.float64(),
+    seconds=pa.float64(),
+)
+CSDI_METRICS = _schema(
+    method=pa.string(),
+    feature=pa.string(),
+    metric=pa.string(),
+    value=pa.float64(),
+    n_targets=pa.int64(),
+    n_samples=pa.int64(),
+)
+
+
+def imputations(n_samples):
+    """Schema of results/csdi/{run}/samples.parquet with `n_samples` draws a target."""
+    return _schema(
+        window=pa.int32(),
+        step=pa.int32(),
+        feature=_NAME,
+        truth=pa.float64(),
+        samples=pa.list_(pa.float32(), n_samples),
+    )
+
+
+def write(frame, path, schema):
+    """Write a data frame, or a dict of columns, as Parquet with exactly the columns of `schema`."""
+    with writing(path, schema) as write_part:
+        write_part(frame)
+
+
+@contextlib.contextmanager
+def writing(path, schema):
+    """Yield a function that appends a data frame, or dict of columns, to the Parquet file `path`.
+
+    The file appears under its name when the block ends well.
+    """
+    with files.replacing(path) as partial, pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+        yield lambda frame: writer.write_table(_table(frame, schema))
+
+
+def read(path, schema, columns=None, filters=None):
+    """The table at `path` as a data frame with the columns of `schema` (or only `columns`).
+
+    `filters` keeps rows, as in pyarrow: [("split", "==", "test")].
+
+    Raises:
+        InputError: not a Parquet file, or other columns than the schema's.
+    """
+    return _read(path, schema.names, columns, filters).to_pandas()
+
+
+def read_imputations(path):
+    """Imputed targets: window, step, feature, truth (M,) as a data frame, and samples (S, M)."""
+    names = imputations(1).names
+    table = _read(path, names, None, None)
+    samples = table["samples"].combine_chunks()
+    matrix = samples.flatten().to_numpy().reshape(len(table), -1)
+    return table.drop_columns("samples").to_pandas(), matrix.T
+
+
+def _table(frame, schema):
+    return pa.table([pa.array(frame[field.name], field.type) for field in schema], schema=schema)
+
+
+def _read(path, names, columns, filters):
+    try:
+        found = pq.read_schema(path).names
+        if found != names:
+            raise InputError(f"{path}: columns are {', '.join(found)}; expected {', '.join(names)}")
+        return pq.read_table(path, columns=columns, filters=filters)
+    except (OSError, pa.ArrowInvalid) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: cannot be read as Parquet ({reason}); delete it and rerun") from error

@@ -1,0 +1,26 @@
+"""Read a dataset into one tidy series on a regular time grid."""
+
+from scoredag import files, logs, streams, tables
+from scoredag.series import simulated, tidy
+
+
+def tidy_series(path, series_path, settings, dataset):
+    """Write the tidy series of a file, or of a simulation."""
+    if settings["reader"] == "simulated":
+        seed = streams.seed(settings["seed"], "dataset", dataset)
+        wide = simulated.simulate(seed=seed, interval=settings["interval"], **settings["simulation"])
+    else:
+        files.check_sha256(path, settings["sha256"])
+        columns = ("time", "group", "features", "interval", "plausible")
+        wide = tidy.read_csv(path, **{key: settings[key] for key in columns})
+    tables.write(tidy.to_tidy(wide), series_path, tables.SERIES)
+
+
+if __name__ == "__main__":
+    with logs.to_file(snakemake.log[0]):
+        tidy_series(
+            snakemake.input.get("file"),
+            snakemake.output.series,
+            snakemake.params.settings,
+            snakemake.wildcards.dataset,
+        )
