@@ -20,11 +20,15 @@ ACROSS = (0.33, 0.42)  # range of the variance across it
 
 
 def strokes():
-    """The two glyphs as polylines, each (n, 2); all within +- 10."""
-    nabla = np.array([(-9.8, 7.0), (-0.6, 7.0), (-5.2, -6.0), (-9.8, 7.0)])
-    stem = np.array([(2.2, 5.0), (2.2, -9.5)])
+    """The two glyphs as polylines, each (n, 2); all within +- 10.
+
+    They nearly touch at the top and lie about as far from the origin, where particles start: so
+    a right sampler gets the share of each glyph right within the default run's 1000 steps.
+    """
+    nabla = np.array([(-9.4, 7.0), (0.6, 7.0), (-4.4, -6.5), (-9.4, 7.0)])
+    stem = np.array([(2.4, 6.5), (2.4, -9.5)])
     angle = np.linspace(np.pi, -np.pi, 60)
-    bowl = np.stack([6.0 + 3.8 * np.cos(angle), 0.9 + 4.1 * np.sin(angle)], axis=1)
+    bowl = np.stack([6.1 + 3.7 * np.cos(angle), 0.9 + 4.1 * np.sin(angle)], axis=1)
     return [nabla, stem, bowl]
 
 

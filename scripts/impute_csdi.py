@@ -21,7 +21,15 @@ def impute_csdi(model_path, windows_path, statistics_path, samples_path, setting
     table = tables.read(windows_path, tables.WINDOWS, filters=[("split", "==", "test")])
     numbers, values, roles = windows.to_arrays(table, stats)
     seed = streams.seed(settings["seed"], "imputation", run)
-    batches = imputation.impute(model, numbers, values, roles == windows.OBSERVED, seed=seed, **options)
+    batches = imputation.impute(
+        model,
+        numbers,
+        values,
+        roles == windows.OBSERVED,
+        seed=seed,
+        progress=logs.progress(f"imputing {run}"),
+        **options,
+    )
     targets = table.loc[table["role"] == "target", ["window", "step", "feature", "value"]]
     scale, shift = (stats[name].to_numpy(np.float32)[:, None] for name in ("std", "mean"))
     with tables.writing(samples_path, tables.imputations(settings["n_samples"])) as write:

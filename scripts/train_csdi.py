@@ -35,7 +35,9 @@ def train_csdi(init_path, windows_path, statistics_path, model_path, history_pat
         model = CSDI(len(stats), dropout)
     logging.info("%d training windows of %d features x %d steps", *values.shape)
     observed = roles != windows.MISSING
-    history = training.train(model, values, observed, valid, training.Settings(**options), seed)
+    history = training.train(
+        model, values, observed, valid, training.Settings(**options), seed, logs.progress(f"training {run}")
+    )
     metadata = {
         "config_sha256": hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
         "dataset": settings["dataset"],

@@ -4,9 +4,17 @@ import contextlib
 import logging
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
 
+from tqdm import tqdm
+
 from scoredag.errors import InputError
+
+
+def progress(description):
+    """A function that wraps an iterable in a progress bar on the terminal, if there is one."""
+    return partial(tqdm, desc=description, file=sys.__stderr__, disable=None, leave=False)
 
 
 @contextlib.contextmanager

@@ -34,13 +34,12 @@ def energy_distance(x, y):
 
 
 def occupancy_total_variation(gmm, x):
-    """Total variation in [0, 1] between the mixture's weights and the shares of `x` (N, 2).
+    """Total variation in [0, 1] between the mixture's weights and the occupancies of `x` (N, 2).
 
-    A sample belongs to the component with the largest responsibility; so, with components that
-    overlap, exact samples have a total variation above 0, too.
+    The occupancy of a component is its mean responsibility; for exact samples its expectation is
+    the weight, however much components overlap.
     """
-    shares = np.bincount(gmm.nearest(x), minlength=gmm.n_components) / len(x)
-    return float(0.5 * np.abs(shares - gmm.weights).sum())
+    return float(0.5 * np.abs(gmm.responsibilities(x).mean(axis=0) - gmm.weights).sum())
 
 
 def _quantiles(values, levels):

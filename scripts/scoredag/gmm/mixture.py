@@ -50,13 +50,12 @@ class GaussianMixture:
         every component.
         """
         terms, pull_x, pull_y = self._terms(x)
-        shares = np.exp(terms - terms.max(axis=1, keepdims=True))
-        shares /= shares.sum(axis=1, keepdims=True)
+        shares = _softmax(terms)
         return np.stack([(shares * pull_x).sum(axis=1), (shares * pull_y).sum(axis=1)], axis=1)
 
-    def nearest(self, x):
-        """The component with the largest responsibility; `x` (N, 2) to (N,)."""
-        return self._terms(x)[0].argmax(axis=1)
+    def responsibilities(self, x):
+        """The share r_k(x) of each component in the density; `x` (N, 2) to (N, K), rows sum to 1."""
+        return _softmax(self._terms(x)[0])
 
     def sample(self, n, seed):
         """`n` exact samples (n, 2) for an integer seed: a component by weight, then its Gaussian."""
@@ -71,6 +70,11 @@ class GaussianMixture:
         pull_x = self.precisions[:, 0, 0] * dx + self.precisions[:, 0, 1] * dy
         pull_y = self.precisions[:, 1, 0] * dx + self.precisions[:, 1, 1] * dy
         return self.log_scales - 0.5 * (dx * pull_x + dy * pull_y), pull_x, pull_y
+
+
+def _softmax(terms):
+    shares = np.exp(terms - terms.max(axis=1, keepdims=True))
+    return shares / shares.sum(axis=1, keepdims=True)
 
 
 def from_table(table):
