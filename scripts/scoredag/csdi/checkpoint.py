@@ -13,6 +13,7 @@ from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
 
 EMBEDDING = "embed_layer.weight"
+METADATA = "scoredag"  # the entry of the file's metadata that holds ours, as JSON
 
 
 def load(path, n_features=None, dropout=0.1):
@@ -40,9 +41,10 @@ def load(path, n_features=None, dropout=0.1):
 
 
 def save(model, path, metadata):
-    """Write the weights and `metadata` (a dict, kept as JSON strings) to a .safetensors file."""
+    """Write the weights and `metadata` (a dict of what JSON can hold) to a .safetensors file."""
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    text = {key: json.dumps(value, sort_keys=True) for key, value in metadata.items()}
+    # one entry alone: safetensors writes several in random order
+    text = {METADATA: json.dumps(metadata, sort_keys=True)}
     with files.replacing(path) as partial:
         partial.write_bytes(safetensors.torch.save(tensors, metadata=text))
 
@@ -53,7 +55,7 @@ def metadata(path):
         return {}
     try:
         with safetensors.safe_open(path, framework="pt") as stored:
-            return {key: json.loads(value) for key, value in (stored.metadata() or {}).items()}
+            return json.loads((stored.metadata() or {}).get(METADATA, "{}"))
     except (OSError, safetensors.SafetensorError, json.JSONDecodeError) as error:
         raise _unreadable(path, error) from error
 

@@ -159,9 +159,10 @@ class _StepEmbedding(nn.Module):
     def forward(self, step):
         half = STEP_CHANNELS // 2
         frequencies = 10 ** (torch.arange(half, device=step.device) * 4 / (half - 1))
-        angles = step[:, None].to(self.projection1.weight.dtype) * frequencies
-        embedding = torch.cat([angles.sin(), angles.cos()], dim=-1)
-        return F.silu(self.projection2(F.silu(self.projection1(embedding.to(self.projection1.weight.dtype)))))
+        # in float32, as the official weights were trained: the largest angle, 490 000, is coarse there
+        angles = step[:, None].to(torch.float32) * frequencies
+        embedding = torch.cat([angles.sin(), angles.cos()], dim=-1).to(self.projection1.weight.dtype)
+        return F.silu(self.projection2(F.silu(self.projection1(embedding))))
 
 
 def sinusoids(positions, channels):

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from scoredag import csvfiles
 from scoredag.errors import InputError
 from scoredag.gmm import mixture
 
@@ -14,29 +15,15 @@ def read(path):
     Raises:
         InputError: no such file, a column or a number missing, or not a mixture.
     """
+    text = csvfiles.read(path)
+    csvfiles.require(path, text, COLUMNS)
+    table = pd.DataFrame({name: csvfiles.numbers(path, text[name]) for name in COLUMNS})
+    for name, values in table.items():
+        if values.isna().any():
+            line = int(values.isna().argmax()) + 2
+            n_values = values.notna().sum()
+            raise InputError(f"{path}: {n_values} values of '{name}' for {len(table)} components; line {line} has none")
     try:
-        table = pd.read_csv(path, comment="#")
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as CSV ({error})") from error
-    absent = [name for name in COLUMNS if name not in table]
-    if absent:
-        raise InputError(f"{path}: column '{absent[0]}' is missing; a mixture has {', '.join(COLUMNS)}")
-    _refuse_ragged(path, table)
-    try:
-        return mixture.from_table(table[list(COLUMNS)].astype("float64"))
-    except ValueError as error:
+        return mixture.from_table(table)
+    except InputError as error:
         raise InputError(f"{path}: {error}") from error
-
-
-def _refuse_ragged(path, table):
-    """Name the column that is shorter than the weights: 149 means for 150 weights."""
-    n_weights = table["weight"].notna().sum()
-    for name in COLUMNS[1:]:
-        n = table[name].notna().sum()
-        if n < n_weights:
-            row = int(table[name].isna().argmax())
-            raise InputError(
-                f"{path}: {n} values of '{name}' for {n_weights} weights; the first is missing in component {row}"
-            )

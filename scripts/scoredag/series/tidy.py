@@ -9,6 +9,7 @@ import logging
 import numpy as np
 import pandas as pd
 
+from scoredag import csvfiles
 from scoredag.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -29,14 +30,12 @@ def read_csv(path, *, time, group=None, features=None, interval="1h", plausible=
     Raises:
         InputError: the file, a column or a value is not as described; with the first bad row.
     """
-    table = _read_text(path)
+    table = csvfiles.read(path)
     if time not in table.columns:
         raise InputError(f"{path}: there is no time column '{time}'; its columns are {', '.join(table.columns)}")
-    for name in [group, *(features or ()), *(plausible or ())]:
-        if name is not None and name not in table.columns:
-            raise InputError(f"{path}: there is no column '{name}'; its columns are {', '.join(table.columns)}")
+    csvfiles.require(path, table, [*filter(None, [group]), *(features or ()), *(plausible or ())])
     features = list(features or (name for name in table.columns if name not in (time, group)))
-    values = pd.DataFrame({name: _numbers(path, table[name]) for name in features})
+    values = pd.DataFrame({name: csvfiles.numbers(path, table[name]) for name in features})
     for name, (lowest, highest) in (plausible or {}).items():
         if name in values:
             _drop_implausible(path, values[name], lowest, highest)
@@ -86,26 +85,6 @@ def from_tidy(tidy):
     features = list(tidy["feature"].cat.categories)
     times = pd.DatetimeIndex(tidy["time"].to_numpy()[:: len(features)], tz="UTC", name="time")
     return pd.DataFrame(tidy["value"].to_numpy().reshape(-1, len(features)), times, features)
-
-
-def _read_text(path):
-    try:
-        return pd.read_csv(path, dtype=str, na_values=["NA", ""], keep_default_na=False, encoding="utf-8")
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text; save it in that encoding") from error
-    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(f"{path}: cannot be read as CSV ({error})") from error
-
-
-def _numbers(path, text):
-    numbers = pd.to_numeric(text, errors="coerce").astype("float64")
-    bad = (numbers.isna() & text.notna()) | np.isinf(numbers)
-    if bad.any():
-        row = int(np.argmax(bad))
-        raise InputError(f"{path}: column '{text.name}', line {row + 2}: '{text.iloc[row]}' is not a finite number")
-    return numbers
 
 
 def _times(path, text):

@@ -1,0 +1,71 @@
+"""Write the tables of config/README.md from config/schema.yaml, where all defaults are.
+
+python config/make_readme.py
+"""
+
+import json
+from pathlib import Path
+
+import yaml
+
+HERE = Path(__file__).parent
+BEGIN, END = "<!-- keys -->\n", "<!-- end of keys -->\n"
+
+
+def resolve(schema, node):
+    """`node` with its $ref followed; what stands beside the $ref wins."""
+    if "$ref" not in node:
+        return node
+    target = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
+    return resolve(schema, target) | {key: value for key, value in node.items() if key != "$ref"}
+
+
+def leaves(schema, node, path=()):
+    """(key path, node) of every key that holds a value, in the schema's order."""
+    node = resolve(schema, node)
+    for name, child in node.get("properties", {}).items():
+        yield from leaves(schema, child, (*path, name))
+    entries = node.get("additionalProperties")
+    if isinstance(entries, dict) and "properties" in resolve(schema, entries):
+        yield from leaves(schema, entries, (*path, "{name}"))
+    elif "properties" not in node:
+        yield path, node
+
+
+def allowed(node):
+    """What values a key takes, in words."""
+    if "enum" in node:
+        return ", ".join(f"`{value}`" for value in node["enum"])
+    if "oneOf" in node:
+        return "matrix or null"
+    kinds = [node["type"]] if isinstance(node["type"], str) else node["type"]
+    words = " or ".join({"object": "map", "array": "list"}.get(kind, kind) for kind in kinds)
+    bounds = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    limits = [f"{sign} {node[bound]}" for bound, sign in bounds.items() if bound in node]
+    return f"{words} {', '.join(limits)}".strip()
+
+
+def table(schema):
+    """The Markdown tables, one a section of the config."""
+    sections = {}
+    for path, node in leaves(schema, schema):
+        depth = path.index("{name}") + 1 if "{name}" in path else min(1, len(path) - 1)
+        depth += len(path) > depth + 1  # a group of keys has a table of its own
+        title, key = (".".join(part) for part in (path[:depth], path[depth:]))
+        default = f"`{json.dumps(node['default'], ensure_ascii=False)}`" if "default" in node else "required"
+        row = f"| `{key}` | {allowed(node)} | {default} | {node['description']} |"
+        sections.setdefault(title or "top level", []).append(row)
+    head = "| key | value | default | meaning |\n|---|---|---|---|\n"
+    return "\n".join(f"### {title}\n\n{head}" + "\n".join(rows) + "\n" for title, rows in sections.items())
+
+
+def rewrite(text, schema):
+    """The README with the part between the marks replaced."""
+    before, rest = text.split(BEGIN)
+    return before + BEGIN + "\n" + table(schema) + "\n" + END + rest.split(END)[1]
+
+
+if __name__ == "__main__":
+    readme = HERE / "README.md"
+    schema = yaml.safe_load((HERE / "schema.yaml").read_text(encoding="utf-8"))
+    readme.write_text(rewrite(readme.read_text(encoding="utf-8"), schema), encoding="utf-8")

@@ -1,0 +1,109 @@
+"""Distances between samples, against closed forms and scipy."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.spatial.distance import cdist
+
+from scoredag.gmm import diagnostics, mixture, readers
+
+
+def cloud(n=400, seed=0):
+    return np.random.default_rng(seed).normal(size=(n, 2)) @ [[2.0, 0.5], [0.0, 0.7]]
+
+
+@pytest.mark.parametrize("shift", [[3.0, 0.0], [-1.0, 2.0], [0.0, 0.01]])
+def test_sliced_distance_of_a_translated_cloud_is_the_length_over_root_two(shift):
+    x = cloud()
+    found = diagnostics.sliced_wasserstein2(x, x + shift, 20_000, seed=1)
+    # the mean of cos^2 is 1/2 with a standard deviation of 1 / sqrt(8)
+    assert found**2 == pytest.approx(np.dot(shift, shift) / 2, rel=5 / np.sqrt(2 * 20_000))
+
+
+def test_sliced_distance_uses_the_same_directions_for_every_translation():
+    """With few directions, cos^2 averages to about 1/2 and it averages to exactly 1 with sin^2."""
+    x = cloud()
+    along_x = diagnostics.sliced_wasserstein2(x, x + [2.0, 0.0], 7, seed=1)
+    along_y = diagnostics.sliced_wasserstein2(x, x + [0.0, 2.0], 7, seed=1)
+    assert along_x**2 + along_y**2 == pytest.approx(4, rel=1e-12)
+    assert along_x != pytest.approx(np.sqrt(2), rel=1e-6)
+
+
+def test_sliced_distance_of_a_stretched_cloud():
+    """W2 of a cloud and its multiple is |factor - 1| times the second moment, whatever the direction."""
+    x = cloud()
+    second = x.T @ x / len(x)
+    white = x @ np.linalg.inv(np.linalg.cholesky(second)).T
+    assert diagnostics.sliced_wasserstein2(white, 3 * white, 5, seed=2) == pytest.approx(2, rel=1e-12)
+
+
+def test_sliced_distance_of_equal_clouds_is_zero():
+    x = cloud()
+    shuffled = np.random.default_rng(1).permutation(x)
+    assert diagnostics.sliced_wasserstein2(x, shuffled, 50, seed=1) == 0
+
+
+@pytest.mark.parametrize("copies", [2, 3])
+def test_sliced_distance_is_that_of_the_distributions_when_sizes_differ(copies):
+    x = cloud()
+    more = np.repeat(x, copies, axis=0)
+    assert diagnostics.sliced_wasserstein2(x, more, 50, seed=1) == pytest.approx(0, abs=1e-12)
+    shifted = diagnostics.sliced_wasserstein2(x, x + 1.0, 50, seed=1)
+    assert diagnostics.sliced_wasserstein2(x, more + 1.0, 50, seed=1) == pytest.approx(shifted, rel=1e-12)
+    assert diagnostics.sliced_wasserstein2(more + 1.0, x, 50, seed=1) == pytest.approx(shifted, rel=1e-12)
+
+
+def test_sliced_distance_of_sizes_that_do_not_divide():
+    """Against both clouds repeated to the least common multiple of their sizes."""
+    x, y = cloud(300, 1), cloud(400, 2) + [0.5, 0.0]
+    expected = diagnostics.sliced_wasserstein2(np.repeat(x, 4, axis=0), np.repeat(y, 3, axis=0), 100, seed=1)
+    assert diagnostics.sliced_wasserstein2(x, y, 100, seed=1) == pytest.approx(expected, rel=0.02)
+
+
+def test_sliced_distance_depends_on_the_seed():
+    x, y = cloud(seed=1), cloud(seed=2) + 1.0
+    one, same, other = (diagnostics.sliced_wasserstein2(x, y, 10, seed) for seed in (1, 1, 2))
+    assert one == same != other
+
+
+def test_energy_distance_on_a_line_equals_that_of_scipy():
+    rng = np.random.default_rng(3)
+    u, v = rng.normal(size=2500), rng.gamma(2.0, size=2100)  # more rows than one block
+    x, y = np.stack([u, 0 * u], axis=1), np.stack([v, 0 * v], axis=1)
+    assert diagnostics.energy_distance(x, y) == pytest.approx(stats.energy_distance(u, v), rel=1e-9)
+
+
+def test_energy_distance_in_the_plane_equals_its_definition():
+    x, y = cloud(60, 1), cloud(45, 2) + [1.0, -1.0]
+    square = 2 * cdist(x, y).mean() - cdist(x, x).mean() - cdist(y, y).mean()
+    assert diagnostics.energy_distance(x, y) == pytest.approx(np.sqrt(square), rel=1e-9)
+    turned = [[0.6, -0.8], [0.8, 0.6]]
+    rotated = diagnostics.energy_distance(x @ turned, y @ turned)
+    assert rotated == pytest.approx(np.sqrt(square), rel=1e-9)
+
+
+def test_energy_distance_of_equal_clouds_is_zero():
+    x = cloud()
+    assert diagnostics.energy_distance(x, x[::-1]) == pytest.approx(0, abs=1e-6)
+
+
+def test_occupancy_of_exact_samples_is_near_the_weights():
+    gmm = readers.read(Path(__file__).parents[2] / "data/gmm.csv")
+    few, many = (diagnostics.occupancy_total_variation(gmm, gmm.sample(n, 1)) for n in (1_000, 16_000))
+    # the expected value falls with the root of n; 0.5 sum_k sqrt(w_k / n) bounds it
+    assert many < 0.5 * np.sqrt(gmm.weights / 16_000).sum()
+    assert many < few / 2
+
+
+def test_occupancy_of_one_component_alone_is_one_minus_its_weight():
+    gmm = mixture.GaussianMixture([0.2, 0.5, 0.3], [[-50, 0], [0, 0], [50, 0]], [np.eye(2)] * 3)
+    x = cloud() + [-50, 0]
+    assert diagnostics.occupancy_total_variation(gmm, x) == pytest.approx(0.8, abs=1e-9)
+
+
+def test_occupancy_counts_how_far_the_shares_are_off():
+    gmm = mixture.GaussianMixture([0.2, 0.5, 0.3], [[-50, 0], [0, 0], [50, 0]], [np.eye(2)] * 3)
+    x = np.repeat([[-50.0, 0.0], [0.0, 0.0], [50.0, 0.0]], [40, 30, 30], axis=0)
+    assert diagnostics.occupancy_total_variation(gmm, x) == pytest.approx(0.2, abs=1e-9)

@@ -1,0 +1,132 @@
+"""Samplers against closed forms: for Gaussian data the right network is known."""
+
+import math
+
+import pytest
+import torch
+
+from scoredag.csdi import diffusion
+from scoredag.errors import InputError
+
+MEAN, DEVIATION = 0.7, 0.4
+SHAPE = (2, 3, 4)  # B, K, L
+
+
+class GaussianModel:
+    """The exact noise prediction where the data are N(MEAN, DEVIATION^2), whatever is given."""
+
+    def condition(self, observed, cond_mask, time_points):
+        return None
+
+    def denoise(self, conditions, noisy, step):
+        abar = diffusion.quadratic_schedule().alpha_bar[step].item()
+        variance = abar * DEVIATION**2 + 1 - abar
+        return math.sqrt(1 - abar) * (noisy - math.sqrt(abar) * MEAN) / variance
+
+
+def impute(n_samples, cond_mask=None, **options):
+    observed = torch.arange(24.0).view(SHAPE)
+    cond_mask = torch.zeros(SHAPE) if cond_mask is None else cond_mask
+    return diffusion.sample(GaussianModel(), observed, cond_mask, torch.zeros(2, 4), n_samples, **options)
+
+
+def test_the_schedule_is_the_papers():
+    beta, alpha_bar = diffusion.quadratic_schedule()
+    assert beta[0] == pytest.approx(1e-4) and beta[-1] == pytest.approx(0.5)
+    roots = beta.sqrt()
+    torch.testing.assert_close(roots.diff(), torch.full((49,), (roots[-1] - roots[0]).item() / 49).double())
+    assert alpha_bar[7] == pytest.approx(math.prod(1 - b for b in beta[:8].tolist()))
+
+
+def test_noise_is_added_with_the_right_scales():
+    schedule = diffusion.quadratic_schedule()
+    clean, noise = torch.full(SHAPE, 3.0), torch.full(SHAPE, 2.0)
+    noisy = diffusion.add_noise(clean, noise, torch.tensor([0, 49]), schedule)
+    for window, step in enumerate((0, 49)):
+        abar = schedule.alpha_bar[step].item()
+        assert noisy[window, 0, 0].item() == pytest.approx(3 * math.sqrt(abar) + 2 * math.sqrt(1 - abar), rel=1e-6)
+
+
+def test_ddpm_follows_the_algorithm_box():
+    """Algorithm 2 of Ho et al., written with beta and alpha as printed there."""
+    generator = torch.Generator().manual_seed(0)
+    x = start = torch.randn(5, *SHAPE, generator=generator)
+    noise = torch.randn(5, 50, *SHAPE, generator=generator)
+    beta, abar = (part.tolist() for part in diffusion.quadratic_schedule())
+    for t in reversed(range(50)):
+        predicted = GaussianModel().denoise(None, x, t)
+        x = (x - beta[t] / math.sqrt(1 - abar[t]) * predicted) / math.sqrt(1 - beta[t])
+        if t > 0:
+            x = x + math.sqrt((1 - abar[t - 1]) / (1 - abar[t]) * beta[t]) * noise[:, t]
+    found = impute(5, x_T=start, noise=noise)
+    torch.testing.assert_close(found, x, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "tolerance"),
+    [
+        ({"sampler": "ddpm"}, 0.03),
+        ({"sampler": "ddim", "eta": 1.0}, 0.03),
+        ({"sampler": "ddim"}, 0.03),
+        ({"sampler": "dpm-solver++"}, 0.01),
+        ({"sampler": "dpm-solver++", "n_steps": 10}, 0.03),
+    ],
+)
+def test_samplers_reproduce_the_data_distribution(options, tolerance):
+    samples = impute(20_000, generator=torch.Generator().manual_seed(1), **options)
+    assert samples.mean().item() == pytest.approx(MEAN, abs=tolerance)
+    assert samples.std().item() == pytest.approx(DEVIATION, rel=0.1)
+
+
+def test_ddpm_is_ddim_with_full_noise():
+    start = torch.randn(3, *SHAPE, generator=torch.Generator().manual_seed(2))
+    noise = torch.randn(3, 50, *SHAPE, generator=torch.Generator().manual_seed(3))
+    ddpm = impute(3, x_T=start, noise=noise)
+    torch.testing.assert_close(impute(3, x_T=start, noise=noise, sampler="ddim", eta=1.0), ddpm)
+
+
+def exact_flow(start):
+    """The probability flow of Gaussian data is linear: it keeps the standardised value."""
+    abar = diffusion.quadratic_schedule().alpha_bar[-1].item()
+    standardised = (start - math.sqrt(abar) * MEAN) / math.sqrt(abar * DEVIATION**2 + 1 - abar)
+    return MEAN + DEVIATION * standardised
+
+
+def test_the_second_order_solver_is_closer_to_the_flow_than_ddim():
+    start = torch.randn(50, *SHAPE, generator=torch.Generator().manual_seed(4))
+    errors = {
+        sampler: (impute(50, x_T=start, sampler=sampler, n_steps=25) - exact_flow(start)).abs().mean().item()
+        for sampler in ("ddim", "dpm-solver++")
+    }
+    assert errors["dpm-solver++"] < 0.5 * errors["ddim"]
+
+
+@pytest.mark.parametrize("sampler", diffusion.SAMPLERS)
+def test_given_entries_come_back_as_given(sampler):
+    cond_mask = (torch.arange(24).view(SHAPE) % 3 == 0).float()
+    samples = impute(4, cond_mask, sampler=sampler, n_steps=5, generator=torch.Generator().manual_seed(0))
+    expected = torch.arange(24.0).view(SHAPE).expand(4, *SHAPE)
+    given = cond_mask.bool().expand(4, *SHAPE)
+    assert torch.equal(samples[given], expected[given])
+    assert not torch.isclose(samples[~given], expected[~given]).any()
+
+
+def test_a_windows_own_generator_makes_it_independent_of_its_companions():
+    both = impute(3, generator=[torch.Generator().manual_seed(s) for s in (5, 6)])
+    swapped = impute(3, generator=[torch.Generator().manual_seed(s) for s in (6, 5)])
+    assert torch.equal(both[:, 0], swapped[:, 1])
+    assert torch.equal(both[:, 1], swapped[:, 0])
+
+
+@pytest.mark.parametrize("n_steps", [1, 3, 10, 49, 50])
+def test_fewer_steps_are_spread_and_end_at_the_noisiest(n_steps):
+    steps = diffusion._spread(n_steps).tolist()
+    assert len(set(steps)) == n_steps and steps == sorted(steps)
+    assert steps[0] >= 0 and steps[-1] == 49
+    assert max(b - a for a, b in zip([-1, *steps], steps, strict=False)) <= math.ceil(50 / n_steps)
+
+
+@pytest.mark.parametrize("options", [{"sampler": "euler"}, {"n_steps": 0}, {"n_steps": 51}])
+def test_unknown_samplers_and_steps_are_refused(options):
+    with pytest.raises(InputError, match=r"euler|n_steps"):
+        impute(1, **options)

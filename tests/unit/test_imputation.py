@@ -1,0 +1,45 @@
+"""Imputation of many windows: streams and batches."""
+
+import numpy as np
+import torch
+
+from scoredag.csdi import imputation
+from scoredag.csdi.network import CSDI
+
+OPTIONS = {"n_samples": 3, "seed": 1, "sampler": "ddpm", "n_steps": 4}
+
+
+def a_problem(n=5):
+    torch.manual_seed(0)
+    model = CSDI(3).eval()
+    torch.nn.init.normal_(model.diffmodel.output_projection2.weight, std=0.01)
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(n, 3, 6)).astype(np.float32)
+    return model, np.arange(10, 10 + n), values, rng.random(values.shape) < 0.6
+
+
+def impute(model, numbers, values, known, batch_size):
+    parts = imputation.impute(model, numbers, values, known, batch_size=batch_size, **OPTIONS)
+    return np.concatenate([samples for _, samples in parts], axis=1)
+
+
+def test_samples_depend_neither_on_the_batch_size_nor_on_companions():
+    model, numbers, values, known = a_problem()
+    whole = impute(model, numbers, values, known, 5)
+    assert whole.shape == (3, 5, 3, 6)
+    np.testing.assert_allclose(impute(model, numbers, values, known, 2), whole, atol=1e-5)
+    alone = impute(model, numbers[3:4], values[3:4], known[3:4], 1)
+    np.testing.assert_allclose(alone, whole[:, 3:4], atol=1e-5)
+
+
+def test_known_entries_are_kept_and_unknown_ones_vary():
+    model, numbers, values, known = a_problem()
+    samples = impute(model, numbers, values, known, 5)
+    assert (samples[:, known] == values[known]).all()
+    assert (samples[:, ~known].std(axis=0) > 0).all()
+
+
+def test_batches_cover_all_windows_once():
+    model, numbers, values, known = a_problem()
+    parts = imputation.impute(model, numbers, values, known, batch_size=2, **OPTIONS)
+    assert [part for part, _ in parts] == [slice(0, 2), slice(2, 4), slice(4, 5)]

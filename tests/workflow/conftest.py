@@ -1,0 +1,80 @@
+"""A copy of the project in which the tiny preset has run, and a way to call Snakemake on it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("SNAKEMAKE")}
+FOLDERS = ("config", "data", "envs", "profiles", "report", "rules", "scripts")
+TINY = "config/presets/tiny.yaml"
+
+
+class Project:
+    """A copy of the workflow in a folder of its own."""
+
+    def __init__(self, root, folder):
+        folder.mkdir(parents=True)
+        for name in FOLDERS:
+            shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(root / "Snakefile", folder)
+        self.folder = folder
+
+    def snakemake(self, *arguments, configfiles=(TINY,), **environment):
+        """Run Snakemake with two cores; the finished process, its output in `stdout`."""
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+        if configfiles:
+            command += ["--configfile", *configfiles]
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=ENVIRONMENT | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+    def jobs(self, *arguments, **options):
+        """What a dry run would do: {rule, or rule:variant}; `all` left out."""
+        done = self.snakemake("--dry-run", *arguments, **options)
+        assert done.returncode == 0, done.stdout
+        found = set()
+        for block in re.split(r"\n(?=(?:local)?rule )", done.stdout)[1:]:
+            rule = re.match(r"(?:local)?rule (\w+):", block)[1]
+            variant = re.search(r"wildcards: .*variant=(\w+)", block)
+            found.add(f"{rule}:{variant[1]}" if variant else rule)
+        return found - {"all"}
+
+    def edit(self, path, old, new):
+        """Replace text in a file of the copy."""
+        text = (self.folder / path).read_text(encoding="utf-8")
+        assert old in text, f"{path} does not hold {old!r}"
+        (self.folder / path).write_text(text.replace(old, new), encoding="utf-8")
+
+
+@pytest.fixture
+def project(root, tmp_path):
+    """A fresh copy, in which nothing has run."""
+    return Project(root, tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def finished(root, tmp_path_factory):
+    """A copy in which the tiny preset has run from nothing to the end."""
+    project = Project(root, tmp_path_factory.mktemp("finished") / "project")
+    done = project.snakemake()
+    assert done.returncode == 0, done.stdout
+    return project
+
+
+@pytest.fixture
+def edited(finished, tmp_path):
+    """A copy of the finished project, results and Snakemake's records included, to edit."""
+    shutil.copytree(finished.folder, tmp_path / "project")
+    copy = object.__new__(Project)
+    copy.folder = tmp_path / "project"
+    return copy

@@ -1,0 +1,154 @@
+"""Bad input: one clear line that names the file or key, a status that is not 0, no output."""
+
+import re
+
+import pytest
+import torch
+
+CONFIG = "config/config.yaml"
+
+
+def complaint(project, *targets, **options):
+    """The line that says what is wrong, from a run that has to fail."""
+    done = project.snakemake(*targets, **options)
+    assert done.returncode != 0, done.stdout
+    assert "Traceback" not in done.stdout, done.stdout
+    lines = [line for line in done.stdout.splitlines() if re.match(r"(error|config): ", line)]
+    assert len(lines) == 1, done.stdout
+    return lines[0]
+
+
+def files_of(project):
+    return {str(path.relative_to(project.folder)) for path in (project.folder / "results").rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("overlay", "words"),
+    [
+        ("gmmm: {}", ["top level", "'gmmm'", "unexpected"]),
+        ("langevin: {variants: {b: {stepsize: 1}}}", ["langevin.variants.b", "'stepsize'"]),
+        ("langevin: {variants: {b: {step_size: -0.1}}}", ["langevin.variants.b.step_size", "-0.1"]),
+        ("langevin: {variants: {b: {step_size: '0.1'}}}", ["langevin.variants.b.step_size", "number", "--configfile"]),
+        ("langevin: {variants: {e: {n_steps: 5}}}", ["langevin.variants.e", "'step_size' is a required property"]),
+        ("langevin: {variants: {'../e': {step_size: 1}}}", ["langevin.variants", "../e"]),
+        ("langevin: {variants: {b: {noise_covariance: [1, 1]}}}", ["langevin.variants.b.noise_covariance"]),
+        (
+            "csdi: {runs: {nyc-weather: {dataset: weather}}}",
+            ["csdi.runs.nyc-weather.dataset", "weather", "nyc-weather"],
+        ),
+        ("csdi: {runs: {nyc-weather: {init: mine}}}", ["csdi.runs.nyc-weather.init", "'mine'", "scratch, base"]),
+        ("csdi: {runs: {nyc-weather: {sampling: {sampler: euler}}}}", ["sampling.sampler", "euler", "ddim"]),
+        ("gmm: {file: absent.csv}", ["gmm.file", "absent.csv"]),
+        ("datasets: {nyc-weather: {file: null}}", ["datasets.nyc-weather.file"]),
+        ("datasets: {nyc-weather: {windows: {shares: [0.5, 0.1, 0.1]}}}", ["windows.shares", "0.7, not 1"]),
+        (
+            "datasets: {nyc-weather: {url: 'http://example.org/x'}}",
+            ["datasets.nyc-weather.url", "http://example.org/x"],
+        ),
+        ("csdi: {checkpoints: {x: {file: x.pth, url: 'https://example.org/x'}}}", ["csdi.checkpoints.x.sha256"]),
+        ("seed: 1.5", ["seed", "1.5"]),
+    ],
+)
+def test_a_bad_config_is_refused_before_anything_runs(project, overlay, words):
+    (project.folder / "overlay.yaml").write_text(overlay, encoding="utf-8")
+    line = complaint(project, "--dry-run", configfiles=("overlay.yaml",))
+    assert all(word in line for word in words), line
+
+
+def rows(n=3, **columns):
+    """A small mixture as CSV text, with some columns replaced."""
+    table = {
+        "weight": [1 / n] * n,
+        "mean_x": range(n),
+        "mean_y": range(n),
+        "cov_xx": [1] * n,
+        "cov_xy": [0] * n,
+        "cov_yy": [1] * n,
+    } | columns
+    return "\n".join([",".join(table), *(",".join(map(str, row)) for row in zip(*table.values(), strict=True))]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (rows(cov_xy=[0, 2, 0]), ["covariance of component 1", "positive definite"]),
+        (rows(weight=[0.5, -0.5, 1]), ["weight of component 1", "-0.5"]),
+        (rows(weight=[0.5, "nan", 0.5]), ["line 3", "nan"]),
+        (rows(weight=[0.5, 0.5, 0.5]), ["sum to 1.5"]),
+        (rows(150, mean_x=[*range(149), ""]), ["149", "mean_x", "150 components"]),
+        (rows(weight=["a", 0, 0]), ["'weight', line 2", "'a'"]),
+        ("weight,mean_x\n1,0\n", ["mean_y", "no column"]),
+        ("", ["cannot be read"]),
+    ],
+    ids=["not positive definite", "negative", "nan", "sum", "149 means", "text", "columns", "empty"],
+)
+def test_a_bad_mixture_is_refused(project, text, words):
+    (project.folder / "mine.csv").write_text(text, encoding="utf-8")
+    (project.folder / "overlay.yaml").write_text("gmm: {file: mine.csv}", encoding="utf-8")
+    line = complaint(project, "results/gmm/parameters.parquet", configfiles=("overlay.yaml",))
+    assert "mine.csv" in line and all(word in line for word in words), line
+    assert files_of(project) == set()
+
+
+SERIES = "results/datasets/{}/series.parquet"
+
+
+def test_a_shipped_file_that_was_changed_is_refused(project):
+    with open(project.folder / "data/nyc-weather.csv", "a", encoding="utf-8") as stream:
+        stream.write("\n")
+    line = complaint(project, SERIES.format("nyc-weather"), configfiles=())
+    assert "nyc-weather.csv" in line and "sha256" in line
+    assert files_of(project) == set()
+
+
+def test_a_dataset_without_its_time_column_is_refused(project):
+    (project.folder / "mine.csv").write_text("hour,x\n2020-01-01,1\n", encoding="utf-8")
+    overlay = "datasets: {mine: {reader: csv, file: mine.csv, time: when}}"
+    (project.folder / "overlay.yaml").write_text(overlay, encoding="utf-8")
+    line = complaint(project, SERIES.format("mine"), configfiles=("overlay.yaml",))
+    assert "mine.csv" in line and "'when'" in line and "hour, x" in line
+    assert files_of(project) == set()
+
+
+OFFICIAL = ("config/presets/tiny.yaml", "config/presets/official.yaml")
+DOWNLOADED = "results/downloads/csdi-physionet.pth"
+
+
+def test_a_mirrors_file_with_other_content_is_refused(project, tmp_path):
+    (tmp_path / "csdi-physionet.pth").write_bytes(b"something else")
+    line = complaint(project, DOWNLOADED, configfiles=OFFICIAL, SCOREDAG_MIRROR=str(tmp_path))
+    assert "csdi-physionet.pth" in line and "sha256" in line
+    assert files_of(project) == set()
+
+
+def checkpoint_is_refused(finished, edited, *words):
+    before = files_of(finished)
+    line = complaint(edited, "results/csdi/nyc-weather/model.safetensors")
+    assert "csdi-base.safetensors" in line and all(word in line for word in words), line
+    lost = before - files_of(edited)
+    assert lost <= {"results/csdi/nyc-weather/model.safetensors", "results/csdi/nyc-weather/history.parquet"}
+
+
+def test_a_truncated_checkpoint_is_refused(finished, edited):
+    path = edited.folder / "data/csdi-base.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    checkpoint_is_refused(finished, edited, "truncated")
+
+
+def test_a_checkpoint_with_wrong_shapes_is_refused(finished, edited):
+    from safetensors.torch import load_file, save_file
+
+    path = edited.folder / "data/csdi-base.safetensors"
+    tensors = load_file(path)
+    tensors["diffmodel.input_projection.weight"] = torch.zeros(64, 3, 1)
+    save_file(tensors, path)
+    checkpoint_is_refused(finished, edited, "diffmodel.input_projection.weight", "(64, 3, 1)")
+
+
+def test_the_official_checkpoint_comes_through_the_mirror(project, mirror):
+    done = project.snakemake(DOWNLOADED, configfiles=OFFICIAL, SCOREDAG_MIRROR=str(mirror))
+    assert done.returncode == 0, done.stdout
+    assert (project.folder / DOWNLOADED).stat().st_size == 1716818
+    # where a file came from is no reason to run again
+    again = project.snakemake(DOWNLOADED, configfiles=OFFICIAL, SCOREDAG_MIRROR="/nowhere")
+    assert "Nothing to be done" in again.stdout

@@ -1,0 +1,126 @@
+"""The tiny run, end to end: every promised file is there and holds what it should."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import safetensors
+from PIL import Image
+
+COLUMNS = {
+    "gmm/parameters.parquet": "component weight mean_x mean_y cov_xx cov_xy cov_yy",
+    "gmm/exact.parquet": "particle x y",
+    **{f"langevin/{variant}/samples.parquet": "particle step x y" for variant in "abcd"},
+    "langevin/metrics.parquet": "variant metric value",
+    "datasets/nyc-weather/series.parquet": "time feature value",
+    "datasets/nyc-weather/windows.parquet": "window step feature value role split",
+    "datasets/nyc-weather/window_starts.parquet": "window start",
+    "datasets/nyc-weather/statistics.parquet": "feature mean std missing_fraction",
+    "csdi/nyc-weather/history.parquet": "step epoch split loss learning_rate seconds",
+    "csdi/nyc-weather/samples.parquet": "window step feature truth samples",
+    "csdi/nyc-weather/metrics.parquet": "method feature metric value n_targets n_samples",
+}
+FIGURES = [
+    "gmm/density.png",
+    *(f"langevin/{variant}/scatter.png" for variant in "abcd"),
+    "langevin/comparison.png",
+    *(f"csdi/nyc-weather/{name}.png" for name in ("loss", "imputation", "calibration", "metrics")),
+]
+
+
+@pytest.fixture(scope="module")
+def results(finished):
+    return finished.folder / "results"
+
+
+@pytest.mark.parametrize("path", COLUMNS)
+def test_tables_have_their_columns_and_rows(results, path):
+    table = pq.read_table(results / path)
+    assert table.column_names == COLUMNS[path].split()
+    assert table.num_rows > 0
+
+
+@pytest.mark.parametrize("path", FIGURES)
+def test_figures_are_there_and_show_something(results, path):
+    with Image.open(results / path) as image:
+        assert min(image.size) > 400
+        assert len(image.convert("RGB").getcolors(maxcolors=1 << 24)) > 20
+
+
+def test_there_is_nothing_else(results):
+    found = {str(path.relative_to(results)) for path in results.rglob("*") if path.is_file()}
+    assert found == {*COLUMNS, *FIGURES, "csdi/nyc-weather/model.safetensors"}
+
+
+def test_the_series_is_on_the_full_grid_in_physical_units(results):
+    series = pd.read_parquet(results / "datasets/nyc-weather/series.parquet")
+    wide = series.pivot(index="time", columns="feature", values="value")
+    assert (wide.index.to_series().diff().dropna() == pd.Timedelta("1h")).all()
+    assert len(wide) == 8730 and str(wide.index[0]) == "2013-01-01 06:00:00+00:00"
+    assert wide["EWR_temp"].iloc[0] == 39.02
+    assert 0.09 < wide["JFK_pressure"].isna().mean() < 0.12
+
+
+def test_no_hour_is_in_two_splits_and_targets_are_held_out_of_tests_only(results):
+    windows = pd.read_parquet(results / "datasets/nyc-weather/windows.parquet")
+    starts = pd.read_parquet(results / "datasets/nyc-weather/window_starts.parquet").set_index("window")["start"]
+    hours = windows["window"].map(starts) + pd.to_timedelta(windows["step"], unit="h")
+    assert windows.groupby(hours)["split"].nunique().max() == 1
+    tests = windows[windows["split"] == "test"]
+    assert not tests.assign(hour=hours).duplicated(["hour", "feature"]).any()
+    assert not (windows[windows["split"] == "train"]["role"] == "target").any()
+    shares = tests["role"].value_counts()
+    assert 0.08 < shares["target"] / (shares["target"] + shares["observed"]) < 0.12
+    assert ((windows["role"] == "missing") == windows["value"].isna()).all()
+
+
+def test_every_target_of_the_test_split_is_imputed(results):
+    windows = pd.read_parquet(results / "datasets/nyc-weather/windows.parquet")
+    targets = windows[(windows["split"] == "test") & (windows["role"] == "target")]
+    samples = pd.read_parquet(results / "csdi/nyc-weather/samples.parquet")
+    key = ["window", "step", "feature"]
+    assert targets[key].astype(str).to_numpy().tolist() == samples[key].astype(str).to_numpy().tolist()
+    assert (targets["value"].to_numpy() == samples["truth"].to_numpy()).all()
+    drawn = np.stack(samples["samples"].to_list())
+    assert drawn.shape == (len(targets), 3) and np.isfinite(drawn).all()
+
+
+def test_metrics_cover_all_methods_and_say_how_many(results):
+    metrics = pd.read_parquet(results / "csdi/nyc-weather/metrics.parquet")
+    assert set(metrics["method"]) == {"mean", "last value", "linear", "CSDI"}
+    assert {"all", "EWR_temp", "LGA_pressure"} <= set(metrics["feature"])
+    csdi = metrics[(metrics["method"] == "CSDI") & (metrics["feature"] == "all")].set_index("metric")
+    assert set(csdi.index) == {"mae", "rmse", "crps", "coverage_50", "coverage_90"}
+    assert (csdi["n_samples"] == 3).all()
+    assert csdi["n_targets"].iloc[0] == len(pq.read_table(results / "csdi/nyc-weather/samples.parquet"))
+    assert (metrics[metrics["method"] != "CSDI"]["n_samples"] == 1).all()
+
+
+def test_langevin_metrics_name_each_variant_and_the_noise_floor(results):
+    metrics = pd.read_parquet(results / "langevin/metrics.parquet")
+    table = metrics.pivot(index="variant", columns="metric", values="value")
+    assert list(table.index) == ["a", "b", "c", "d", "exact"]
+    names = "energy_distance mean_log_density non_finite occupancy_total_variation sliced_wasserstein2"
+    assert list(table.columns) == names.split()
+    assert table.loc["exact", "sliced_wasserstein2"] == table["sliced_wasserstein2"].min()
+
+
+def test_snapshots_are_kept(results):
+    samples = pd.read_parquet(results / "langevin/b/samples.parquet")
+    assert samples["step"].unique().tolist() == [0, 10, 50]
+
+
+def test_the_model_says_what_it_was_trained_on(results):
+    with safetensors.safe_open(results / "csdi/nyc-weather/model.safetensors", framework="np") as stored:
+        metadata = json.loads(stored.metadata()["scoredag"])
+    assert metadata["dataset"] == "nyc-weather" and metadata["init"] == "base"
+    assert metadata["features"][0] == "EWR_temp" and len(metadata["config_sha256"]) == 64
+
+
+def test_the_log_tells_of_the_impossible_wind_speed(project):
+    done = project.snakemake("results/datasets/nyc-weather/series.parquet", configfiles=())
+    assert done.returncode == 0, done.stdout
+    log = (project.folder / "logs/datasets/nyc-weather/tidy_series.log").read_text(encoding="utf-8")
+    assert "wind_speed" in log and "1048.36" in log and "plausible range 0 to 200" in log

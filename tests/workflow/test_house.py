@@ -1,0 +1,128 @@
+"""The project's own rules: formats, lint, anatomy, one place for each fact."""
+
+import ast
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+BIN = [sys.executable, "-m"]
+SECTIONS = ["input", "output", "log", "benchmark", "conda", "threads", "resources", "params", "script"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["snakefmt", "--check", "Snakefile", "rules"],
+        ["snakemake", "--lint"],
+    ],
+    ids=lambda command: " ".join(command[:2]),
+)
+def test_formats_and_lint_are_clean(root, command):
+    done = subprocess.run([*BIN, *command], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def rules(root):
+    """(name, text) of every rule below rules/."""
+    for path in sorted((root / "rules").glob("*.smk")):
+        for block in re.split(r"^rule ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
+            yield block.split(":")[0], block
+
+
+def test_rules_look_alike_and_scripts_are_named_as_their_rules(root):
+    names = set()
+    for name, text in rules(root):
+        found = re.findall(r"^    (\w+):", text, flags=re.MULTILINE)
+        assert found == [section for section in SECTIONS if section in found], name
+        assert set(SECTIONS) - set(found) <= {"params"}, name
+        assert re.match(rf'{name}:\n    """[^"\n]+\."""\n', text), f"{name} has no one-line docstring"
+        assert f'script:\n        "../scripts/{name}.py"' in text and f'code=code("{name}.py")' in text, name
+        names.add(name)
+    assert {path.stem for path in (root / "scripts").glob("*.py")} == names
+
+
+def modules(root):
+    return list((root / "scripts").rglob("*.py"))
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_imports_run_one_way(root):
+    """script -> wing -> ground floor; only csdi imports torch; only scripts say `snakemake`."""
+    library = root / "scripts" / "scoredag"
+    wings = {"gmm", "series", "csdi", "figures"}
+    for path in modules(root):
+        named = set(imports(path))
+        parts = path.relative_to(root / "scripts").parts
+        wing = parts[1] if len(parts) == 3 else None
+        reached = {name.split(".")[1] for name in named if name.startswith("scoredag.")} & wings
+        if path.is_relative_to(library):
+            assert reached <= {wing}, f"{path} imports another wing: {reached - {wing}}"
+            assert "snakemake" not in path.read_text(encoding="utf-8"), path
+        if any(name.split(".")[0] == "torch" for name in named):
+            assert wing == "csdi" or parts[0] in ("train_csdi.py", "impute_csdi.py"), f"{path} imports torch"
+
+
+def test_every_key_is_described_and_listed(root):
+    sys.path.insert(0, str(root / "config"))
+    try:
+        import make_readme
+    finally:
+        sys.path.pop(0)
+    schema = yaml.safe_load((root / "config/schema.yaml").read_text(encoding="utf-8"))
+    assert all(node.get("description") for _, node in make_readme.leaves(schema, schema))
+    text = (root / "config/README.md").read_text(encoding="utf-8")
+    assert text == make_readme.rewrite(text, schema), "run `make docs`"
+
+
+def test_the_config_does_not_repeat_defaults(root):
+    """config.yaml says what a run is; a value equal to the schema's default belongs to the schema alone."""
+    sys.path.insert(0, str(root / "config"))
+    try:
+        import make_readme
+    finally:
+        sys.path.pop(0)
+    schema = yaml.safe_load((root / "config/schema.yaml").read_text(encoding="utf-8"))
+    config = yaml.safe_load((root / "config/config.yaml").read_text(encoding="utf-8"))
+    repeated = []
+    for path, node in make_readme.leaves(schema, schema):
+        parts = [((), config)]
+        for key in path:
+            parts = [
+                ((*place, name), part[name])
+                for place, part in parts
+                if isinstance(part, dict)
+                for name in (part if key == "{name}" else [key])
+                if name in part
+            ]
+        repeated += [".".join(place) for place, value in parts if "default" in node and value == node["default"]]
+    assert repeated == ["langevin.variants.a.noise_covariance"]  # kept: it is what variant a is about
+
+
+def test_versions_are_the_same_everywhere_and_each_has_its_reason(root):
+    pins = [line for line in (root / "envs/requirements.txt").read_text().splitlines() if "==" in line]
+    conda = yaml.safe_load((root / "envs/scoredag.yaml").read_text(encoding="utf-8"))
+    assert conda["dependencies"][-1]["pip"] == pins
+    tests = [line for line in (root / "envs/requirements-test.txt").read_text().splitlines() if "==" in line]
+    reasons = (root / "envs/README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| (\w+) \| [^|]+\|$", reasons, re.MULTILINE)) - {"package"} == {
+        pin.split("==")[0] for pin in pins + tests
+    }
+
+
+def test_asking_imports_nothing_heavy(root):
+    """The Snakefile and rules/ import the standard library and Snakemake's own needs alone."""
+    for path in [root / "Snakefile", *(root / "rules").glob("*.smk")]:
+        named = re.findall(r"^(?:from|import) (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert set(named) <= {*sys.stdlib_module_names, "jsonschema", "snakemake"}, path

@@ -1,0 +1,113 @@
+"""What is on disk is what the config says, and nothing is computed twice: job sets of dry runs."""
+
+import os
+import time
+
+import pytest
+
+CONFIG = "config/config.yaml"
+DOWNSTREAM_OF_LANGEVIN = {"measure_langevin", "plot_comparison"}
+CSDI_FIGURES = {"plot_loss", "plot_imputation", "plot_calibration", "plot_metrics"}
+AFTER_TRAINING = {"impute_csdi", "evaluate_csdi", *CSDI_FIGURES}
+
+
+def nothing_to_do(project):
+    done = project.snakemake()
+    assert done.returncode == 0 and "Nothing to be done" in done.stdout, done.stdout
+
+
+def test_nothing_is_to_be_done_after_a_run(finished):
+    nothing_to_do(finished)
+
+
+def test_nothing_is_to_be_done_after_touching_every_file(edited):
+    later = time.time() + 100
+    for path in edited.folder.rglob("*"):
+        inside = path.relative_to(edited.folder).parts[0]
+        if path.is_file() and inside not in ("results", ".snakemake"):
+            os.utime(path, (later, later))
+    nothing_to_do(edited)
+
+
+def test_nothing_is_to_be_done_after_a_comment_or_reordered_keys(edited):
+    edited.edit(CONFIG, "step_size: 1.0", "step_size: 1.00 # a large one")
+    edited.edit(
+        CONFIG, "      dataset: nyc-weather\n      init: base\n", "      init: base\n      dataset: nyc-weather\n"
+    )
+    nothing_to_do(edited)
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "expected"),
+    [
+        (
+            CONFIG,
+            "step_size: 1.0",
+            "step_size: 0.9",
+            {"sample_langevin:c", "plot_scatter:c", *DOWNSTREAM_OF_LANGEVIN},
+        ),
+        (
+            CONFIG,
+            "[[2.0, 0.0], [0.0, 0.2]]",
+            "[[0.2, 0.0], [0.0, 2.0]]",
+            {"sample_langevin:d", "plot_scatter:d"} | DOWNSTREAM_OF_LANGEVIN,
+        ),
+        (CONFIG, "label: no noise", "label: gradient flow", {"plot_scatter:a", "plot_comparison"}),
+        (CONFIG, "      init: base", "      init: base\n      figure: {colour: black}", CSDI_FIGURES),
+        (
+            "config/presets/tiny.yaml",
+            "n_samples: 3",
+            "n_samples: 4",
+            AFTER_TRAINING - {"plot_loss"},
+        ),
+        (CONFIG, "temp: °F", "temp: F", {"plot_imputation"}),
+        (
+            "config/presets/tiny.yaml",
+            "train_stride: 48",
+            "train_stride: 36",
+            {"cut_windows", "train_csdi"} | AFTER_TRAINING,
+        ),
+        (
+            "scripts/scoredag/gmm/langevin.py",
+            "BLOCK = 500",
+            "BLOCK = 400",
+            {f"{rule}:{variant}" for rule in ("sample_langevin", "plot_scatter") for variant in "abcd"}
+            | DOWNSTREAM_OF_LANGEVIN,
+        ),
+        ("scripts/scoredag/csdi/network.py", "HEADS = 8", "HEADS = 4", {"train_csdi"} | AFTER_TRAINING),
+        ("scripts/scoredag/series/baselines.py", '"mean": mean, ', "", {"evaluate_csdi", "plot_metrics"}),
+        ("scripts/scoredag/gmm/diagnostics.py", "np.pi", "3.14", {"measure_langevin"}),
+    ],
+    ids=lambda value: value.split("/")[-1] if isinstance(value, str) else None,
+)
+def test_an_edit_reruns_what_depends_on_it_and_nothing_else(edited, path, old, new, expected):
+    edited.edit(path, old, new)
+    assert edited.jobs() == expected
+
+
+def test_a_deleted_output_comes_back_alone(edited):
+    (edited.folder / "results/langevin/c/scatter.png").unlink()
+    assert edited.jobs() == {"plot_scatter:c"}
+
+
+def test_one_figure_asks_for_its_own_jobs(project):
+    expected = {"read_mixture", "sample_langevin:b", "plot_scatter:b"}
+    assert project.jobs("results/langevin/b/scatter.png") == expected
+
+
+def test_a_fifth_variant_needs_no_rule(edited):
+    (edited.folder / "more.yaml").write_text("langevin: {variants: {e: {step_size: 0.01}}}\n", encoding="utf-8")
+    jobs = edited.jobs(configfiles=("config/presets/tiny.yaml", "more.yaml"))
+    assert jobs == {"sample_langevin:e", "plot_scatter:e"} | DOWNSTREAM_OF_LANGEVIN
+
+
+def test_null_leaves_an_entry_out(edited):
+    (edited.folder / "less.yaml").write_text("langevin: {variants: {d: null}}\n", encoding="utf-8")
+    assert edited.jobs(configfiles=("config/presets/tiny.yaml", "less.yaml")) == DOWNSTREAM_OF_LANGEVIN
+
+
+def test_another_working_directory_gets_the_results(project, tmp_path):
+    done = project.snakemake("--directory", str(tmp_path / "elsewhere"), "results/gmm/exact.parquet")
+    assert done.returncode == 0, done.stdout
+    assert (tmp_path / "elsewhere/results/gmm/exact.parquet").exists()
+    assert not (project.folder / "results").exists()
