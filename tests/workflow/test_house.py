@@ -126,3 +126,13 @@ def test_asking_imports_nothing_heavy(root):
     for path in [root / "Snakefile", *(root / "rules").glob("*.smk")]:
         named = re.findall(r"^(?:from|import) (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
         assert set(named) <= {*sys.stdlib_module_names, "jsonschema", "snakemake"}, path
+
+
+def test_the_readmes_graph_is_the_workflows(root):
+    done = subprocess.run(
+        [*BIN, "snakemake", "--rulegraph", "mermaid-js"], cwd=root, capture_output=True, text=True, check=True
+    )
+    names = dict(re.findall(r"(id\d+)\[(\w+)\]", done.stdout))
+    expected = {(names[a], names[b]) for a, b in re.findall(r"(id\d+) --> (id\d+)", done.stdout)}
+    shown = re.search(r"```mermaid\n(.*?)```", (root / "README.md").read_text(encoding="utf-8"), re.DOTALL)[1]
+    assert expected and set(re.findall(r"(\w+) --> (\w+)", shown)) == expected

@@ -1,6 +1,7 @@
 """Figures of a CSDI run: training, imputed windows, calibration, scores."""
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from scoredag.figures import style
 
@@ -45,6 +46,9 @@ def imputation(panels, colour):
             lower, median, upper = panel["quantiles"]
             axes.fill_between(panel["steps"], lower, upper, color=colour, alpha=0.3, lw=0, label="5-95 % band")
             axes.plot(panel["steps"], median, color=colour, lw=1.2, label="median")
+            held_out = ~np.isnan(panel["target"])  # also shown where a neighbour is missing
+            axes.vlines(panel["steps"][held_out], lower[held_out], upper[held_out], color=colour, alpha=0.5, lw=2)
+            axes.plot(panel["steps"][held_out], median[held_out], "s", color=colour, ms=4)
             axes.plot(panel["steps"], panel["observed"], "o", color=style.BLACK, ms=2.6, label="observed")
             axes.plot(
                 panel["steps"], panel["target"], "D", color=style.VERMILION, ms=5, mfc="none", mew=1.4, label="held out"
@@ -54,6 +58,7 @@ def imputation(panels, colour):
             axes.margins(y=0.15)
     for axes in grid[-1]:
         axes.set_xlabel("time into the window (steps)")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles, labels = grid[0][0].get_legend_handles_labels()
     drawn.legend(handles, labels, loc="outside lower center", ncols=4)
     return drawn

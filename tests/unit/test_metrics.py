@@ -1,0 +1,97 @@
+"""MAE, RMSE, CRPS and coverage, against numbers worked out by hand and closed forms."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from scoredag import metrics
+
+SAMPLES = np.array([[[1.0, 5.0], [0.0, 2.0]], [[2.0, 6.0], [0.0, 4.0]], [[9.0, 7.0], [3.0, 9.0]]])  # medians 2 6 0 4
+TRUTH = np.array([[1.0, 6.0], [-3.0, 8.0]])
+ALL = np.ones((2, 2))
+
+
+def stratified(n):
+    """The quantiles of a standard normal at the middles of n equal shares."""
+    return stats.norm.ppf((np.arange(n) + 0.5) / n)
+
+
+def test_mae_is_that_of_the_median():
+    assert metrics.mae(SAMPLES, TRUTH, ALL) == pytest.approx((1 + 0 + 3 + 4) / 4)
+
+
+def test_rmse_is_that_of_the_median():
+    assert metrics.rmse(SAMPLES, TRUTH, ALL) == pytest.approx(np.sqrt((1 + 0 + 9 + 16) / 4))
+
+
+def test_median_of_an_even_number_of_samples_is_the_middle():
+    assert metrics.mae(SAMPLES[:2], TRUTH, ALL) == pytest.approx((0.5 + 0.5 + 3 + 5) / 4)
+
+
+def test_crps_of_a_point_forecast_is_the_sum_of_errors_over_the_sum_of_truth():
+    forecast = np.array([[2.0, 6.0], [0.0, 4.0]])
+    expected = (1 + 0 + 3 + 4) / (1 + 6 + 3 + 8)
+    assert metrics.crps(forecast[None], TRUTH, ALL) == pytest.approx(expected)
+    assert metrics.crps(np.repeat(forecast[None], 5, axis=0), TRUTH, ALL) == pytest.approx(expected)
+
+
+def test_crps_of_two_samples_as_worked_out_by_hand():
+    """Quantiles 1 and 3 at the levels 1/4 and 3/4 of the samples 0 and 4; truth 2."""
+    samples = np.array([[0.0], [4.0]])
+    pinballs = [(2 - 1) * 0.25, (3 - 2) * (1 - 0.75)]
+    found = metrics.crps(samples, np.array([2.0]), np.array([1]), levels=[0.25, 0.75])
+    assert found == pytest.approx(2 * np.mean(pinballs) / 2)
+
+
+@pytest.mark.parametrize(("shift", "scale"), [(0.0, 1.0), (1.0, 1.0), (0.0, 3.0), (-0.7, 0.4), (0.5, 2.0)])
+def test_crps_of_normal_samples_has_its_closed_form(shift, scale):
+    """Forecast N(shift, scale^2), truth N(0, 1): the expected pinball loss at q is q Phi(q) + phi(q) - level q."""
+    levels = np.arange(1, 20) / 20
+    q = stats.norm.ppf(levels, shift, scale)
+    expected = 2 * np.mean(q * stats.norm.cdf(q) + stats.norm.pdf(q) - levels * q) / np.sqrt(2 / np.pi)
+    truth = stratified(500)
+    samples = np.repeat(shift + scale * stratified(1001)[:, None], 500, axis=1)
+    assert metrics.crps(samples, truth, np.ones(500)) == pytest.approx(expected, rel=5e-3)
+
+
+def test_crps_of_the_right_forecast_is_the_least():
+    truth, draws = stratified(300), stratified(301)[:, None]
+    right, *others = (
+        metrics.crps(np.repeat(shift + scale * draws, 300, axis=1), truth, np.ones(300))
+        for shift, scale in [(0, 1), (0.3, 1), (0, 1.4), (0, 0.7), (0, 0)]
+    )
+    assert right < min(others)
+
+
+@pytest.mark.parametrize(("level", "expected"), [(0.9, 91), (0.5, 51), (0.2, 21), (1.0, 101)])
+def test_coverage_of_known_quantiles(level, expected):
+    """Samples 0 .. 100, whose quantile at u is 100 u; truth 0 .. 100 with ends that count as inside."""
+    truth = np.arange(101.0)
+    nudge = np.where(truth < 50, 1e-9, -1e-9)  # keep off the ends, where rounding decides
+    samples = np.repeat(np.arange(101.0)[:, None], 101, axis=1)
+    assert metrics.coverage(samples, truth + nudge, np.ones(101), level=level) == pytest.approx(expected / 101)
+
+
+def test_coverage_is_of_nine_tenths_by_default():
+    samples = np.repeat(stratified(2001)[:, None], 1000, axis=1)
+    assert metrics.coverage(samples, stratified(1000), np.ones(1000)) == pytest.approx(0.9, abs=0.002)
+
+
+@pytest.mark.parametrize("name", ["mae", "rmse", "crps", "coverage"])
+@pytest.mark.parametrize("kind", [bool, int, np.float32])
+def test_entries_outside_the_mask_do_not_count(name, kind):
+    rng = np.random.default_rng(0)
+    samples, truth = rng.normal(size=(20, 4, 5)), rng.normal(size=(4, 5))
+    mask = rng.uniform(size=(4, 5)) < 0.5
+    metric = getattr(metrics, name)
+    expected = metric(samples[:, mask], truth[mask], np.ones(mask.sum()))
+    samples[:, ~mask], truth[~mask] = np.nan, np.nan
+    found = metric(samples, truth, mask.astype(kind))
+    assert isinstance(found, float)
+    assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_float32_samples_are_averaged_in_float64():
+    truth = np.full(1000, 1e4, np.float32)
+    samples = (truth + np.float32(0.25))[None].astype(np.float32)
+    assert metrics.mae(samples, truth, np.ones(1000)) == pytest.approx(0.25, rel=1e-12)

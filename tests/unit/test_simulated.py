@@ -1,0 +1,65 @@
+"""Simulated series: streams a block, and numbers of the size that the docstring says."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from scoredag.series import simulated
+
+
+def simulate(**options):
+    return simulated.simulate(**{"n_features": 6, "n_steps": 400, "block": 100, "seed": 1} | options)
+
+
+def test_shape_names_and_times():
+    wide = simulate(n_features=12, n_steps=250, start="2001-02-03", interval="15min")
+    assert wide.shape == (250, 12)
+    assert wide.columns[[0, 1, 11]].tolist() == ["feature_00", "feature_01", "feature_11"]
+    assert wide.columns.is_monotonic_increasing
+    assert wide.index[0] == pd.Timestamp("2001-02-03", tz="UTC")
+    assert (np.diff(wide.index) == np.timedelta64(15, "m")).all()
+    assert (wide.dtypes == np.float64).all()
+
+
+def test_series_depends_on_the_seed_alone():
+    pd.testing.assert_frame_equal(simulate(), simulate())
+    assert not np.isclose(simulate(seed=2), simulate()).any(axis=0).all()
+    assert simulate(seed=2).corrwith(simulate()).abs().max() < 0.9
+
+
+@pytest.mark.parametrize("n_steps", [100, 130, 300, 900])
+def test_block_does_not_depend_on_the_length(n_steps):
+    expected = simulate(n_steps=900)[:n_steps]
+    pd.testing.assert_frame_equal(simulate(n_steps=n_steps), expected, check_freq=False)
+
+
+def test_every_block_is_another_world():
+    blocks = simulate(n_steps=300).to_numpy().reshape(3, 100, 6)
+    correlations = [np.corrcoef(block.T) for block in blocks]
+    assert np.abs(correlations[0] - correlations[1]).max() > 0.3
+    assert np.abs(correlations[1] - correlations[2]).max() > 0.3
+
+
+@pytest.fixture(scope="module")
+def many():
+    return simulate(n_features=8, n_steps=20_000, block=200)
+
+
+def test_values_are_finite(many):
+    assert np.isfinite(many.to_numpy()).all()
+
+
+def test_variance_is_near_one(many):
+    variances = many.var()
+    assert variances.between(0.6, 1.4).all()
+    assert variances.mean() == pytest.approx(1, abs=0.2)
+
+
+def test_features_of_a_block_are_related_and_smooth(many):
+    """There is something to learn: features predict each other, and an hour the next."""
+    blocks = many.to_numpy().reshape(-1, 200, 8)
+    blocks = blocks[(blocks.std(axis=1) > 1e-3).all(axis=1)]
+    between = np.mean([np.abs(np.corrcoef(block.T)[np.triu_indices(8, 1)]).mean() for block in blocks])
+    next_hour = np.mean([np.corrcoef(block[1:, 0], block[:-1, 0])[0, 1] for block in blocks])
+    assert between > 0.2
+    assert next_hour > 0.5

@@ -1,0 +1,399 @@
+"""The ground floor: Parquet tables, whole files, log files, random streams."""
+
+import contextlib
+import hashlib
+import logging
+import sys
+import warnings
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from scoredag import files, logs, streams, tables
+from scoredag.errors import InputError
+
+TIMES = pd.to_datetime(["2020-01-01T00:00Z", "2020-01-01T00:00Z", "2020-06-01T12:30:00.000001Z"])
+COLUMNS = {
+    "component": [0, 1, 2],
+    "weight": [0.1, 0.2, 0.7],
+    **{name: np.array([0.1, -1e300, 5e-324]) for name in ("mean_x", "mean_y", "cov_xx", "cov_xy", "cov_yy", "x", "y")},
+    "particle": [0, 1, 2**40],
+    "step": [0, 5, 7],
+    "variant": ["a", "b", "c"],
+    "metric": ["mae", "crps", "\N{GREEK SMALL LETTER TAU}"],
+    "value": [1.5, np.nan, -2.0],
+    "time": TIMES,
+    "start": TIMES,
+    "feature": pd.Categorical(["wind", "temp", "wind"], categories=["wind", "temp"]),
+    "role": pd.Categorical(["observed", "target", "missing"]),
+    "split": ["train", "train", "valid"],
+    "window": [0, 0, 1],
+    "mean": [1.0, 2.0, 3.0],
+    "std": [1.0, 2.0, 3.0],
+    "missing_fraction": [0.0, 0.5, 1.0],
+    "epoch": [0.0, 0.5, 1.0],
+    "loss": [3.0, 2.0, np.nan],
+    "learning_rate": [1e-3, 1e-4, 0.0],
+    "seconds": [0.1, 0.2, 0.3],
+    "method": ["csdi", "mean", "linear"],
+    "n_targets": [1, 2, 3],
+    "n_samples": [100, 1, 1],
+}
+SCHEMAS = {
+    name: getattr(tables, name)
+    for name in (
+        "GMM", "POINTS", "PARTICLES", "LANGEVIN_METRICS", "SERIES", "WINDOWS", "WINDOW_STARTS", "STATISTICS", "HISTORY",
+        "CSDI_METRICS",
+    )
+}  # fmt: skip
+POINTS = {"particle": [0, 1], "x": [0.5, 1.5], "y": [2.5, 3.5]}
+
+
+def example(schema):
+    return pd.DataFrame({name: COLUMNS[name] for name in schema.names})
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "deep" / "table.parquet"
+
+
+def refused(call, *words):
+    with pytest.raises(InputError) as caught:
+        call()
+    line = str(caught.value)
+    assert "\n" not in line
+    for word in words:
+        assert str(word) in line
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_table_round_trip_keeps_every_value(path, name):
+    frame = example(SCHEMAS[name])
+    tables.write(frame, path, SCHEMAS[name])
+    found = tables.read(path, SCHEMAS[name])
+    assert list(found.columns) == list(frame.columns)
+    for column in frame:
+        if isinstance(frame[column].iloc[0], float):
+            np.testing.assert_array_equal(found[column], frame[column])
+            assert found[column].dtype == np.float64
+        else:
+            assert found[column].tolist() == frame[column].tolist()
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_file_has_exactly_the_schema(path, name):
+    tables.write(example(SCHEMAS[name]).assign(extra=1), path, SCHEMAS[name])
+    assert pq.read_schema(path).remove_metadata().equals(SCHEMAS[name])
+
+
+def test_table_from_a_dict_of_columns_is_the_same(path):
+    tables.write(example(tables.GMM), path, tables.GMM)
+    expected = path.read_bytes()
+    tables.write({name: COLUMNS[name] for name in reversed(tables.GMM.names)}, path, tables.GMM)
+    assert path.read_bytes() == expected
+
+
+def test_missing_values_of_a_series_are_null_in_the_file(path):
+    tables.write(example(tables.SERIES), path, tables.SERIES)
+    assert pq.read_table(path)["value"].null_count == 1
+
+
+def test_table_without_rows_round_trips(path):
+    tables.write(example(tables.GMM)[:0], path, tables.GMM)
+    assert tables.read(path, tables.GMM).shape == (0, 7)
+
+
+def test_parts_are_one_table(path):
+    with tables.writing(path, tables.POINTS) as write_part:
+        write_part(POINTS)
+        write_part({"particle": [2], "x": [9.0], "y": [8.0]})
+        assert not path.exists()
+    assert tables.read(path, tables.POINTS)["x"].tolist() == [0.5, 1.5, 9.0]
+
+
+def test_read_keeps_the_asked_columns_and_rows(path):
+    tables.write(example(tables.WINDOWS), path, tables.WINDOWS)
+    found = tables.read(path, tables.WINDOWS, columns=["window", "value"], filters=[("split", "==", "train")])
+    assert list(found.columns) == ["window", "value"]
+    assert found["window"].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_two_writes_give_the_same_bytes(tmp_path, name):
+    for copy in ("one.parquet", "two.parquet"):
+        tables.write(example(SCHEMAS[name]), tmp_path / copy, SCHEMAS[name])
+    assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes()
+
+
+@pytest.mark.parametrize("kept", ["imputations", "series"])
+def test_other_columns_are_refused_with_what_was_expected(path, kept):
+    schema = {"imputations": tables.imputations(2), "series": tables.SERIES}[kept]
+    tables.write(POINTS, path, tables.POINTS)
+    read = {"imputations": lambda: tables.read_imputations(path), "series": lambda: tables.read(path, schema)}[kept]
+    refused(read, path, "particle, x, y", ", ".join(schema.names))
+
+
+def test_columns_of_another_type_are_refused(path):
+    text = {name: "string" for name in tables.POINTS.names}
+    frame = pd.DataFrame({name: ["a", "b"] for name in text})
+    path.parent.mkdir()
+    frame.to_parquet(path, index=False)
+    refused(lambda: tables.read(path, tables.POINTS), path)
+
+
+def truncated(content):
+    return content[: len(content) // 2]
+
+
+def without_its_end(content):
+    return content[:-6]
+
+
+def overwritten_at_the_start(content):
+    return content[:4] + b"\xff" * 40 + content[44:]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [truncated, without_its_end, overwritten_at_the_start, lambda _: b"", lambda _: b"particle,x,y\n0,1,2\n"],
+    ids=["truncated", "without its end", "overwritten", "empty", "text"],
+)
+def test_damaged_file_is_refused(path, damage):
+    tables.write(POINTS, path, tables.POINTS)
+    path.write_bytes(damage(path.read_bytes()))
+    refused(lambda: tables.read(path, tables.POINTS), path, "Parquet")
+
+
+def test_missing_file_is_refused(path):
+    refused(lambda: tables.read(path, tables.POINTS), path)
+
+
+def write_half(path):
+    with tables.writing(path, tables.POINTS) as write_part:
+        write_part(POINTS)
+        raise RuntimeError("in the middle")
+
+
+def write_wrong(path):
+    tables.write({"particle": [1], "x": [2.0]}, path, tables.POINTS)
+
+
+def write_text(path):
+    tables.write(POINTS | {"x": ["a", "b"]}, path, tables.POINTS)
+
+
+def replace_half(path):
+    with files.replacing(path) as partial:
+        partial.write_bytes(b"half of")
+        raise RuntimeError("in the middle")
+
+
+FAILING_WRITES = [write_half, write_wrong, write_text, replace_half]
+
+
+@pytest.mark.parametrize("write", FAILING_WRITES)
+def test_failed_write_leaves_nothing_behind(path, write):
+    with pytest.raises(Exception, match=r"middle|y|a"):
+        write(path)
+    assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("write", FAILING_WRITES)
+def test_failed_write_leaves_the_old_file_untouched(path, write):
+    path.parent.mkdir()
+    path.write_bytes(b"the old one")
+    with pytest.raises(Exception, match=r"middle|y|a"):
+        write(path)
+    assert path.read_bytes() == b"the old one"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_interrupted_write_leaves_nothing_behind(path):
+    with pytest.raises(KeyboardInterrupt), files.replacing(path) as partial:
+        partial.write_bytes(b"half of")
+        raise KeyboardInterrupt
+    assert list(path.parent.iterdir()) == []
+
+
+def test_replacing_gives_a_path_beside_with_the_same_suffix(path):
+    with files.replacing(path) as partial:
+        assert partial.parent == path.parent
+        assert partial.suffix == ".parquet"
+        assert partial != path
+        partial.write_bytes(b"new")
+    assert path.read_bytes() == b"new"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def imputed(n, first_window=0):
+    rng = np.random.default_rng(first_window)
+    return pd.DataFrame(
+        {
+            "window": np.arange(first_window, first_window + n),
+            "step": np.arange(n),
+            "feature": pd.Categorical(["wind", "temp"] * (n // 2), categories=["temp", "wind"]),
+            "truth": rng.normal(size=n),
+            "samples": list(rng.normal(size=(n, 5)).astype(np.float32)),
+        }
+    )
+
+
+def test_imputations_round_trip_as_targets_and_a_matrix(path):
+    parts = [imputed(4), imputed(6, 10)]
+    with tables.writing(path, tables.imputations(5)) as write_part:
+        for part in parts:
+            write_part(part)
+    targets, samples = tables.read_imputations(path)
+    frame = pd.concat(parts, ignore_index=True)
+    assert list(targets.columns) == ["window", "step", "feature", "truth"]
+    for name in targets:
+        assert targets[name].tolist() == frame[name].tolist()
+    assert samples.shape == (5, 10)
+    assert samples.dtype == np.float32
+    np.testing.assert_array_equal(samples, np.stack(frame["samples"].tolist(), axis=1))
+
+
+def test_imputations_without_targets_round_trip(path):
+    tables.write(imputed(4)[:0], path, tables.imputations(5))
+    targets, samples = tables.read_imputations(path)
+    assert len(targets) == 0
+    assert samples.shape[1] == 0
+
+
+def test_imputations_with_another_number_of_samples_are_not_written(path):
+    with pytest.raises(ValueError):
+        tables.write(imputed(4), path, tables.imputations(6))
+    assert not path.exists()
+
+
+def test_file_with_the_right_sha256_passes(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"abc" * 100_000)
+    files.check_sha256(path, hashlib.sha256(b"abc" * 100_000).hexdigest())
+
+
+def test_file_with_another_sha256_is_refused_with_both(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"abc")
+    refused(
+        lambda: files.check_sha256(path, "0" * 64),
+        path,
+        "0" * 64,
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+    )
+
+
+def test_without_a_sha256_anything_goes(tmp_path):
+    files.check_sha256(tmp_path / "there is none", None)
+
+
+def test_missing_file_has_no_sha256(tmp_path):
+    refused(lambda: files.check_sha256(tmp_path / "none", "0" * 64), tmp_path / "none")
+
+
+@pytest.fixture
+def log_path(tmp_path):
+    """A log file's path; the handlers that `logs.to_file` leaves to the process are put back."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    with warnings.catch_warnings():
+        yield tmp_path / "logs" / "job.log"
+        logging.captureWarnings(False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def test_what_a_job_says_goes_to_its_log(log_path, capfd):
+    with logs.to_file(log_path):
+        print("printed")
+        logging.getLogger("scoredag.x").info("logged %d", 5)
+        warnings.warn("careful", stacklevel=1)
+        print("to stderr", file=sys.stderr)
+    text = log_path.read_text()
+    for words in ("printed\n", "logged 5\n", "careful", "to stderr\n"):
+        assert words in text
+    assert capfd.readouterr() == ("", "")
+
+
+def test_log_of_an_earlier_run_is_replaced(log_path):
+    for words in ("first", "second"):
+        with logs.to_file(log_path):
+            print(words)
+    assert log_path.read_text() == "second\n"
+
+
+def test_input_error_ends_in_one_line(log_path):
+    with pytest.raises(SystemExit) as ended, logs.to_file(log_path):
+        raise InputError("x.csv: has no time")
+    assert ended.value.code == 1
+    assert log_path.read_text() == "error: x.csv: has no time\n"
+
+
+def test_input_error_from_another_error_shows_no_traceback(log_path):
+    with pytest.raises(SystemExit), logs.to_file(log_path):
+        logging.info("reading")
+        try:
+            float("abc")
+        except ValueError as error:
+            raise InputError("x.csv: 'abc' is not a number") from error
+    assert log_path.read_text() == "reading\nerror: x.csv: 'abc' is not a number\n"
+
+
+def test_another_exception_leaves_its_traceback(log_path):
+    with pytest.raises(SystemExit) as ended, logs.to_file(log_path):
+        {}["no such key"]
+    assert ended.value.code == 1
+    text = log_path.read_text()
+    assert "Traceback" in text
+    assert "KeyError: 'no such key'" in text
+    assert 'in test_another_exception' in text  # fmt: skip
+
+
+def test_output_is_given_back_after_an_error(log_path, capsys):
+    with contextlib.suppress(SystemExit), logs.to_file(log_path):
+        raise InputError("x")
+    print("afterwards")
+    assert capsys.readouterr().out == "afterwards\n"
+
+
+def test_progress_yields_every_item_and_says_nothing_without_a_terminal(capfd):
+    assert list(logs.progress("moving")(range(3))) == [0, 1, 2]
+    assert capfd.readouterr() == ("", "")
+
+
+KEYS = [(), ("a",), ("b",), ("a", "b"), ("ab",), ("a", 1), ("a", "1"), ("a", 1, 2), ("a", 12), (1,), (2,)]
+
+
+def test_seeds_of_other_keys_differ():
+    assert len({streams.seed(root, *key) for root in (0, 1, 2**70) for key in KEYS}) == 3 * len(KEYS)
+
+
+def test_seeds_fit_in_63_bits():
+    seeds = [streams.seed(1, "block", i) for i in range(500)]
+    assert all(type(seed) is int and 0 <= seed < 2**63 for seed in seeds)
+    assert max(seeds) > 2**62
+
+
+def test_seed_of_a_key_never_changes():
+    """What is on disk comes from these numbers: another one would change every result."""
+    assert streams.seed(1, "block", 0) == 2733949361846394462
+    assert streams.seed(0) == 4262612069837410046
+
+
+def test_same_key_gives_the_same_numbers():
+    one, same, other = (streams.generator(7, "block", i).normal(size=100) for i in (1, 1, 2))
+    np.testing.assert_array_equal(one, same)
+    assert not np.isin(one, other).any()
+    assert abs(np.corrcoef(one, other)[0, 1]) < 0.5
+
+
+def test_root_gives_other_numbers():
+    assert not np.isin(streams.generator(7, "a").normal(size=100), streams.generator(8, "a").normal(size=100)).any()
+
+
+@pytest.mark.parametrize("integer", [np.int64, np.int32, np.uint8])
+def test_an_integer_of_numpy_is_the_same_key(integer):
+    assert streams.seed(integer(5), "block", integer(3)) == streams.seed(5, "block", 3)

@@ -1,0 +1,246 @@
+"""Windows of a series: no leaks between splits, held-out targets, statistics, arrays."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from scoredag import tables
+from scoredag.errors import InputError
+from scoredag.series import missingness, windows
+
+SHARES = (0.7, 0.1, 0.2)
+LENGTH = 24
+BLOCK = 60
+N_STEPS = 6_000
+TRAIN, VALID, TEST = range(3)
+
+
+@pytest.fixture(scope="module")
+def splits():
+    return windows.assign_splits(N_STEPS, BLOCK, SHARES)
+
+
+@pytest.fixture(scope="module")
+def found(splits):
+    return windows.starts(splits, LENGTH, (6, LENGTH, LENGTH))
+
+
+@pytest.fixture(scope="module")
+def wide():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(N_STEPS, 3)) * [1.0, 10.0, 0.01] + [0.0, 1000.0, -5.0]
+    values[rng.uniform(size=values.shape) < 0.1] = np.nan
+    times = pd.date_range("2020-01-01", periods=N_STEPS, freq="1h", tz="UTC", name="time")
+    return pd.DataFrame(values, times, ["wind", "pressure", "humid"])
+
+
+def hold_out_fifth(window, observed):
+    return missingness.hold_out_random(observed, 0.2, np.random.default_rng(window))
+
+
+@pytest.fixture(scope="module")
+def table(wide, found):
+    return windows.cut(wide, *found, LENGTH, hold_out_fifth)
+
+
+def as_cube(column):
+    """A column of the table of windows as (N, L, K)."""
+    return np.asarray(column).reshape(-1, LENGTH, 3)
+
+
+def test_each_block_is_in_one_split(splits):
+    assert splits.shape == (N_STEPS,)
+    blocks = splits.reshape(-1, BLOCK)
+    assert (blocks == blocks[:, :1]).all()
+
+
+def test_shares_are_met(splits):
+    np.testing.assert_allclose(np.bincount(splits) / N_STEPS, SHARES, rtol=1e-12)
+
+
+@pytest.mark.parametrize("shares", [(0.8, 0.1, 0.1), (1 / 3, 1 / 3, 1 / 3), (0.55, 0.15, 0.3)])
+@pytest.mark.parametrize("n_blocks", [7, 36, 101])
+def test_shares_are_met_within_one_block(shares, n_blocks):
+    counts = np.bincount(windows.assign_splits(n_blocks * 5, 5, shares), minlength=3) / 5
+    assert np.abs(counts - np.multiply(shares, n_blocks)).max() <= 1
+
+
+def test_every_split_is_spread_over_the_series(splits):
+    for quarter in splits.reshape(4, -1):
+        assert set(quarter) == {TRAIN, VALID, TEST}
+
+
+def test_last_block_may_be_short():
+    whole = windows.assign_splits(100, 10, SHARES)
+    np.testing.assert_array_equal(windows.assign_splits(93, 10, SHARES), whole[:93])
+
+
+def test_starts_are_those_of_a_walk_through_each_stretch(splits, found):
+    expected, begin = [], 0
+    for split, stretch in itertools.groupby(splits.tolist()):
+        n = len(list(stretch))
+        stride = 6 if split == TRAIN else LENGTH
+        expected += [(begin + first, split) for first in range(0, n, stride) if first + LENGTH <= n]
+        begin += n
+    np.testing.assert_array_equal(np.transpose(found), expected)
+
+
+def test_no_hour_is_in_two_splits(splits, found):
+    first_steps, codes = found
+    hours = {code: set() for code in (TRAIN, VALID, TEST)}
+    for first, code in zip(first_steps.tolist(), codes.tolist(), strict=True):
+        hours[code].update(range(first, first + LENGTH))
+    for one, other in itertools.combinations(hours.values(), 2):
+        assert one and other and not one & other
+    for code, steps in hours.items():
+        assert max(steps) < N_STEPS
+        assert (splits[sorted(steps)] == code).all()
+
+
+@pytest.mark.parametrize("split", [VALID, TEST])
+def test_validation_and_test_windows_do_not_overlap(found, split):
+    first_steps, codes = found
+    assert np.diff(first_steps[codes == split]).min() >= LENGTH
+
+
+def test_training_windows_overlap_by_the_stride(found):
+    first_steps, codes = found
+    gaps = np.diff(first_steps[codes == TRAIN])
+    assert gaps.min() == 6
+    assert (gaps == 6).mean() > 0.5
+
+
+def test_series_too_short_for_a_window_gives_none():
+    first_steps, codes = windows.starts(np.zeros(10, dtype=int), 11, (1, 11, 11))
+    assert len(first_steps) == len(codes) == 0
+    assert windows.starts(np.zeros(10, dtype=int), 10, (1, 10, 10))[0].tolist() == [0]
+
+
+def test_statistics_are_those_of_the_training_split(wide, splits):
+    stats = windows.statistics(wide, splits)
+    assert list(stats.columns) == tables.STATISTICS.names
+    assert stats["feature"].tolist() == ["wind", "pressure", "humid"]
+    train = wide.to_numpy()[splits == TRAIN]
+    np.testing.assert_allclose(stats["mean"], np.nanmean(train, axis=0), rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(stats["std"], np.nanstd(train, axis=0), rtol=1e-9)
+    np.testing.assert_allclose(stats["missing_fraction"], np.isnan(wide.to_numpy()).mean(axis=0))
+
+
+def test_statistics_do_not_see_validation_and_test(wide, splits):
+    changed = wide.copy()
+    changed[splits != TRAIN] = 1e9
+    columns = ["feature", "mean", "std"]
+    expected = windows.statistics(wide, splits)[columns]
+    pd.testing.assert_frame_equal(windows.statistics(changed, splits)[columns], expected)
+
+
+# the mean of so many equal numbers is not exactly the number
+@pytest.mark.parametrize("value", [0.0, 3.0, 0.1, 1048.36])
+def test_constant_feature_is_refused(wide, splits, value):
+    changed = wide.copy()
+    changed.loc[splits == TRAIN, "pressure"] = value
+    with pytest.raises(InputError, match=r"\A.*'pressure'.*constant.*\Z"):
+        windows.statistics(changed, splits)
+
+
+def test_feature_never_observed_in_training_is_refused(wide, splits):
+    changed = wide.copy()
+    changed.loc[splits == TRAIN, "humid"] = np.nan
+    with pytest.raises(InputError, match=r"\A.*'humid'.*no value.*\Z"):
+        windows.statistics(changed, splits)
+
+
+def test_windows_hold_the_series_from_their_first_step(wide, found, table):
+    assert list(table.columns) == tables.WINDOWS.names
+    assert table["window"].tolist() == np.repeat(np.arange(len(found[0])), LENGTH * 3).tolist()
+    assert table["feature"][:6].tolist() == ["wind", "pressure", "humid"] * 2
+    assert table["step"][:6].tolist() == [0, 0, 0, 1, 1, 1]
+    for first, values in zip(found[0], as_cube(table["value"]), strict=True):
+        np.testing.assert_array_equal(values, wide.to_numpy()[first : first + LENGTH])
+
+
+def test_windows_name_their_split(found, table):
+    names = as_cube(table["split"])[:, 0, 0]
+    assert names.tolist() == [("train", "valid", "test")[code] for code in found[1]]
+
+
+def test_missing_entries_are_those_without_a_value(table):
+    np.testing.assert_array_equal(table["role"] == "missing", table["value"].isna())
+
+
+def test_targets_are_only_in_validation_and_test(table):
+    assert set(table.loc[table["split"] == "train", "role"]) == {"observed", "missing"}
+    assert set(table.loc[table["role"] == "target", "split"]) == {"valid", "test"}
+
+
+def test_targets_are_the_asked_share_of_what_is_observed(table):
+    held_out = table[table["split"] != "train"]
+    n_targets = (as_cube(held_out["role"]) == "target").sum(axis=(1, 2))
+    n_values = as_cube(held_out["value"].notna()).sum(axis=(1, 2))
+    assert n_targets.tolist() == [round(0.2 * n) for n in n_values]
+
+
+def test_hold_out_draws_from_the_observed_entries_alone_and_evenly():
+    observed = np.random.default_rng(0).uniform(size=(6, 4)) < 0.6
+    rng = np.random.default_rng(1)
+    masks = np.array([missingness.hold_out_random(observed, 0.5, rng) for _ in range(2_000)])
+    assert masks.dtype == bool
+    assert not masks[:, ~observed].any()
+    assert set(masks.sum(axis=(1, 2))) == {round(0.5 * observed.sum())}
+    expected = round(0.5 * observed.sum()) / observed.sum()
+    assert np.abs(masks.mean(axis=0)[observed] - expected).max() < 5 * 0.5 / np.sqrt(2_000)
+
+
+@pytest.mark.parametrize(("share", "n"), [(0.0, 0), (0.1, 1), (1.0, 12)])
+def test_hold_out_rounds_to_whole_entries(share, n):
+    mask = missingness.hold_out_random(np.ones((3, 4), bool), share, np.random.default_rng(0))
+    assert mask.sum() == n
+
+
+def test_hold_out_of_nothing_observed_is_empty():
+    assert not missingness.hold_out_random(np.zeros((3, 4), bool), 0.5, np.random.default_rng(0)).any()
+
+
+def test_arrays_give_the_windows_back(wide, splits, found, table):
+    stats = windows.statistics(wide, splits)
+    numbers, values, roles = windows.to_arrays(table, stats)
+    n = len(found[0])
+    assert numbers.tolist() == list(range(n))
+    assert values.shape == roles.shape == (n, 3, LENGTH)
+    assert values.dtype == np.float32
+    physical = values * stats["std"].to_numpy()[:, None] + stats["mean"].to_numpy()[:, None]
+    expected = as_cube(table["value"]).transpose(0, 2, 1)
+    np.testing.assert_allclose(
+        np.where(roles == windows.MISSING, np.nan, physical),
+        expected,
+        atol=1e-5 * stats["std"].max(),
+    )
+    assert (values[roles == windows.MISSING] == 0).all()
+    names = np.array(windows.ROLES)[roles]
+    np.testing.assert_array_equal(names, as_cube(table["role"]).transpose(0, 2, 1))
+
+
+def test_arrays_have_scores_of_mean_zero_and_deviation_one(wide, splits):
+    """Windows side by side hold each training value once."""
+    first_steps, codes = windows.starts(splits, BLOCK, (BLOCK, BLOCK, BLOCK))
+    train = codes == TRAIN
+    table = windows.cut(wide, first_steps[train], codes[train], BLOCK, hold_out_fifth)
+    _, values, roles = windows.to_arrays(table, windows.statistics(wide, splits))
+    for feature in range(3):
+        scores = values[:, feature][roles[:, feature] != windows.MISSING]
+        assert scores.mean() == pytest.approx(0, abs=1e-5)
+        assert scores.std() == pytest.approx(1, abs=1e-5)
+
+
+def test_arrays_of_one_split_survive_the_file(wide, splits, found, table, tmp_path):
+    stats = windows.statistics(wide, splits)
+    tables.write(table, tmp_path / "windows.parquet", tables.WINDOWS)
+    part = tables.read(tmp_path / "windows.parquet", tables.WINDOWS, filters=[("split", "==", "test")])
+    numbers, values, roles = windows.to_arrays(part, stats)
+    _, all_values, all_roles = windows.to_arrays(table, stats)
+    test = found[1] == TEST
+    np.testing.assert_array_equal(numbers, np.flatnonzero(test))
+    np.testing.assert_array_equal(values, all_values[test])
+    np.testing.assert_array_equal(roles, all_roles[test])
