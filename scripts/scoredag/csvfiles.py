@@ -7,19 +7,22 @@ from scoredag.errors import InputError
 
 
 def read(path):
-    """All columns as text; empty cells and NA are missing.
+    """All columns as text; empty cells and NA are missing. The index plus 2 is the line in the file.
 
     Raises:
         InputError: no such file, not UTF-8, or not CSV.
     """
     try:
-        return pd.read_csv(path, dtype=str, na_values=["NA", ""], keep_default_na=False, encoding="utf-8")
+        table = pd.read_csv(
+            path, dtype=str, na_values=["NA", ""], keep_default_na=False, encoding="utf-8", skip_blank_lines=False
+        )
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text; save it in that encoding") from error
     except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{path}: cannot be read as CSV ({str(error).strip()})") from error
+    return table.dropna(how="all")
 
 
 def require(path, table, names):
@@ -38,6 +41,10 @@ def numbers(path, text):
     values = pd.to_numeric(text, errors="coerce").astype("float64")
     bad = (values.isna() & text.notna()) | np.isinf(values)
     if bad.any():
-        row = int(np.argmax(bad))
-        raise InputError(f"{path}: column '{text.name}', line {row + 2}: '{text.iloc[row]}' is not a finite number")
+        raise InputError(f"{path}: {place(text, bad)}: '{text[bad].iloc[0]}' is not a finite number")
     return values
+
+
+def place(column, bad):
+    """Column and line of the first entry of `column` where `bad` is true."""
+    return f"column '{column.name}', line {bad.idxmax() + 2}"

@@ -42,6 +42,7 @@ def fetch(path, *, url, sha256, mirror=None):
         )
         try:
             store.fetch(partial.name, downloader=pooch.HTTPDownloader(timeout=30))
+            partial.chmod(0o644)  # pooch's temporary files are for the owner alone
         except ValueError as error:  # pooch's word for a wrong checksum
             raise InputError(f"{url}: what came is not the file with sha256 {sha256}") from error
         except (requests.RequestException, OSError) as error:

@@ -40,4 +40,6 @@ def to_file(path):
             traceback.print_exc()
         else:
             return
+        finally:
+            logging.captureWarnings(False)
     sys.exit(1)

@@ -7,7 +7,8 @@ import numpy as np
 
 def seed(root, *key):
     """A 63-bit seed for the stream named by `key` (strings and integers) under the seed `root`."""
-    digest = hashlib.sha256(repr((int(root), *key)).encode()).digest()
+    parts = (int(root), *(part if isinstance(part, str) else int(part) for part in key))
+    digest = hashlib.sha256(repr(parts).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 

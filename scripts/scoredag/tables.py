@@ -85,15 +85,14 @@ def read(path, schema, columns=None, filters=None):
     Raises:
         InputError: not a Parquet file, or other columns than the schema's.
     """
-    return _read(path, schema.names, columns, filters).to_pandas()
+    return _read(path, schema, columns, filters).to_pandas()
 
 
 def read_imputations(path):
     """Imputed targets: window, step, feature, truth (M,) as a data frame, and samples (S, M)."""
-    names = imputations(1).names
-    table = _read(path, names, None, None)
+    table = _read(path, imputations(_n_samples(path)), None, None)
     samples = table["samples"].combine_chunks()
-    matrix = samples.flatten().to_numpy().reshape(len(table), -1)
+    matrix = samples.flatten().to_numpy().reshape(len(table), samples.type.list_size)
     return table.drop_columns("samples").to_pandas(), matrix.T
 
 
@@ -101,12 +100,33 @@ def _table(frame, schema):
     return pa.table([pa.array(frame[field.name], field.type) for field in schema], schema=schema)
 
 
-def _read(path, names, columns, filters):
-    try:
-        found = pq.read_schema(path).names
-        if found != names:
-            raise InputError(f"{path}: columns are {', '.join(found)}; expected {', '.join(names)}")
+def _read(path, schema, columns, filters):
+    found = _stored_schema(path)
+    if found.names != schema.names:
+        raise InputError(f"{path}: columns are {', '.join(found.names)}; expected {', '.join(schema.names)}")
+    for name in schema.names:
+        if found.field(name).type != schema.field(name).type:
+            raise InputError(f"{path}: '{name}' is {found.field(name).type}; expected {schema.field(name).type}")
+    with _readable(path):
         return pq.read_table(path, columns=columns, filters=filters)
+
+
+def _n_samples(path):
+    """The length of the lists in the column `samples`; 1 where there is no such column."""
+    found = _stored_schema(path)
+    field = found.field("samples") if "samples" in found.names else None
+    return field.type.list_size if field is not None and pa.types.is_fixed_size_list(field.type) else 1
+
+
+def _stored_schema(path):
+    with _readable(path):
+        return pq.read_schema(path)
+
+
+@contextlib.contextmanager
+def _readable(path):
+    try:
+        yield
     except (OSError, pa.ArrowInvalid) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: cannot be read as Parquet ({reason}); delete it and rerun") from error

@@ -55,6 +55,15 @@ def test_sliced_distance_is_that_of_the_distributions_when_sizes_differ(copies):
     assert diagnostics.sliced_wasserstein2(more + 1.0, x, 50, seed=1) == pytest.approx(shifted, rel=1e-12)
 
 
+def test_sliced_distance_of_two_and_three_points():
+    """On a line, 0 and 1 against 0, 1/2 and 1: the quantiles differ by 1/2 over a third of the levels."""
+    squares = [
+        diagnostics.sliced_wasserstein2(np.outer([0, 1], axis), np.outer([0, 0.5, 1], axis), 9, seed=1) ** 2
+        for axis in np.eye(2)
+    ]
+    assert sum(squares) == pytest.approx(1 / 12, rel=1e-12)
+
+
 def test_sliced_distance_of_sizes_that_do_not_divide():
     """Against both clouds repeated to the least common multiple of their sizes."""
     x, y = cloud(300, 1), cloud(400, 2, shift=(0.5, 0.0))

@@ -91,7 +91,10 @@ def test_entries_outside_the_mask_do_not_count(name, kind):
     assert found == pytest.approx(expected, rel=1e-12)
 
 
-def test_float32_samples_are_averaged_in_float64():
-    truth = np.full(1000, 1e4, np.float32)
-    samples = (truth + np.float32(0.25))[None].astype(np.float32)
-    assert metrics.mae(samples, truth, np.ones(1000)) == pytest.approx(0.25, rel=1e-12)
+@pytest.mark.parametrize("name", ["mae", "rmse", "crps"])
+def test_float32_samples_are_averaged_in_float64(name):
+    rng = np.random.default_rng(0)
+    samples, truth = rng.normal(size=(9, 1000)).astype(np.float32), rng.normal(size=1000).astype(np.float32)
+    metric, mask = getattr(metrics, name), np.ones(1000)
+    expected = metric(samples.astype(np.float64), truth.astype(np.float64), mask)
+    assert metric(samples, truth, mask) == pytest.approx(expected, rel=1e-12)

@@ -46,12 +46,12 @@ def on_circle(radius, n=12):
 
 
 def torch_score(gmm, x):
-    weights, means, covariances = (torch.from_numpy(a) for a in (gmm.weights, gmm.means, gmm.covariances))
+    weights, means, covariances = (torch.tensor(a) for a in (gmm.weights, gmm.means, gmm.covariances))
     density = torch.distributions.MixtureSameFamily(
         torch.distributions.Categorical(weights),
         torch.distributions.MultivariateNormal(means, covariances),
     )
-    x = torch.from_numpy(x).requires_grad_()
+    x = torch.tensor(x, requires_grad=True)
     return torch.autograd.grad(density.log_prob(x).sum(), x)[0].numpy()
 
 

@@ -104,8 +104,9 @@ def test_values_below_the_plausible_range_become_missing(read):
 
 
 def test_implausible_values_of_a_group_become_missing(read):
-    wide = read(GROUPED, group="place", plausible={"temp": [0, 20]})
+    wide = read(GROUPED, group="place", plausible={"temp": [0, 21]})
     np.testing.assert_array_equal(wide["A_temp"], [10, 11, NAN])
+    np.testing.assert_array_equal(wide["B_temp"], [NAN, 21, NAN])
 
 
 def test_log_names_each_implausible_value(read, caplog):
@@ -162,6 +163,7 @@ def test_shipped_weather_keeps_every_plausible_value(weather):
     wide, rows, settings = weather
     expected = pd.DataFrame(NAN, wide.index, wide.columns)
     for name in settings["features"]:
+        highest = 200 if name == "wind_speed" else np.inf
         for place in ("EWR", "JFK", "LGA"):
             found = {
                 row["time_hour"]: float(row[name])
@@ -244,6 +246,15 @@ def test_feature_without_a_value_is_named(read, path):
 
 def test_feature_without_a_value_in_one_group_is_named(read, path):
     refused(lambda: read(GROUPED.replace("-10", "").replace("-11", ""), group="place"), path, "'A_wind'")
+
+
+@pytest.mark.parametrize("interval", ["abc", "0h"])
+def test_interval_that_is_none_is_named(read, path, interval):
+    refused(lambda: read(PLAIN, interval=interval), path, interval)
+
+
+def test_table_without_features_is_refused(read, path):
+    refused(lambda: read("time\n2020-01-01T00:00Z\n2020-01-01T01:00Z\n"), path)
 
 
 @pytest.mark.parametrize("n_rows", [0, 1])

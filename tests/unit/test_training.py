@@ -74,7 +74,7 @@ def test_the_learning_rate_warms_up_and_falls_to_one_percent():
     rates = [training.learning_rate(step, settings) for step in range(101)]
     assert rates[0] == pytest.approx(0.1) and rates[9] == pytest.approx(1.0)
     assert rates[55] == pytest.approx(0.505) and rates[100] == pytest.approx(0.01)
-    assert all(b <= a for a, b in itertools.pairwise(rates))
+    assert all(b <= a for a, b in itertools.pairwise(rates[9:]))
 
 
 def test_training_lowers_the_loss_and_keeps_the_best_weights():

@@ -222,6 +222,12 @@ def test_arrays_give_the_windows_back(wide, splits, found, table):
     np.testing.assert_array_equal(names, as_cube(table["role"]).transpose(0, 2, 1))
 
 
+def test_arrays_name_roles_alike_in_whatever_order_the_table_has_them(wide, splits, table):
+    stats = windows.statistics(wide, splits)
+    turned = table.assign(role=table["role"].cat.reorder_categories(["missing", "target", "observed"]))
+    np.testing.assert_array_equal(windows.to_arrays(turned, stats)[2], windows.to_arrays(table, stats)[2])
+
+
 def test_arrays_have_scores_of_mean_zero_and_deviation_one(wide, splits):
     """Windows side by side hold each training value once."""
     first_steps, codes = windows.starts(splits, BLOCK, (BLOCK, BLOCK, BLOCK))

@@ -121,9 +121,11 @@ def test_a_mirrors_file_with_other_content_is_refused(project, tmp_path):
     assert files_of(project) == set()
 
 
-def checkpoint_is_refused(finished, edited, *words):
+def checkpoint_is_refused(finished, edited, *words, overlay="csdi: {checkpoints: {base: {sha256: null}}}"):
     before = files_of(finished)
-    line = complaint(edited, "results/csdi/nyc-weather/model.safetensors")
+    (edited.folder / "overlay.yaml").write_text(overlay, encoding="utf-8")
+    configfiles = ("config/presets/tiny.yaml", "overlay.yaml")
+    line = complaint(edited, "results/csdi/nyc-weather/model.safetensors", configfiles=configfiles)
     assert "csdi-base.safetensors" in line and all(word in line for word in words), line
     lost = before - files_of(edited)
     assert lost <= {"results/csdi/nyc-weather/model.safetensors", "results/csdi/nyc-weather/history.parquet"}
@@ -133,6 +135,7 @@ def test_a_truncated_checkpoint_is_refused(finished, edited):
     path = edited.folder / "data/csdi-base.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
     checkpoint_is_refused(finished, edited, "truncated")
+    checkpoint_is_refused(finished, edited, "sha256", overlay="{}")
 
 
 def test_a_checkpoint_with_wrong_shapes_is_refused(finished, edited):

@@ -55,6 +55,8 @@ def simulate(gmm, *, n_particles, n_steps, step_size, noise_covariance, seed, sn
     kept = np.unique([*snapshots, n_steps]).astype(np.int64)
     if kept[0] < 0 or kept[-1] > n_steps:
         raise InputError(f"snapshots: {list(snapshots)} are not all between 0 and n_steps = {n_steps}")
+    if start is not None and np.shape(start) != (n_particles, 2):
+        raise InputError(f"start: shape {np.shape(start)} is not (n_particles, 2) = ({n_particles}, 2)")
     noise = np.zeros((2, 2)) if noise_covariance is None else _square_root(noise_covariance)
     noise = math.sqrt(2 * step_size) * noise
     components = _packed(gmm)
@@ -97,13 +99,17 @@ def _packed(gmm):
 
 def _square_root(covariance):
     """The symmetric square root of a (2, 2) positive semidefinite matrix."""
-    covariance = np.asarray(covariance, dtype=np.float64)
-    if covariance.shape != (2, 2) or not np.isfinite(covariance).all():
-        raise InputError(f"noise_covariance: {covariance.tolist()} is not two rows of two finite numbers")
-    values, vectors = np.linalg.eigh(covariance)
-    if covariance[0, 1] != covariance[1, 0] or values[0] < 0:
-        raise InputError(f"noise_covariance: {covariance.tolist()} is not symmetric positive semidefinite")
-    return vectors * np.sqrt(values) @ vectors.T
+    try:
+        matrix = np.asarray(covariance, dtype=np.float64)
+    except (TypeError, ValueError):
+        matrix = np.empty(0)
+    if matrix.shape != (2, 2) or not np.isfinite(matrix).all():
+        shown = matrix.tolist() if matrix.size else covariance
+        raise InputError(f"noise_covariance: {shown} is not two rows of two finite numbers")
+    values, vectors = np.linalg.eigh(matrix)
+    if matrix[0, 1] != matrix[1, 0] or values[0] < -1e-12 * abs(values[1]):
+        raise InputError(f"noise_covariance: {matrix.tolist()} is not symmetric positive semidefinite")
+    return vectors * np.sqrt(values.clip(0)) @ vectors.T
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

@@ -22,12 +22,17 @@ class GaussianMixture:
     """
 
     def __init__(self, weights, means, covariances):
-        weights, means, covariances = (np.asarray(a, dtype=np.float64) for a in (weights, means, covariances))
+        try:
+            weights, means, covariances = (np.asarray(a, dtype=np.float64) for a in (weights, means, covariances))
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"mixture: weights, means and covariances have to be arrays of numbers ({error})"
+            ) from error
         _check(weights, means, covariances)
         self.weights = weights / weights.sum()
         self.means = means
         self.covariances = covariances
-        self.factors = np.linalg.cholesky(covariances)  # Sigma = factor factor^T
+        self.factors = _cholesky(covariances)  # Sigma = factor factor^T
         self.precisions = _symmetric_inverse(covariances)
         log_determinants = 2 * np.log(np.diagonal(self.factors, axis1=1, axis2=2)).sum(axis=1)
         self.log_scales = np.log(self.weights) - 0.5 * log_determinants - math.log(2 * math.pi)
@@ -99,15 +104,32 @@ def to_table(gmm):
 
 
 def _symmetric_inverse(covariances):
-    xx, xy, yy = covariances[:, 0, 0], covariances[:, 0, 1], covariances[:, 1, 1]
+    xx, xy, yy = _entries(covariances)
     adjugate = np.stack([np.stack([yy, -xy], -1), np.stack([-xy, xx], -1)], -2)
-    return adjugate / (xx * yy - xy * xy)[:, None, None]
+    return adjugate / _determinant(covariances)[:, None, None]
+
+
+def _determinant(covariances):
+    xx, xy, yy = _entries(covariances)
+    return xx * yy - xy * xy
+
+
+def _cholesky(covariances):
+    """Lower triangular factors (K, 2, 2); NaN or 0 on the diagonal where not positive definite."""
+    xx, xy, yy = _entries(covariances)
+    first = np.sqrt(xx)
+    below = xy / first
+    return np.stack([np.stack([first, 0 * first], -1), np.stack([below, np.sqrt(yy - below**2)], -1)], -2)
+
+
+def _entries(covariances):
+    return covariances[:, 0, 0], covariances[:, 0, 1], covariances[:, 1, 1]
 
 
 def _check(weights, means, covariances):
-    n = len(weights)
-    if weights.ndim != 1 or n == 0:
+    if weights.ndim != 1 or weights.size == 0:
         raise InputError(f"mixture: the weights have shape {weights.shape}; expected (K,) with K > 0")
+    n = len(weights)
     if means.shape != (n, 2):
         raise InputError(f"mixture: {n} weights, but the means have shape {means.shape}; expected ({n}, 2)")
     if covariances.shape != (n, 2, 2):
@@ -119,10 +141,12 @@ def _check(weights, means, covariances):
         raise InputError(f"mixture: the weights sum to {weights.sum():.9g}, not 1; divide them by their sum")
     _refuse(~np.isfinite(means).all(axis=1), "mean", means, "two finite numbers")
     _refuse(~np.isfinite(covariances).all(axis=(1, 2)), "covariance", covariances, "finite")
-    xx, xy, yx, yy = covariances.reshape(-1, 4).T
-    scale = np.abs(covariances).max(axis=(1, 2))
-    _refuse(np.abs(xy - yx) > 1e-12 * scale, "covariance", covariances, "symmetric")
-    _refuse(~((xx > 0) & (yy > 0) & (xx * yy - xy * xy > 0)), "covariance", covariances, "positive definite")
+    asymmetry = np.abs(covariances[:, 0, 1] - covariances[:, 1, 0])
+    _refuse(asymmetry > 1e-12 * np.abs(covariances).max(axis=(1, 2)), "covariance", covariances, "symmetric")
+    determined = _determinant(covariances) > 0
+    with np.errstate(invalid="ignore", divide="ignore"):
+        diagonals = np.diagonal(_cholesky(covariances), axis1=1, axis2=2)
+    _refuse(~((diagonals > 0).all(axis=1) & determined), "covariance", covariances, "positive definite")
 
 
 def _refuse(bad, what, values, wanted):

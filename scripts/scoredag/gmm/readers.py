@@ -20,8 +20,7 @@ def read(path):
     table = pd.DataFrame({name: csvfiles.numbers(path, text[name]) for name in COLUMNS})
     for name, values in table.items():
         if values.isna().any():
-            line = int(values.isna().argmax()) + 2
-            n_values = values.notna().sum()
+            n_values, line = values.notna().sum(), values.isna().idxmax() + 2
             raise InputError(f"{path}: {n_values} values of '{name}' for {len(table)} components; line {line} has none")
     try:
         return mixture.from_table(table)

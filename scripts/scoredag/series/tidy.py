@@ -35,32 +35,35 @@ def read_csv(path, *, time, group=None, features=None, interval="1h", plausible=
         raise InputError(f"{path}: there is no time column '{time}'; its columns are {', '.join(table.columns)}")
     csvfiles.require(path, table, [*filter(None, [group]), *(features or ()), *(plausible or ())])
     features = list(features or (name for name in table.columns if name not in (time, group)))
+    if not features or table.empty:
+        raise InputError(f"{path}: {len(table)} rows of {len(features)} features; there is nothing to read")
     values = pd.DataFrame({name: csvfiles.numbers(path, table[name]) for name in features})
     for name, (lowest, highest) in (plausible or {}).items():
         if name in values:
-            _drop_implausible(path, values[name], lowest, highest)
-    values.index = _times(path, table[time])
+            values[name] = _plausible(path, values[name], lowest, highest)
+    times = _times(path, table[time])
     if group is None:
-        _refuse_duplicates(path, values.index)
-        return on_grid(path, values, interval)
-    parts = dict(list(values.groupby(table[group].to_numpy())))
+        return on_grid(path, values.set_index(times), interval)
+    _refuse_empty(path, table[group])
+    parts = dict(list(values.set_index(times).groupby(table[group].to_numpy())))
     for rows in parts.values():
         _refuse_duplicates(path, rows.index)
-    wide = pd.concat([rows.add_prefix(f"{key}_") for key, rows in parts.items()], axis=1)
-    return on_grid(path, wide.sort_index(), interval)
+    wide = pd.concat([rows.add_prefix(f"{key}_") for key, rows in parts.items()], axis=1, sort=True)
+    return on_grid(path, wide, interval)
 
 
 def on_grid(path, wide, interval):
     """`wide` on the full regular grid from its first to its last time."""
+    _refuse_duplicates(path, wide.index)
     if len(wide) < 2:
         raise InputError(f"{path}: {len(wide)} row(s); a series needs at least two")
-    grid = pd.date_range(wide.index.min(), wide.index.max(), freq=interval, name="time")
+    grid = pd.date_range(wide.index.min(), wide.index.max(), freq=_offset(path, interval), name="time")
     strays = wide.index.difference(grid)
     if len(strays):
         raise InputError(f"{path}: the time {strays[0]} is not on the grid of {interval} that starts at {grid[0]}")
     empty = wide.columns[wide.isna().all()]
     if len(empty):
-        raise InputError(f"{path}: the feature '{empty[0]}' has no value at all; leave it out of 'features'")
+        raise InputError(f"{path}: the feature '{empty[0]}' has no value at all; leave its column or its rows out")
     absent = len(grid) - len(wide)
     log.info("%s: %d times x %d features, %d times absent", path, len(grid), wide.shape[1], absent)
     wide = wide.reindex(grid)
@@ -87,12 +90,30 @@ def from_tidy(tidy):
     return pd.DataFrame(tidy["value"].to_numpy().reshape(-1, len(features)), times, features)
 
 
+def _offset(path, interval):
+    try:
+        offset = pd.tseries.frequencies.to_offset(interval)
+    except ValueError as error:
+        raise InputError(
+            f"{path}: the interval '{interval}' is not a spacing of time; write 1h, 15min or 1D"
+        ) from error
+    if offset is None or offset.n < 1:
+        raise InputError(f"{path}: the interval '{interval}' is not a positive spacing of time; write 1h, 15min or 1D")
+    return offset
+
+
 def _times(path, text):
+    _refuse_empty(path, text)
     times = pd.to_datetime(text, errors="coerce", utc=True, format="ISO8601")
-    if times.isna().any():
-        row = int(np.argmax(times.isna()))
-        raise InputError(f"{path}: column '{text.name}', line {row + 2}: '{text.iloc[row]}' is not a time (ISO 8601)")
+    bad = times.isna()
+    if bad.any():
+        raise InputError(f"{path}: {csvfiles.place(text, bad)}: '{text[bad].iloc[0]}' is not a time (ISO 8601)")
     return pd.DatetimeIndex(times, name="time")
+
+
+def _refuse_empty(path, text):
+    if text.isna().any():
+        raise InputError(f"{path}: {csvfiles.place(text, text.isna())}: the cell is empty")
 
 
 def _refuse_duplicates(path, times):
@@ -103,11 +124,12 @@ def _refuse_duplicates(path, times):
         )
 
 
-def _drop_implausible(path, values, lowest, highest):
+def _plausible(path, values, lowest, highest):
+    """`values` without those outside the range, each of which the log tells of."""
     outside = (values < lowest) | (values > highest)
-    for row in np.flatnonzero(outside):
+    for row, value in values[outside].items():
         log.info(
             "%s: column '%s', line %d: %g is outside the plausible range %g to %g, taken as missing",
-            path, values.name, row + 2, values.iloc[row], lowest, highest,
+            path, values.name, row + 2, value, lowest, highest,
         )  # fmt: skip
-    values[outside] = np.nan
+    return values.mask(outside)

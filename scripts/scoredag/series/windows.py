@@ -70,11 +70,13 @@ def statistics(wide, splits):
             "missing_fraction": wide.isna().mean().to_numpy(),
         }
     )
-    for row in table.itertuples():
-        if np.isnan(row.mean):
-            raise InputError(f"feature '{row.feature}': no value is observed in the training split; leave it out")
-        if not row.std > 0:
-            raise InputError(f"feature '{row.feature}': constant in the training split; leave it out")
+    # not by the deviation, which rounding keeps from being 0
+    constant = train.max() == train.min()
+    for feature in wide.columns:
+        if train[feature].isna().all():
+            raise InputError(f"feature '{feature}': no value is observed in the training split; leave it out")
+        if constant[feature]:
+            raise InputError(f"feature '{feature}': constant in the training split; leave it out")
     return table
 
 
@@ -86,8 +88,8 @@ def cut(wide, first_steps, window_splits, length, hold_out):
         first_steps: (N,), from `starts`.
         window_splits: (N,), from `starts`.
         length: L.
-        hold_out: function of (window number, observed (L, K)) to a boolean (L, K), a subset of
-            the observed entries: the targets. Asked for validation and test windows only.
+        hold_out: function of a window's first step and its observed (L, K) to a boolean (L, K), a
+            subset of the observed entries: the targets. Asked for validation and test windows only.
     """
     n, n_features = len(first_steps), wide.shape[1]
     values = wide.to_numpy()[first_steps[:, None] + np.arange(length)]  # (N, L, K)
