@@ -40,7 +40,7 @@ def imputation(panels, colour):
     """
     n_rows, n_columns = len(panels), len(panels[0])
     drawn = style.figure(3.6 * n_columns, 2.1 * n_rows + 0.9)
-    grid = drawn.subplots(n_rows, n_columns, squeeze=False, sharex=True)
+    grid = drawn.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey="row")
     for row, panel_row in zip(grid, panels, strict=True):
         for axes, panel in zip(row, panel_row, strict=True):
             lower, median, upper = panel["quantiles"]
@@ -54,7 +54,8 @@ def imputation(panels, colour):
                 panel["steps"], panel["target"], "D", color=style.VERMILION, ms=5, mfc="none", mew=1.4, label="held out"
             )
             axes.set_title(panel["title"])
-            axes.set_ylabel(panel["label"])
+            if axes is row[0]:
+                axes.set_ylabel(panel["label"])
             axes.margins(y=0.15)
     for axes in grid[-1]:
         axes.set_xlabel("time into the window (steps)")
