@@ -19,9 +19,10 @@ def plot_imputation(samples_path, windows_path, starts_path, figure_path, settin
     starts = tables.read(starts_path, tables.WINDOW_STARTS).set_index("window")["start"]
     targets, samples = tables.read_imputations(samples_path)
     targets[["lower", "median", "upper"]] = np.quantile(samples, [0.05, 0.5, 0.95], axis=0).T
+    spans = table.groupby("feature", observed=True)["value"].std() / 2
     panels = [
         [
-            _panel(_of(table, window, feature), _of(targets, window, feature), starts[window])
+            _panel(_of(table, window, feature), _of(targets, window, feature), starts[window], spans[feature])
             | {"label": _label(feature, settings["units"])}
             for window in windows
         ]
@@ -34,7 +35,7 @@ def _of(table, window, feature):
     return table[(table["window"] == window) & (table["feature"] == feature)]
 
 
-def _panel(rows, targets, start):
+def _panel(rows, targets, start, least_span):
     """One window of one feature, as `imputations.imputation` wants it."""
     values, role = rows["value"].to_numpy(), rows["role"].to_numpy()
     observed = np.where(role == "observed", values, np.nan)
@@ -45,6 +46,7 @@ def _panel(rows, targets, start):
         "steps": rows["step"].to_numpy(),
         "observed": observed,
         "target": np.where(role == "target", values, np.nan),
+        "least_span": least_span,
         "quantiles": quantiles,
     }
 

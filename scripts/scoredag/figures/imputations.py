@@ -35,12 +35,12 @@ def imputation(panels, colour):
         panels: rows of panels, each a dict with `title`, `label` (feature and unit), `steps` (L,),
             `observed` (L,) and `target` (L,), NaN where not of that role, and `quantiles` (3, L),
             the 5, 50 and 95 % quantiles: those of the samples at targets, the observation itself
-            at observed entries, NaN where missing.
+            at observed entries, NaN where missing; `least_span` of the vertical axis.
         colour: of median and band.
     """
     n_rows, n_columns = len(panels), len(panels[0])
     drawn = style.figure(3.6 * n_columns, 2.1 * n_rows + 0.9)
-    grid = drawn.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey="row")
+    grid = drawn.subplots(n_rows, n_columns, squeeze=False, sharex=True)
     for row, panel_row in zip(grid, panels, strict=True):
         for axes, panel in zip(row, panel_row, strict=True):
             lower, median, upper = panel["quantiles"]
@@ -57,6 +57,9 @@ def imputation(panels, colour):
             if axes is row[0]:
                 axes.set_ylabel(panel["label"])
             axes.margins(y=0.15)
+            low, high = axes.get_ylim()
+            wider = max(panel["least_span"] - (high - low), 0) / 2  # or rounding errors would fill the panel
+            axes.set_ylim(low - wider, high + wider)
     for axes in grid[-1]:
         axes.set_xlabel("time into the window (steps)")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
