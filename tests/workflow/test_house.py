@@ -1,6 +1,7 @@
 """The project's own rules: formats, lint, anatomy, one place for each fact."""
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -74,26 +75,26 @@ def test_imports_run_one_way(root):
             assert wing == "csdi" or parts[0] in ("train_csdi.py", "impute_csdi.py"), f"{path} imports torch"
 
 
-def test_every_key_is_described_and_listed(root):
-    sys.path.insert(0, str(root / "config"))
-    try:
-        import make_readme
-    finally:
-        sys.path.pop(0)
-    schema = yaml.safe_load((root / "config/schema.yaml").read_text(encoding="utf-8"))
+@pytest.fixture
+def make_readme(root, monkeypatch):
+    """The script config/make_readme.py as a module."""
+    monkeypatch.syspath_prepend(str(root / "config"))
+    return importlib.import_module("make_readme")
+
+
+@pytest.fixture
+def schema(root):
+    return yaml.safe_load((root / "config/schema.yaml").read_text(encoding="utf-8"))
+
+
+def test_every_key_is_described_and_listed(root, make_readme, schema):
     assert all(node.get("description") for _, node in make_readme.leaves(schema, schema))
     text = (root / "config/README.md").read_text(encoding="utf-8")
     assert text == make_readme.rewrite(text, schema), "run `make docs`"
 
 
-def test_the_config_does_not_repeat_defaults(root):
+def test_the_config_does_not_repeat_defaults(root, make_readme, schema):
     """config.yaml says what a run is; a value equal to the schema's default belongs to the schema alone."""
-    sys.path.insert(0, str(root / "config"))
-    try:
-        import make_readme
-    finally:
-        sys.path.pop(0)
-    schema = yaml.safe_load((root / "config/schema.yaml").read_text(encoding="utf-8"))
     config = yaml.safe_load((root / "config/config.yaml").read_text(encoding="utf-8"))
     repeated = []
     for path, node in make_readme.leaves(schema, schema):

@@ -1,0 +1,45 @@
+"""Presets and the default run, end to end."""
+
+import pandas as pd
+import pytest
+
+SMALL = """
+csdi:
+  runs:
+    nyc-weather-official:
+      training: {n_steps: 4, batch_size: 4, warm_up: 1, validate_every: 2, validation_draws: 2}
+      sampling: {n_steps: 3, n_samples: 2, batch_size: 64}
+"""
+
+
+def test_the_official_checkpoint_is_fine_tuned(project, mirror):
+    (project.folder / "small.yaml").write_text(SMALL, encoding="utf-8")
+    done = project.snakemake(
+        "results/csdi/nyc-weather-official/metrics.parquet",
+        configfiles=("config/presets/tiny.yaml", "config/presets/official.yaml", "small.yaml"),
+        SCOREDAG_MIRROR=str(mirror),
+    )
+    assert done.returncode == 0, done.stdout
+    metrics = pd.read_parquet(project.folder / "results/csdi/nyc-weather-official/metrics.parquet")
+    assert "CSDI" in set(metrics["method"])
+
+
+def test_pretraining_starts_from_scratch_on_simulated_series(project):
+    jobs = project.jobs("results/csdi/base/model.safetensors", configfiles=("config/presets/pretrain.yaml",))
+    assert jobs == {"tidy_series", "cut_windows", "train_csdi"}
+
+
+@pytest.mark.slow
+def test_the_default_run_teaches_what_the_readme_says(project):
+    done = project.snakemake(configfiles=())
+    assert done.returncode == 0, done.stdout
+    results = project.folder / "results"
+    langevin = pd.read_parquet(results / "langevin/metrics.parquet")
+    distance = langevin[langevin["metric"] == "sliced_wasserstein2"].set_index("variant")["value"]
+    assert distance["b"] < 3 * distance["exact"] < distance["c"] < distance["d"] < distance["a"]
+    assert (langevin[langevin["metric"] == "non_finite"]["value"] == 0).all()
+    csdi = pd.read_parquet(results / "csdi/nyc-weather/metrics.parquet")
+    crps = csdi[(csdi["metric"] == "crps") & (csdi["feature"] == "all")].set_index("method")["value"]
+    assert crps["CSDI"] < 0.9 * crps.drop("CSDI").min()
+    again = project.snakemake(configfiles=())
+    assert "Nothing to be done" in again.stdout
