@@ -24,12 +24,22 @@ rule all:
     """Everything that the config describes."""
     default_target: True
     input:
-        "results/gmm/density.png",
-        expand("results/langevin/{variant}/scatter.png", variant=config["langevin"]["variants"]),
-        "results/langevin/comparison.png",
-        "results/langevin/metrics.parquet",
+        # tables, too: Snakemake does not miss a file that lies between two others
+        expand("results/gmm/{file}", file=["parameters.parquet", "exact.parquet", "density.png"]),
         expand(
-            "results/csdi/{run}/{figure}.png",
+            "results/langevin/{variant}/{file}",
+            variant=config["langevin"]["variants"],
+            file=["samples.parquet", "scatter.png"],
+        ),
+        expand("results/langevin/{file}", file=["metrics.parquet", "comparison.png"]),
+        expand(
+            "results/datasets/{dataset}/{table}.parquet",
+            dataset=datasets_in_use(),
+            table=["series", "windows", "window_starts", "statistics"],
+        ),
+        expand(
+            "results/csdi/{run}/{file}",
             run=config["csdi"]["runs"],
-            figure=["loss", "imputation", "calibration", "metrics"],
+            file=["model.safetensors", "history.parquet", "samples.parquet", "metrics.parquet"]
+            + ["loss.png", "imputation.png", "calibration.png", "metrics.png"],
         ),

@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import math
 import os
 from pathlib import Path
 
@@ -22,8 +23,10 @@ def drop_nulls(config):
     """Leave out entries that a preset set to null: that is how an overlay removes one."""
     csdi = config.get("csdi") or {}
     langevin = config.get("langevin") or {}
+    if not (isinstance(csdi, dict) and isinstance(langevin, dict)):
+        return  # the schema says what is wrong
     maps = [config.get("datasets"), langevin.get("variants"), csdi.get("checkpoints"), csdi.get("runs")]
-    for entries in filter(None, maps):
+    for entries in (entries for entries in maps if isinstance(entries, dict)):
         for name in [name for name, entry in entries.items() if entry is None]:
             del entries[name]
 
@@ -36,16 +39,44 @@ def check_schema(config):
         cause = error.__context__
         if not isinstance(cause, ValidationError):
             raise
-        while cause.context:  # of alternatives, the one that failed deepest says most
-            cause = max(cause.context, key=lambda part: len(part.absolute_path))
         message = cause.message
-        if isinstance(cause.instance, str) and cause.validator in ("type", "minimum", "exclusiveMinimum"):
-            message += " (numbers inside --config a={...} arrive as text; put them into a file for --configfile)"
+        if cause.validator == "oneOf":
+            message = f"{cause.instance} will not do: {cause.schema['description']}"
+        elif "propertyNames" in cause.absolute_schema_path:
+            message = f"'{cause.instance}' is not a name: letters, digits, '_', '-' and '.'; a number needs quotes"
+        elif cause.validator == "type" and looks_like_number(cause.instance):
+            message += (
+                "; write it without quotes, as 0.001 or 1.0e-3 "
+                "(numbers inside --config a={...} arrive as text: put them into a file for --configfile)"
+            )
         fail(".".join(map(str, cause.absolute_path)) or "top level", message)
+
+
+def looks_like_number(value):
+    """Whether `value` is text that reads as a number."""
+    try:
+        return isinstance(value, str) and math.isfinite(float(value))
+    except ValueError:
+        return False
+
+
+def check_variant(key, variant):
+    """Refuse numbers of a Langevin variant that the schema cannot judge."""
+    if not math.isfinite(variant["step_size"]):
+        fail(f"{key}.step_size", f"{variant['step_size']} is not a finite number")
+    late = [step for step in variant["snapshots"] if step > variant["n_steps"]]
+    if late:
+        fail(f"{key}.snapshots", f"{late[0]} comes after the last step, n_steps = {variant['n_steps']}")
+    if variant["noise_covariance"] is not None:
+        (xx, xy), (yx, yy) = variant["noise_covariance"]
+        if not (xy == yx and xx >= 0 and yy >= 0 and xx * yy - xy * xy >= -1e-12 * (xx + yy) ** 2):
+            fail(f"{key}.noise_covariance", f"{variant['noise_covariance']} is not symmetric positive semidefinite")
 
 
 def check_references(config):
     """Refuse what only a look at several keys can find."""
+    for name, variant in config["langevin"]["variants"].items():
+        check_variant(f"langevin.variants.{name}", variant)
     for name, dataset in config["datasets"].items():
         key = f"datasets.{name}"
         if dataset["reader"] == "csv" and dataset["file"] is None:
@@ -153,6 +184,11 @@ def imported(path):
 def dataset_of(run):
     """The name of the dataset that a run is about."""
     return section("csdi", "runs", run, "dataset")
+
+
+def datasets_in_use():
+    """The names of the datasets that some run is about."""
+    return sorted({dataset_of(run) for run in config["csdi"]["runs"]})
 
 
 def of_dataset(name):

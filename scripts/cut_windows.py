@@ -17,9 +17,10 @@ def cut_windows(series_path, windows_path, starts_path, statistics_path, setting
     first_steps, window_splits = windows.starts(splits, length, (settings["train_stride"], length, length))
     counts = {name: int((window_splits == code).sum()) for code, name in enumerate(windows.SPLITS)}
     if not all(counts.values()):
+        shown = ", ".join(f"{count} {name}" for name, count in counts.items())
         raise InputError(
-            f"datasets.{dataset}.windows: {len(wide)} steps give {counts} windows; "
-            "each split needs one: make block or length smaller"
+            f"datasets.{dataset}.windows: {len(wide)} steps in blocks of {settings['block']} give {shown} windows; "
+            f"each split needs one: {_advice(len(wide), settings)}"
         )
     logging.info("%s: windows of %d steps: %s", dataset, length, counts)
 
@@ -32,6 +33,17 @@ def cut_windows(series_path, windows_path, starts_path, statistics_path, setting
     tables.write(windows.statistics(wide, splits), statistics_path, tables.STATISTICS)
     tables.write(starts, starts_path, tables.WINDOW_STARTS)
     tables.write(table, windows_path, tables.WINDOWS)
+
+
+def _advice(n_steps, settings):
+    """The largest block with which every split gets a window."""
+    length = settings["length"]
+    for block in range(settings["block"], length - 1, -1):
+        splits = windows.assign_splits(n_steps, block, settings["shares"])
+        _, found = windows.starts(splits, length, (settings["train_stride"], length, length))
+        if len(set(found.tolist())) == len(windows.SPLITS):
+            return f"write block: {block}"
+    return "the series is too short for this length; make length and block smaller"
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ def plot_calibration(samples_path, figure_path, settings):
     nominal = np.arange(1, 20) / 20
     everywhere = np.ones(len(truth), bool)
     actual = [metrics.coverage(samples, truth, everywhere, level) for level in nominal]
-    drawn = imputations.calibration(nominal, actual, len(truth), len(samples), settings["colour"])
+    drawn = imputations.calibration(nominal, actual, len(truth), len(samples), style.colour(settings["colour"]))
     style.save(drawn, figure_path)
 
 

@@ -14,7 +14,7 @@ def plot_imputation(samples_path, windows_path, starts_path, figure_path, settin
     features = settings["features"] or list(dict.fromkeys([names[0], names[(len(names) - 1) // 2], names[-1]]))
     for name in features:
         if name not in names:
-            raise InputError(f"figure.features: '{name}' is unknown; known are {', '.join(names)}")
+            raise InputError(f"csdi.runs.*.figure.features: '{name}' is unknown; known are {', '.join(names)}")
     windows = _spread(sorted(table["window"].unique()), settings["n_windows"])
     starts = tables.read(starts_path, tables.WINDOW_STARTS).set_index("window")["start"]
     targets, samples = tables.read_imputations(samples_path)
@@ -28,7 +28,7 @@ def plot_imputation(samples_path, windows_path, starts_path, figure_path, settin
         ]
         for feature in features
     ]
-    style.save(imputations.imputation(panels, settings["colour"]), figure_path)
+    style.save(imputations.imputation(panels, style.colour(settings["colour"])), figure_path)
 
 
 def _of(table, window, feature):

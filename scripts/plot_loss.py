@@ -7,7 +7,7 @@ from scoredag.figures import imputations, style
 def plot_loss(history_path, figure_path, settings):
     """Draw training and validation loss."""
     history = tables.read(history_path, tables.HISTORY)
-    style.save(imputations.history(history, settings["colour"]), figure_path)
+    style.save(imputations.history(history, style.colour(settings["colour"])), figure_path)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,10 @@ def read(path):
         raise InputError(f"{path}: not UTF-8 text; save it in that encoding") from error
     except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{path}: cannot be read as CSV ({str(error).strip()})") from error
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes what is too much for an index
+        raise InputError(
+            f"{path}: rows have more fields than the header, {len(table.columns)}; is there a comma too many?"
+        )
     return table.dropna(how="all")
 
 

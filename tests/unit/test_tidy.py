@@ -276,3 +276,20 @@ def test_fewer_than_two_rows_are_refused(read, path, text, group, n_rows):
 def test_what_is_not_such_a_table_is_refused(path, content, word):
     path.write_bytes(content)
     refused(lambda: tidy.read_csv(path, time="time"), path, word)
+
+
+def test_an_interval_that_is_not_the_series_own_is_refused(tmp_path):
+    path = tmp_path / "daily.csv"
+    days = pd.date_range("2020-01-01", periods=20, freq="1D")
+    path.write_text("time,x\n" + "".join(f"{day:%Y-%m-%d},1\n" for day in days), encoding="utf-8")
+    with pytest.raises(InputError, match=r"daily\.csv: most times are 1 days .* interval is 1h"):
+        tidy.read_csv(path, time="time", interval="1h")
+    assert len(tidy.read_csv(path, time="time", interval="1D")) == 20
+
+
+@pytest.mark.parametrize("text", ["time,x\n2020-01-01,1,\n2020-01-02,2,\n", "time,x\n2020-01-01,1,5\n2020-01-02,2\n"])
+def test_rows_longer_than_the_header_are_refused(tmp_path, text):
+    path = tmp_path / "long.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=r"long\.csv: .*(more fields than the header|cannot be read)"):
+        tidy.read_csv(path, time="time", interval="1D")

@@ -53,7 +53,7 @@ def test_nothing_is_to_be_done_after_a_comment_or_reordered_keys(edited):
             {"sample_langevin:d", "plot_scatter:d"} | DOWNSTREAM_OF_LANGEVIN,
         ),
         (CONFIG, "label: no noise", "label: gradient flow", {"plot_scatter:a", "plot_comparison"}),
-        (CONFIG, "      init: base", "      init: base\n      figure: {colour: black}", CSDI_FIGURES),
+        (CONFIG, "        features: [EWR", "        colour: black\n        features: [EWR", CSDI_FIGURES),
         (
             "config/presets/tiny.yaml",
             "n_samples: 3",
@@ -111,3 +111,12 @@ def test_another_working_directory_gets_the_results(project, tmp_path):
     assert done.returncode == 0, done.stdout
     assert (tmp_path / "elsewhere/results/gmm/exact.parquet").exists()
     assert not (project.folder / "results").exists()
+
+
+def test_a_job_that_failed_is_asked_for_again(edited):
+    """Its old output is gone; what was made from it must not count as up to date."""
+    (edited.folder / "mine.csv").write_text("weight\n1\n", encoding="utf-8")
+    (edited.folder / "bad.yaml").write_text("gmm: {file: mine.csv}\n", encoding="utf-8")
+    for _ in range(2):
+        done = edited.snakemake(configfiles=("config/presets/tiny.yaml", "bad.yaml"))
+        assert done.returncode != 0 and "error: mine.csv" in done.stdout, done.stdout

@@ -23,7 +23,10 @@ def history(table, colour):
     axes.annotate(
         f"kept: {best['loss']:.3f}", (best["step"], best["loss"]), (0, 12), textcoords="offset points", ha="right"
     )
-    axes.set(xlabel="step", ylabel="loss (mean squared error of the noise)", title="Training history", ylim=(0, None))
+    axes.set(xlabel="step", ylabel="loss (mean squared error of the noise)", title="Training history")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.margins(y=0.1)
+    axes.set_ylim(0, None)
     axes.legend()
     return drawn
 
@@ -48,7 +51,9 @@ def imputation(panels, colour):
             axes.plot(panel["steps"], median, color=colour, lw=1.2, label="median")
             held_out = ~np.isnan(panel["target"])  # also shown where a neighbour is missing
             axes.vlines(panel["steps"][held_out], lower[held_out], upper[held_out], color=colour, alpha=0.5, lw=2)
-            axes.plot(panel["steps"][held_out], median[held_out], "s", color=colour, ms=4)
+            axes.plot(
+                panel["steps"][held_out], median[held_out], "s", color=colour, ms=4, label="median at held-out values"
+            )
             axes.plot(panel["steps"], panel["observed"], "o", color=style.BLACK, ms=2.6, label="observed")
             axes.plot(
                 panel["steps"], panel["target"], "D", color=style.VERMILION, ms=5, mfc="none", mew=1.4, label="held out"
@@ -64,7 +69,7 @@ def imputation(panels, colour):
         axes.set_xlabel("time into the window (steps)")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles, labels = grid[0][0].get_legend_handles_labels()
-    drawn.legend(handles, labels, loc="outside lower center", ncols=4)
+    drawn.legend(handles, labels, loc="outside lower center", ncols=5)
     return drawn
 
 
@@ -102,8 +107,8 @@ def metrics(table, colour):
         crps = [values[method, feature, "crps"] for feature in features]
         dots.plot(crps, range(len(features)), "D" if method == "CSDI" else "o", ms=5, color=colours[method])
     bars.set_xticks(range(len(_METRICS)), _METRICS.values())
-    bars.set(ylabel="error of held-out values (z-scores)", title="All features")
-    bars.legend()
+    bars.set(ylabel="MAE, RMSE: z-scores; CRPS: relative to mean |z-score|", title="All features")
+    drawn.legend(loc="outside lower center", ncols=len(methods))
     dots.set_yticks(range(len(features)), features)
     dots.invert_yaxis()
     dots.set(xlabel="CRPS (relative to the mean |z-score|)", title="By feature", xlim=(0, None))

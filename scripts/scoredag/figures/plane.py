@@ -61,16 +61,21 @@ def _samples(axes, grid, points, half_width, colour, title):
     levels = log_density.max() + np.array(_CONTOURS)
     axes.contour(x, y, log_density, levels=levels, colors=style.GREY, linewidths=0.6, linestyles="solid")
     axes.scatter(*points.T, s=_marker_size(points, half_width), color=colour, alpha=0.5, linewidths=0)
-    inside = (np.abs(points) <= half_width).all(axis=1)
-    n_outside = int((~inside).sum())
-    axes.set_title(title if n_outside == 0 else f"{title}\n{n_outside} of {len(points)} samples outside")
+    finite = np.isfinite(points).all(axis=1)
+    counts = {
+        "outside": int((np.abs(points[finite]) > half_width).any(axis=1).sum()),
+        "not finite": int((~finite).sum()),
+    }
+    lines = [f"{n} of {len(points)} samples {where}" for where, n in counts.items() if n]
+    axes.set_title("\n".join([title, *lines]))
     _plane(axes, half_width)
 
 
 def _marker_size(points, half_width):
     """Area in square points: 1.2 for 10^4 samples that stay apart, more for fewer or collapsed ones."""
-    places = np.unique(np.round(points * (200 / half_width)), axis=0)
-    return float(np.clip(1.2e4 / len(places), 0.3, 30.0))
+    finite = points[np.isfinite(points).all(axis=1)]
+    places = np.unique(np.round(finite * (200 / half_width)), axis=0)
+    return float(np.clip(1.2e4 / max(len(places), 1), 0.3, 30.0))
 
 
 def _map(axes, gmm, half_width):

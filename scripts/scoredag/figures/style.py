@@ -1,9 +1,11 @@
 """One look for all figures, and how they reach the disk."""
 
 import matplotlib
+from matplotlib.colors import is_color_like
 from matplotlib.figure import Figure
 
 from scoredag import files
+from scoredag.errors import InputError
 
 # Okabe & Ito (2008): told apart by colour-blind readers, too
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9"
@@ -20,6 +22,13 @@ matplotlib.rcParams.update(
         "savefig.dpi": 150,
     }
 )
+
+
+def colour(name):
+    """`name`, if matplotlib knows it as a colour; InputError otherwise."""
+    if not is_color_like(name):
+        raise InputError(f"figure.colour: '{name}' is not a colour; write blue, or #0072b2")
+    return name
 
 
 def figure(width, height):

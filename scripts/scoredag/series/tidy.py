@@ -58,6 +58,9 @@ def on_grid(path, wide, interval):
     if len(wide) < 2:
         raise InputError(f"{path}: {len(wide)} row(s); a series needs at least two")
     grid = pd.date_range(wide.index.min(), wide.index.max(), freq=_offset(path, interval), name="time")
+    usual = wide.index.sort_values().diff()[1:].median()
+    if len(wide) > 10 and usual != grid[1] - grid[0]:  # a few rows have no usual distance
+        raise InputError(f"{path}: most times are {usual} apart, but the interval is {interval}; set 'interval'")
     strays = wide.index.difference(grid)
     if len(strays):
         raise InputError(f"{path}: the time {strays[0]} is not on the grid of {interval} that starts at {grid[0]}")
@@ -120,7 +123,7 @@ def _refuse_duplicates(path, times):
     if times.has_duplicates:
         raise InputError(
             f"{path}: the time {times[times.duplicated()][0]} occurs twice; "
-            "name the column that tells the rows apart as 'group'"
+            "remove one, or name the column that tells the rows apart as 'group'"
         )
 
 
