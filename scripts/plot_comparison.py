@@ -11,8 +11,8 @@ def plot_comparison(parameters_path, exact_path, samples_paths, figure_path, set
     samples = {"exact samples": tables.read(exact_path, tables.POINTS)[["x", "y"]].to_numpy()}
     for title, path in zip(settings["titles"], samples_paths, strict=True):
         samples[title] = particles.last_positions(tables.read(path, tables.PARTICLES))
-    half_width = settings["half_width"] or plane.half_width_of(gmm)
-    style.save(plane.comparison(gmm, samples, half_width, style.colour(settings["colour"])), figure_path)
+    view = plane.view_of(gmm, settings["half_width"])
+    style.save(plane.comparison(gmm, samples, view, style.colour(settings["colour"])), figure_path)
 
 
 if __name__ == "__main__":

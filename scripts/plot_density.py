@@ -8,8 +8,8 @@ from scoredag.gmm import mixture
 def plot_density(parameters_path, figure_path, settings):
     """Draw the log-density as a map of the plane."""
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
-    half_width = settings["half_width"] or plane.half_width_of(gmm)
-    style.save(plane.density(gmm, half_width, settings["ellipses"]), figure_path)
+    view = plane.view_of(gmm, settings["half_width"])
+    style.save(plane.density(gmm, view, settings["ellipses"]), figure_path)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ def plot_scatter(parameters_path, samples_path, figure_path, settings):
     """Draw the samples at the last step."""
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
     points = particles.last_positions(tables.read(samples_path, tables.PARTICLES))
-    half_width = settings["half_width"] or plane.half_width_of(gmm)
-    style.save(plane.scatter(gmm, points, half_width, style.colour(settings["colour"]), settings["title"]), figure_path)
+    view = plane.view_of(gmm, settings["half_width"])
+    style.save(plane.scatter(gmm, points, view, style.colour(settings["colour"]), settings["title"]), figure_path)
 
 
 if __name__ == "__main__":

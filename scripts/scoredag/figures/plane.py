@@ -1,5 +1,7 @@
 """Figures of the plane: the mixture's density and samples on it."""
 
+from typing import NamedTuple
+
 import numpy as np
 from matplotlib.collections import EllipseCollection
 
@@ -10,45 +12,59 @@ _FLOOR = 9  # nats below the peak at which the map of the log-density ends
 _CONTOURS = (-6, -4, -2, -0.7)  # nats below the peak
 
 
-def half_width_of(gmm):
-    """Half the width of axes that hold the mixture: means and three deviations, rounded up."""
-    deviations = np.sqrt(np.linalg.eigvalsh(gmm.covariances)[:, -1:])
-    return float(np.ceil((np.abs(gmm.means) + 3 * deviations).max()))
+class View(NamedTuple):
+    """A square part of the plane: its centre (2,) and half its width."""
+
+    centre: np.ndarray
+    half_width: float
 
 
-def density(gmm, half_width, ellipses):
+def view_of(gmm, half_width=None):
+    """The view that holds the mixture, means and three deviations; or of the given half-width.
+
+    Its centre is a round number, so that a mixture about the origin is seen from there.
+    """
+    reach = 3 * np.sqrt(np.linalg.eigvalsh(gmm.covariances)[:, -1:])
+    low, high = (gmm.means - reach).min(axis=0), (gmm.means + reach).max(axis=0)
+    unit = 10 ** np.floor(np.log10((high - low).max() / 2))
+    centre = np.round((low + high) / 2 / unit) * unit
+    fitting = np.maximum(high - centre, centre - low).max()
+    return View(centre, half_width or float(np.ceil(fitting / unit * 10) * unit / 10))
+
+
+def density(gmm, view, ellipses):
     """The mixture's log-density as a map, with the one-deviation ellipses of its components."""
     drawn = style.figure(6.4, 5.4)
     axes = drawn.subplots()
-    image = _map(axes, gmm, half_width)
+    image = _map(axes, gmm, view)
     if ellipses:
         _ellipses(axes, gmm)
     drawn.colorbar(image, ax=axes, label="log-density (nats), clipped below", extend="min")
-    _plane(axes, half_width)
+    _plane(axes, view)
     axes.set_title(f"Mixture of {gmm.n_components} Gaussians")
     return drawn
 
 
-def scatter(gmm, points, half_width, colour, title):
+def scatter(gmm, points, view, colour, title):
     """Samples (N, 2) over contours of the density; the title counts those outside the axes."""
     drawn = style.figure(6.0, 6.0)
     axes = drawn.subplots()
-    _samples(axes, _density_grid(gmm, half_width), points, half_width, colour, title)
+    _samples(axes, _density_grid(gmm, view), points, view, colour, title)
     return drawn
 
 
-def comparison(gmm, samples, half_width, colour):
+def comparison(gmm, samples, view, colour):
     """The density and one panel for each entry of `samples`, {title: (N, 2)}, on the same axes."""
     n_columns = 3
     n_rows = -(-(len(samples) + 1) // n_columns)
     drawn = style.figure(3.4 * n_columns, 3.55 * n_rows)
     panels = drawn.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True).ravel()
-    _map(panels[0], gmm, half_width)
-    _plane(panels[0], half_width)
+    _map(panels[0], gmm, view)
+    _plane(panels[0], view)
     panels[0].set_title("log-density")
-    grid = _density_grid(gmm, half_width)
+    grid = _density_grid(gmm, view)
     for axes, (title, points) in zip(panels[1:], samples.items(), strict=False):
-        _samples(axes, grid, points, half_width, colour, title)
+        _samples(axes, grid, points, view, colour, title)
     for axes in panels[len(samples) + 1 :]:
         axes.set_axis_off()
     for axes in panels:
@@ -56,30 +72,30 @@ def comparison(gmm, samples, half_width, colour):
     return drawn
 
 
-def _samples(axes, grid, points, half_width, colour, title):
+def _samples(axes, grid, points, view, colour, title):
     x, y, log_density = grid
     levels = log_density.max() + np.array(_CONTOURS)
     axes.contour(x, y, log_density, levels=levels, colors=style.GREY, linewidths=0.6, linestyles="solid")
-    axes.scatter(*points.T, s=_marker_size(points, half_width), color=colour, alpha=0.5, linewidths=0)
+    axes.scatter(*points.T, s=_marker_size(points, view), color=colour, alpha=0.5, linewidths=0)
     finite = np.isfinite(points).all(axis=1)
     counts = {
-        "outside": int((np.abs(points[finite]) > half_width).any(axis=1).sum()),
+        "outside": int((np.abs(points[finite] - view.centre) > view.half_width).any(axis=1).sum()),
         "not finite": int((~finite).sum()),
     }
     lines = [f"{n} of {len(points)} samples {where}" for where, n in counts.items() if n]
     axes.set_title("\n".join([title, *lines]))
-    _plane(axes, half_width)
+    _plane(axes, view)
 
 
-def _marker_size(points, half_width):
+def _marker_size(points, view):
     """Area in square points: 1.2 for 10^4 samples that stay apart, more for fewer or collapsed ones."""
     finite = points[np.isfinite(points).all(axis=1)]
-    places = np.unique(np.round(finite * (200 / half_width)), axis=0)
+    places = np.unique(np.round(finite * (200 / view.half_width)), axis=0)
     return float(np.clip(1.2e4 / max(len(places), 1), 0.3, 30.0))
 
 
-def _map(axes, gmm, half_width):
-    x, y, log_density = _density_grid(gmm, half_width)
+def _map(axes, gmm, view):
+    x, y, log_density = _density_grid(gmm, view)
     peak = log_density.max()
     return axes.imshow(
         log_density,
@@ -110,11 +126,12 @@ def _ellipses(axes, gmm):
     )
 
 
-def _density_grid(gmm, half_width):
-    x = np.linspace(-half_width, half_width, _GRID)
-    rows = np.stack(np.meshgrid(x, x), axis=-1)
-    return x, x, np.stack([gmm.log_density(row) for row in rows])
+def _density_grid(gmm, view):
+    x, y = (np.linspace(centre - view.half_width, centre + view.half_width, _GRID) for centre in view.centre)
+    rows = np.stack(np.meshgrid(x, y), axis=-1)
+    return x, y, np.stack([gmm.log_density(row) for row in rows])
 
 
-def _plane(axes, half_width):
-    axes.set(xlim=(-half_width, half_width), ylim=(-half_width, half_width), xlabel="x", ylabel="y", aspect="equal")
+def _plane(axes, view):
+    (left, bottom), (right, top) = view.centre - view.half_width, view.centre + view.half_width
+    axes.set(xlim=(left, right), ylim=(bottom, top), xlabel="x", ylabel="y", aspect="equal")
