@@ -101,8 +101,8 @@ def metrics(table, colour):
     values = table.set_index(["method", "feature", "metric"])["value"]
     for i, method in enumerate(methods):
         heights = [values[method, "all", metric] for metric in _METRICS]
-        where = np.arange(len(_METRICS)) + (i - (len(methods) - 1) / 2) * 0.8 / len(methods)
-        drawn_bars = bars.bar(where, heights, 0.8 / len(methods), color=colours[method], label=method)
+        where = np.arange(len(_METRICS)) + (i - (len(methods) - 1) / 2) * 0.88 / len(methods)
+        drawn_bars = bars.bar(where, heights, 0.88 / len(methods), color=colours[method], label=method)
         bars.bar_label(drawn_bars, fmt="%.3f", fontsize=7, padding=1)
         crps = [values[method, feature, "crps"] for feature in features]
         dots.plot(crps, range(len(features)), "D" if method == "CSDI" else "o", ms=5, color=colours[method])
