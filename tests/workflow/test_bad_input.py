@@ -118,6 +118,19 @@ def test_a_dataset_without_its_time_column_is_refused(project):
     assert files_of(project) == set()
 
 
+def test_a_series_too_short_for_its_blocks_is_told_which_would_do(project):
+    rows = "".join(f"2020-01-{1 + i // 24:02d}T{i % 24:02d}:00,{i % 7}\n" for i in range(200))
+    (project.folder / "mine.csv").write_text("time,x\n" + rows, encoding="utf-8")
+    overlay = "datasets: {mine: {reader: csv, file: mine.csv, windows: {block: %d}}}"
+    target = "results/datasets/mine/windows.parquet"
+    (project.folder / "overlay.yaml").write_text(overlay % 240, encoding="utf-8")
+    line = complaint(project, target, configfiles=("overlay.yaml",))
+    assert "30 train, 0 valid, 0 test" in line and line.endswith("write block: 35")
+    (project.folder / "overlay.yaml").write_text(overlay % 35, encoding="utf-8")
+    done = project.snakemake(target, configfiles=("overlay.yaml",))
+    assert done.returncode == 0, done.stdout
+
+
 OFFICIAL = ("config/presets/tiny.yaml", "config/presets/official.yaml")
 DOWNLOADED = "results/downloads/csdi-physionet.pth"
 
