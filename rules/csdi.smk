@@ -23,7 +23,7 @@ rule train_csdi:
             "csdi",
             "runs",
             "{run}",
-            only=["dataset", "init", "training"],
+            only=["conditional", "dataset", "device", "init", "training"],
             init_sha256=lambda wildcards: (checkpoint_of(wildcards) or {}).get("sha256"),
             seed=config["seed"],
         ),
@@ -51,7 +51,7 @@ rule impute_csdi:
         mem_mb=4000,
         runtime=240,
     params:
-        settings=settings("csdi", "runs", "{run}", "sampling", seed=config["seed"]),
+        settings=settings("csdi", "runs", "{run}", only=["device", "sampling"], seed=config["seed"]),
     script:
         "../scripts/impute_csdi.py"
 

@@ -3,7 +3,6 @@
 import logging
 
 import numpy as np
-import torch
 
 from scoredag import logs, streams, tables
 from scoredag.csdi import checkpoint, imputation
@@ -13,27 +12,29 @@ from scoredag.series import windows
 
 def impute_csdi(model_path, windows_path, statistics_path, samples_path, settings, run):
     """Write samples, in physical units, of every target of the test split."""
-    options = {key: value for key, value in settings.items() if key not in ("seed", "threads")}
-    torch.set_num_threads(settings["threads"])
     model = checkpoint.load(model_path)
     stats = tables.read(statistics_path, tables.STATISTICS)
     _check_features(model_path, list(stats["feature"]))
     table = tables.read(windows_path, tables.WINDOWS, filters=[("split", "==", "test")])
     numbers, values, roles = windows.to_arrays(table, stats)
     seed = streams.seed(settings["seed"], "imputation", run)
-    batches = imputation.impute(
-        model,
-        numbers,
-        values,
-        roles == windows.OBSERVED,
-        seed=seed,
-        progress=logs.progress(f"imputing {run}"),
-        **options,
-    )
     targets = table.loc[table["role"] == "target", ["window", "step", "feature", "value"]]
     scale, shift = (stats[name].to_numpy(np.float32)[:, None] for name in ("std", "mean"))
-    with tables.writing(samples_path, tables.imputations(settings["n_samples"])) as write:
-        for batch, samples in batches:
+    n_samples = settings["sampling"]["n_samples"]
+    with (
+        tables.writing(samples_path, tables.imputations(n_samples)) as write,
+        logs.progress(f"imputing {run}", len(numbers), "window") as bar,
+    ):
+        for batch, samples in imputation.impute(
+            model,
+            numbers,
+            values,
+            roles == windows.OBSERVED,
+            seed=seed,
+            device=settings["device"],
+            progress=bar,
+            **settings["sampling"],
+        ):
             held_out = (roles[batch] == windows.TARGET).transpose(0, 2, 1)  # by window, step, feature
             drawn = (samples * scale + shift).transpose(1, 3, 2, 0)[held_out]
             rows = targets[targets["window"].isin(numbers[batch])].rename(columns={"value": "truth"})

@@ -1,24 +1,27 @@
 """Train or fine-tune CSDI on the training windows of a dataset."""
 
-import hashlib
-import json
 import logging
+from pathlib import Path
 
 import torch
 
 from scoredag import files, logs, streams, tables
-from scoredag.csdi import checkpoint, training
+from scoredag.csdi import checkpoint, resume, training
 from scoredag.csdi.network import CSDI
 from scoredag.series import windows
 
 
-def train_csdi(init_path, windows_path, statistics_path, model_path, history_path, settings, run):
-    """Write the model with the lowest validation loss, and the history of its training."""
+def train_csdi(init_path, windows_path, statistics_path, code_paths, model_path, history_path, settings, run):
+    """Write the model with the lowest validation loss, and the history of its training.
+
+    While it runs, `unfinished.pt` beside the model holds the state from which a killed training goes on.
+    """
     options = dict(settings["training"])
-    torch.set_num_threads(options.pop("threads"))
     dropout = options.pop("dropout")
+    options = training.Settings(**options)
     seed = streams.seed(settings["seed"], "csdi", run)
     stats = tables.read(statistics_path, tables.STATISTICS)
+    features = list(stats["feature"])
     values, roles = _read(windows_path, stats, "train")
     valid_values, valid_roles = _read(windows_path, stats, "valid")
     valid = training.Batch(
@@ -27,25 +30,49 @@ def train_csdi(init_path, windows_path, statistics_path, model_path, history_pat
         torch.from_numpy(valid_roles == windows.OBSERVED).float(),
         torch.arange(values.shape[2], dtype=torch.float32).expand(len(valid_values), -1),
     )
-    torch.manual_seed(streams.seed(seed, "weights"))
     if init_path:
         files.check_sha256(init_path, settings["init_sha256"])
-        model = checkpoint.load(init_path, n_features=len(stats), dropout=dropout)
-    else:
-        model = CSDI(len(stats), dropout)
+    model = _start(init_path, features, dropout, settings["conditional"], streams.seed(seed, "weights"))
     logging.info("%d training windows of %d features x %d steps", *values.shape)
-    observed = roles != windows.MISSING
-    history = training.train(
-        model, values, observed, valid, training.Settings(**options), seed, logs.progress(f"training {run}")
-    )
-    metadata = {
-        "config_sha256": hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
-        "dataset": settings["dataset"],
-        "features": list(stats["feature"]),
-        "init": settings["init"],
-    }
+    inputs = [path for path in (init_path, windows_path, statistics_path, *code_paths) if path]
+    key = resume.fingerprint([settings, run], inputs)
+    store = resume.Store(Path(model_path).with_name("unfinished.pt"), key)
+    metadata = {"settings_sha256": key, "dataset": settings["dataset"], "features": features, "init": settings["init"]}
+    with logs.progress(f"training {run}", options.n_steps, "step") as bar:
+        try:
+            history = training.train(
+                model,
+                values,
+                roles != windows.MISSING,
+                valid,
+                options,
+                seed,
+                store=store,
+                progress=bar,
+                device=settings["device"],
+            )
+        except training.Diverged as error:
+            if error.best is not None:
+                best_path = Path(model_path).with_name("last-good.safetensors")
+                model.load_state_dict(error.best)
+                checkpoint.save(model, best_path, metadata)
+                logging.info("the best model so far: %s", best_path)
+            raise
     tables.write({name: [row[name] for row in history] for name in history[0]}, history_path, tables.HISTORY)
     checkpoint.save(model, model_path, metadata)
+    store.remove()
+
+
+def _start(init_path, features, dropout, conditional, seed):
+    """The network to train: a new one, or the checkpoint's; its embedding only for the same features."""
+    torch.manual_seed(seed)
+    if not init_path:
+        return CSDI(len(features), dropout, conditional)
+    trained_on = checkpoint.metadata(init_path).get("features")
+    anew = trained_on is not None and trained_on != features
+    if anew:
+        logging.info("%s: trained on other features; their embedding starts anew", init_path)
+    return checkpoint.load(init_path, len(features), dropout, conditional=conditional, new_embedding=anew)
 
 
 def _read(windows_path, stats, split):
@@ -60,6 +87,7 @@ if __name__ == "__main__":
             snakemake.input.get("init"),
             snakemake.input.windows,
             snakemake.input.statistics,
+            snakemake.input.code,
             snakemake.output.model,
             snakemake.output.history,
             snakemake.params.settings,

@@ -4,7 +4,6 @@ import contextlib
 import logging
 import sys
 import traceback
-from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -12,9 +11,9 @@ from tqdm import tqdm
 from scoredag.errors import InputError
 
 
-def progress(description):
-    """A function that wraps an iterable in a progress bar on the terminal, if there is one."""
-    return partial(tqdm, desc=description, file=sys.__stderr__, disable=None, leave=False)
+def progress(description, total, unit):
+    """A tqdm bar on the terminal, if there is one; a context manager."""
+    return tqdm(desc=description, total=total, unit=unit, file=sys.__stderr__, disable=None, leave=False)
 
 
 @contextlib.contextmanager

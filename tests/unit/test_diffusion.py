@@ -111,9 +111,14 @@ def test_given_entries_come_back_as_given(sampler):
     assert not torch.isclose(samples[~given], expected[~given]).any()
 
 
+def own(*seeds):
+    """Three samples of windows that each have their own generator."""
+    return [[torch.Generator().manual_seed(10 * seed + s) for seed in seeds] for s in range(3)]
+
+
 def test_a_windows_own_generator_makes_it_independent_of_its_companions():
-    both = impute(3, generator=[torch.Generator().manual_seed(s) for s in (5, 6)])
-    swapped = impute(3, generator=[torch.Generator().manual_seed(s) for s in (6, 5)])
+    both = impute(3, generator=own(5, 6))
+    swapped = impute(3, generator=own(6, 5))
     assert torch.equal(both[:, 0], swapped[:, 1])
     assert torch.equal(both[:, 1], swapped[:, 0])
 

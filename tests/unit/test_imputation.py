@@ -18,28 +18,30 @@ def a_problem(n=5):
     return model, np.arange(10, 10 + n), values, rng.random(values.shape) < 0.6
 
 
-def impute(model, numbers, values, known, batch_size):
-    parts = imputation.impute(model, numbers, values, known, batch_size=batch_size, **OPTIONS)
+def impute(model, numbers, values, known, chunk, **more):
+    parts = imputation.impute(model, numbers, values, known, chunk=chunk, **OPTIONS, **more)
     return np.concatenate([samples for _, samples in parts], axis=1)
 
 
-def test_samples_depend_neither_on_the_batch_size_nor_on_companions():
+def test_samples_depend_neither_on_the_chunk_nor_on_companions():
     model, numbers, values, known = a_problem()
-    whole = impute(model, numbers, values, known, 5)
+    whole = impute(model, numbers, values, known, 15)
     assert whole.shape == (3, 5, 3, 6)
-    np.testing.assert_allclose(impute(model, numbers, values, known, 2), whole, rtol=1e-5, atol=1e-5)
-    alone = impute(model, numbers[3:4], values[3:4], known[3:4], 1)
+    for chunk in (1, 2, 7):  # less than a window's samples, and more
+        found = impute(model, numbers, values, known, chunk, threads=2)
+        np.testing.assert_allclose(found, whole, rtol=1e-5, atol=1e-5)
+    alone = impute(model, numbers[3:4], values[3:4], known[3:4], 3)
     np.testing.assert_allclose(alone, whole[:, 3:4], rtol=1e-5, atol=1e-5)
 
 
 def test_known_entries_are_kept_and_unknown_ones_vary():
     model, numbers, values, known = a_problem()
-    samples = impute(model, numbers, values, known, 5)
+    samples = impute(model, numbers, values, known, 15)
     assert (samples[:, known] == values[known]).all()
     assert (samples[:, ~known].std(axis=0) > 0).all()
 
 
 def test_batches_cover_all_windows_once():
     model, numbers, values, known = a_problem()
-    parts = imputation.impute(model, numbers, values, known, batch_size=2, **OPTIONS)
+    parts = imputation.impute(model, numbers, values, known, chunk=6, **OPTIONS)
     assert [part for part, _ in parts] == [slice(0, 2), slice(2, 4), slice(4, 5)]

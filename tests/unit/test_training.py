@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from scoredag.csdi import checkpoint, diffusion, training
+from scoredag.csdi import checkpoint, diffusion, masks, training
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
 
@@ -33,7 +33,7 @@ def a_dataset(n=16, n_features=3, length=8, seed=0):
 
 def a_batch(values, known, seed=1):
     known = torch.from_numpy(known).float()
-    cond_mask = training.random_mask(known, torch.Generator().manual_seed(seed))
+    cond_mask = masks.random(known, None, torch.Generator().manual_seed(seed))
     time_points = torch.arange(values.shape[2]).float().expand(len(values), -1)
     return training.Batch(torch.from_numpy(values), known, cond_mask, time_points)
 
@@ -48,7 +48,7 @@ def train(seed=0, **changes):
 
 def test_the_random_mask_hides_a_uniform_share_of_the_observed_entries():
     known = (torch.rand(4000, 5, 20, generator=torch.Generator().manual_seed(0)) < 0.7).float()
-    cond_mask = training.random_mask(known, torch.Generator().manual_seed(1))
+    cond_mask = masks.random(known, None, torch.Generator().manual_seed(1))
     assert ((cond_mask == 0) | (known == 1)).all()
     hidden = (1 - cond_mask.sum((1, 2)) / known.sum((1, 2))).sort().values
     uniform = (torch.arange(4000) + 0.5) / 4000
@@ -106,14 +106,13 @@ def test_history_has_a_row_a_split_at_each_validation_and_at_the_end():
 
 
 def test_each_pass_visits_every_window_once_in_a_new_order():
-    batches = training._batches(10, 5, torch.Generator().manual_seed(0))
-    passes = [np.concatenate([next(batches), next(batches)]) for _ in range(2)]
+    passes = [np.concatenate([training._chosen(10, 5, 0, 2 * i + j) for j in range(2)]) for i in range(2)]
     assert all(sorted(order) == list(range(10)) for order in passes)
     assert not np.array_equal(*passes)
 
 
 def test_fewer_windows_than_a_batch_are_all_taken():
-    assert sorted(next(training._batches(3, 16, torch.Generator().manual_seed(0)))) == [0, 1, 2]
+    assert sorted(training._chosen(3, 16, 0, 7)) == [0, 1, 2]
 
 
 def test_a_loss_that_is_not_finite_stops_with_one_line():

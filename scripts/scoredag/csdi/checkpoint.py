@@ -13,10 +13,11 @@ from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
 
 EMBEDDING = "embed_layer.weight"
+INPUT = "diffmodel.input_projection.weight"
 METADATA = "scoredag"  # the entry of the file's metadata that holds ours, as JSON
 
 
-def load(path, n_features=None, dropout=0.1):
+def load(path, n_features=None, dropout=0.1, *, conditional=None, new_embedding=False):
     """The CSDI network stored at `path`, in evaluation mode.
 
     Args:
@@ -24,16 +25,22 @@ def load(path, n_features=None, dropout=0.1):
         n_features: K; another number than the file's starts a new feature embedding (drawn
             from torch's global generator). None takes the file's.
         dropout: probability while training.
+        conditional: what the network has to be; None takes the file's.
+        new_embedding: start a new feature embedding in any case.
 
     Raises:
-        InputError: no such file, truncated or not a checkpoint, or tensors of other shapes.
+        InputError: no such file, truncated or not a checkpoint, tensors of other shapes, or
+            conditional where it should not be.
     """
     weights = _read(path)
     if EMBEDDING not in weights or weights[EMBEDDING].ndim != 2:
         raise InputError(f"{path}: not a CSDI checkpoint: it has no matrix '{EMBEDDING}'")
     stored = weights[EMBEDDING].shape[0]
-    model = CSDI(stored if n_features is None else n_features, dropout)
-    if model.n_features != stored:
+    found = weights.get(INPUT, torch.empty(0, 2, 1)).shape[1:] != (1, 1)
+    if conditional is not None and conditional != found:
+        raise InputError(f"{path}: the model is {'' if found else 'not '}conditional; set 'conditional: {str(found).lower()}'")
+    model = CSDI(stored if n_features is None else n_features, dropout, found)
+    if model.n_features != stored or new_embedding:
         weights[EMBEDDING] = model.embed_layer.weight.data
     _check_shapes(path, weights, model.state_dict())
     model.load_state_dict(weights)

@@ -61,8 +61,12 @@ def sample(
         x_T: the start (S, B, K, L); drawn where None.
         noise: (S, n_steps, B, K, L), noise[:, t] added after the step from t; noise[:, 0] is
             unused. Drawn where None.
-        generator: a torch generator for what is drawn, or a sequence of B, one a window:
-            then a window's samples do not depend on its companions.
+        generator: a torch generator for what is drawn, or S sequences of B generators, one a
+            sample of a window: then it does not depend on its companions.
+
+    A model that is not `conditional` learns of the observations through the noisy values: before
+    each step the given entries are put back as the forward process leaves them at that step, with
+    x_T as their noise (after Song et al. 2021, appendix I.2).
 
     Returns:
         (S, B, K, L); entries where `cond_mask` is 1 are those of `observed`.
@@ -79,9 +83,12 @@ def sample(
     conditions = model.condition(observed, cond_mask, time_points)
     steps = _spread(n_steps)
     levels = [1.0, *quadratic_schedule().alpha_bar[steps].tolist()]  # levels[i + 1] is steps[i]'s
-    x = draw() if x_T is None else x_T
+    given = cond_mask.to(torch.bool)
+    x = x_T = draw() if x_T is None else x_T
     previous = None
     for i in reversed(range(n_steps)):
+        if not getattr(model, "conditional", True):
+            x = torch.where(given, math.sqrt(levels[i + 1]) * observed + math.sqrt(1 - levels[i + 1]) * x_T, x)
         predicted = model.denoise(conditions, x, int(steps[i]))
         if sampler == "dpm-solver++":
             x, previous = _multistep(x, predicted, previous, levels, i)
@@ -89,7 +96,7 @@ def sample(
             x, deviation = _ancestral(x, predicted, levels[i + 1], levels[i], 1.0 if sampler == "ddpm" else eta)
             if i > 0 and deviation > 0:
                 x = x + deviation * (draw() if noise is None else noise[:, i])
-    return torch.where(cond_mask.to(torch.bool), observed, x)
+    return torch.where(given, observed, x)
 
 
 def _spread(n_steps):
@@ -144,7 +151,10 @@ def _drawer(generator, shape, like):
         return torch.randn(shape, generator=generator, dtype=like.dtype).to(like.device)
 
     def from_many():
-        drawn = [torch.randn(shape[0], *shape[2:], generator=g, dtype=like.dtype) for g in generator]
-        return torch.stack(drawn, dim=1).to(like.device)
+        drawn = torch.empty(shape, dtype=like.dtype)
+        for s, row in enumerate(generator):
+            for b, own in enumerate(row):
+                drawn[s, b].normal_(generator=own)
+        return drawn.to(like.device)
 
     return from_one if generator is None or isinstance(generator, torch.Generator) else from_many

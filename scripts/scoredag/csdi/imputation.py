@@ -1,43 +1,98 @@
 """Imputation of many windows, a few at a time."""
 
+import collections
+import itertools
+
 import torch
 
 from scoredag import streams
-from scoredag.csdi import diffusion
+from scoredag.csdi import devices, diffusion
 
 
-def impute(model, numbers, values, known, *, n_samples, batch_size, seed, progress=iter, **sampling):
-    """Sample the unknown entries of windows and yield them batch by batch.
+def impute(
+    model,
+    numbers,
+    values,
+    known,
+    *,
+    n_samples,
+    chunk,
+    seed,
+    threads=1,
+    device="cpu",
+    time_points=None,
+    progress=None,
+    **sampling,
+):
+    """Sample the unknown entries of windows and yield them a few windows at a time.
 
     Args:
         model: a `CSDI` in evaluation mode.
-        numbers: (N,), the windows' numbers; each has its own random stream, so that its samples
-            depend neither on `batch_size` nor on the other windows.
+        numbers: (N,), the windows' numbers; each sample of each window has its own random stream,
+            so that it depends neither on `chunk` nor on the other windows.
         values: (N, K, L), z-scores.
         known: boolean (N, K, L), what the model is given.
         n_samples: S.
-        batch_size: windows at once.
+        chunk: windows x samples that a thread works on at once, which bounds the memory; 16
+            times as many on a GPU.
         seed: integer.
-        progress: wraps the iterable of batches, for a progress bar.
+        threads: chunks at the same time.
+        device: `auto`, `cpu` or `cuda`.
+        time_points: (N, L), in steps; None takes 0, 1, .. L - 1.
+        progress: a tqdm bar of windows, or something that acts like one.
         sampling: `sampler`, `n_steps` and `eta` of `diffusion.sample`.
 
     Yields:
         (slice, samples): which of the N windows, and an array (S, B, K, L), z-scores, float32.
+
+    Raises:
+        InputError: out of memory, or an unknown device or sampler.
     """
-    time_points = torch.arange(values.shape[2], dtype=torch.float32)
-    for first in progress(range(0, len(values), batch_size)):
-        batch = slice(first, min(first + batch_size, len(values)))
+    device = devices.choose(device)
+    model.to(device)
+    if time_points is None:
+        time_points = torch.arange(values.shape[2], dtype=torch.float32).expand(len(values), -1)
+    chunk = chunk * 16 if device.type == "cuda" else chunk
+
+    def sample(task):
+        batch, drawn = task
         generators = [
-            torch.Generator().manual_seed(streams.seed(seed, "window", int(number))) for number in numbers[batch]
+            [torch.Generator().manual_seed(streams.seed(seed, int(number), s)) for number in numbers[batch]]
+            for s in drawn
         ]
-        observed = torch.from_numpy(values[batch])
-        drawn = diffusion.sample(
-            model,
-            observed,
-            torch.from_numpy(known[batch]).float(),
-            time_points.expand(len(observed), -1),
-            n_samples,
-            generator=generators,
-            **sampling,
-        )
-        yield batch, drawn.numpy()
+        with devices.precision(device):
+            return diffusion.sample(
+                model,
+                torch.from_numpy(values[batch]).to(device),
+                torch.from_numpy(known[batch]).float().to(device),
+                torch.as_tensor(time_points[batch]).to(device),
+                len(drawn),
+                generator=generators,
+                **sampling,
+            ).cpu()
+
+    batches = list(_slices(len(values), max(1, chunk // n_samples)))
+    parts = [range(n_samples)[part] for part in _slices(n_samples, chunk)]
+    with devices.workers(threads, device) as pool, devices.enough_memory("lower sampling.chunk"):
+        done = _in_order(pool, sample, itertools.product(batches, parts), ahead=threads + 1)
+        for batch in batches:
+            samples = torch.cat([part.float() for part in itertools.islice(done, len(parts))])
+            if progress is not None:
+                progress.update(batch.stop - batch.start)
+            yield batch, samples.numpy()
+
+
+def _slices(n, size):
+    """Slices of at most `size` that cover 0 .. n - 1."""
+    return (slice(first, min(first + size, n)) for first in range(0, n, size))
+
+
+def _in_order(pool, function, tasks, ahead):
+    """Results of `function` for each task, in order, with no more than `ahead` of them at work or waiting."""
+    waiting = collections.deque()
+    for task in tasks:
+        waiting.append(pool.submit(function, task))
+        if len(waiting) == ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from scoredag.csdi import kernels
+
 TIME_CHANNELS = 128
 FEATURE_CHANNELS = 16
 STEP_CHANNELS = 128
@@ -33,49 +35,62 @@ class CSDI(nn.Module):
 
     Args:
         n_features: K, the rows of the feature embedding.
-        dropout: probability in the transformer layers while training.
+        conditional: whether the network is told the observations. If not, it sees only noise and
+            noisy values, and no mask (CSDI, appendix C); `diffusion.sample` then lets
+            the observations in through the noisy values.
+        dropout: probability in the transformer layers while training; its masks depend on the
+            `seed` of a call alone.
     """
 
-    def __init__(self, n_features, dropout=0.1):
+    def __init__(self, n_features, dropout=0.1, conditional=True):
         super().__init__()
+        self.conditional = conditional
         self.embed_layer = nn.Embedding(n_features, FEATURE_CHANNELS)
-        self.diffmodel = _Denoiser(dropout)
+        self.diffmodel = _Denoiser(dropout, conditional)
 
     @property
     def n_features(self):
         """K, the number of features."""
         return self.embed_layer.num_embeddings
 
-    def condition(self, observed, cond_mask, time_points):
+    def condition(self, observed, cond_mask, time_points, features=None):
         """What is constant over diffusion steps and samples.
 
         Args:
             observed: values (B, K, L), z-scores; read where `cond_mask` is 1.
             cond_mask: conditional mask (B, K, L), 1 = given to the network.
             time_points: (B, L), in steps; need not be regular.
+            features: (K,), the features' rows of the embedding; None is all, in order.
         """
         mask = cond_mask.to(observed.dtype).movedim(1, 0).unsqueeze(-1)
-        given = torch.where(mask > 0, observed.movedim(1, 0).unsqueeze(-1), 0.0)
-        time = sinusoids(time_points, TIME_CHANNELS)
-        feature = self.embed_layer.weight
+        time = sinusoids(time_points, TIME_CHANNELS).to(observed.dtype)
+        feature = self.embed_layer.weight if features is None else self.embed_layer(features)
         net = self.diffmodel
-        return Conditions(
-            observation=F.linear(given, net.input_projection.weight[:, :1, 0], net.input_projection.bias),
-            unknown=1 - mask,
-            side=tuple(layer.project_side(time, feature, mask) for layer in net.residual_layers),
-        )
+        if self.conditional:
+            given = torch.where(mask > 0, observed.movedim(1, 0).unsqueeze(-1), 0.0)
+            observation = F.linear(given, net.input_projection.weight[:, :1, 0], net.input_projection.bias)
+            unknown = 1 - mask
+        else:
+            observation = net.input_projection.bias.expand(*mask.shape[:3], CHANNELS)
+            unknown = torch.ones_like(mask)
+        side = tuple(layer.project_side(time, feature, mask) for layer in net.residual_layers)
+        return Conditions(observation, unknown, side)
 
-    def denoise(self, conditions, noisy, step):
+    def denoise(self, conditions, noisy, step, seed=0):
         """The predicted noise (S, B, K, L) in `noisy` (S, B, K, L) at diffusion step `step`.
 
-        `step` is an integer, or a tensor (B,), in 0 .. 49; `conditions` are shared by all S samples.
+        `step` is an integer, or a tensor (B,), in 0 .. 49; `conditions` are shared by all S
+        samples; `seed` is dropout's.
         """
-        return self.diffmodel(conditions, noisy, step)
+        return self.diffmodel(conditions, noisy, step, seed)
 
-    def predict_noise(self, noisy, observed, cond_mask, time_points, step):
-        """The predicted noise (B, K, L); `noisy`, `observed` and `cond_mask` (B, K, L), `time_points` (B, L)."""
-        conditions = self.condition(observed, cond_mask, time_points)
-        return self.denoise(conditions, noisy.unsqueeze(0), step).squeeze(0)
+    def predict_noise(self, noisy, observed, cond_mask, time_points, step, features=None, seed=0):
+        """The predicted noise (B, K, L); `noisy`, `observed` and `cond_mask` (B, K, L), `time_points` (B, L).
+
+        `features` as in `condition`, `step` and `seed` as in `denoise`.
+        """
+        conditions = self.condition(observed, cond_mask, time_points, features)
+        return self.denoise(conditions, noisy.unsqueeze(0), step, seed).squeeze(0)
 
     forward = predict_noise
 
@@ -83,27 +98,28 @@ class CSDI(nn.Module):
 class _Denoiser(nn.Module):
     """Input projection, residual layers, skip sum and output head."""
 
-    def __init__(self, dropout):
+    def __init__(self, dropout, conditional):
         super().__init__()
+        self.dropout = dropout
         self.diffusion_embedding = _StepEmbedding()
-        self.input_projection = _pointwise(2, CHANNELS)
+        self.input_projection = _pointwise(2 if conditional else 1, CHANNELS)
         self.output_projection1 = _pointwise(CHANNELS, CHANNELS)
         self.output_projection2 = _pointwise(CHANNELS, 1)
         nn.init.zeros_(self.output_projection2.weight)
-        self.residual_layers = nn.ModuleList(_ResidualLayer(dropout) for _ in range(LAYERS))
+        self.residual_layers = nn.ModuleList(_ResidualLayer(conditional) for _ in range(LAYERS))
 
-    def forward(self, conditions, noisy, step):
+    def forward(self, conditions, noisy, step, seed):
         n_samples, n_windows, n_features, length = noisy.shape
         noisy = noisy.permute(2, 0, 1, 3).contiguous().unsqueeze(-1)
-        x = noisy * conditions.unknown.unsqueeze(1) * self.input_projection.weight[
-            :, 1, 0
-        ] + conditions.observation.unsqueeze(1)
+        of_noisy = self.input_projection.weight[:, -1, 0]
+        x = noisy * conditions.unknown.unsqueeze(1) * of_noisy + conditions.observation.unsqueeze(1)
         x = F.relu(x).view(n_features, n_samples * n_windows, length, CHANNELS)
         step = torch.as_tensor(step, device=noisy.device).reshape(-1)
         embedding = self.diffusion_embedding(step)  # (1 or B, STEP_CHANNELS)
+        dropout = _Seeds(self.dropout if self.training else 0.0, seed)
         skips = 0
         for layer, side in zip(self.residual_layers, conditions.side, strict=True):
-            x, skip = layer(x, side, embedding)
+            x, skip = layer(x, side, embedding, dropout)
             skips = skips + skip
         x = F.relu(_apply(self.output_projection1, skips / math.sqrt(LAYERS)))
         x = _apply(self.output_projection2, x)
@@ -113,37 +129,42 @@ class _Denoiser(nn.Module):
 class _ResidualLayer(nn.Module):
     """Attention over time, attention over features, gated by the side information."""
 
-    def __init__(self, dropout):
+    def __init__(self, conditional):
         super().__init__()
         self.diffusion_projection = nn.Linear(STEP_CHANNELS, CHANNELS)
-        self.cond_projection = _pointwise(TIME_CHANNELS + FEATURE_CHANNELS + 1, 2 * CHANNELS)
+        self.cond_projection = _pointwise(TIME_CHANNELS + FEATURE_CHANNELS + conditional, 2 * CHANNELS)
         self.mid_projection = _pointwise(CHANNELS, 2 * CHANNELS)
         self.output_projection = _pointwise(CHANNELS, 2 * CHANNELS)
-        self.time_layer = _transformer(dropout)
-        self.feature_layer = _transformer(dropout)
+        self.time_layer = _transformer()
+        self.feature_layer = _transformer()
 
     def project_side(self, time, feature, mask):
-        """(K, B, L, 2 C): the 1x1 convolution splits into parts for time, feature and mask."""
-        weight = self.cond_projection.weight[:, :, 0]
-        of_time, of_feature, of_mask = weight.split([TIME_CHANNELS, FEATURE_CHANNELS, 1], dim=1)
-        by_time = F.linear(time, of_time, self.cond_projection.bias)  # (B, L, 2 C)
-        by_feature = F.linear(feature, of_feature)[:, None, None]  # (K, 1, 1, 2 C)
-        return by_time + by_feature + mask * of_mask[:, 0]
+        """(K, B, L, 2 C): the 1x1 convolution splits into parts for time, feature and mask.
 
-    def forward(self, x, side, embedding):
+        The bias of the middle projection, which the side information is added to, is in it, too.
+        """
+        weight = self.cond_projection.weight[:, :, 0]
+        of_time, of_feature, of_mask = weight.tensor_split([TIME_CHANNELS, TIME_CHANNELS + FEATURE_CHANNELS], dim=1)
+        by_time = F.linear(time, of_time, self.cond_projection.bias + self.mid_projection.bias)  # (B, L, 2 C)
+        by_feature = F.linear(feature, of_feature)[:, None, None]  # (K, 1, 1, 2 C)
+        side = by_time + by_feature
+        return side + mask * of_mask[:, 0] if of_mask.shape[1] else side
+
+    def forward(self, x, side, embedding, dropout):
         n_features, n, length, _ = x.shape
         n_windows = side.shape[1]
         step = self.diffusion_projection(embedding)  # (1 or B, C)
         y = x.view(n_features, -1, n_windows, length, CHANNELS) + step[:, None]
         y = y.view(n_features * n, length, CHANNELS)
         if length > 1:
-            y = _encode(self.time_layer, y, sequence_axis=1)
+            y = _encode(self.time_layer, y, 1, dropout)
         y = y.view(n_features, n * length, CHANNELS)
         if n_features > 1:
-            y = _encode(self.feature_layer, y, sequence_axis=0)
-        y = y.view(n_features, -1, n_windows, length, CHANNELS)
-        gate, filter_ = (_apply(self.mid_projection, y) + side.unsqueeze(1)).chunk(2, dim=-1)
-        y = torch.sigmoid(gate) * torch.tanh(filter_)
+            y = _encode(self.feature_layer, y, 0, dropout)
+        y = _gate(
+            F.linear(y, self.mid_projection.weight[:, :, 0]).view(n_features, -1, n_windows * length, 2 * CHANNELS),
+            side.reshape(n_features, 1, n_windows * length, 2 * CHANNELS),
+        )
         residual, skip = _apply(self.output_projection, y).view(n_features, n, length, -1).chunk(2, dim=-1)
         return (x + residual) / math.sqrt(2), skip
 
@@ -184,23 +205,70 @@ def _apply(convolution, x):
     return F.linear(x, convolution.weight[:, :, 0], convolution.bias)
 
 
-def _transformer(dropout):
+def _transformer():
     """One post-norm encoder layer; only its parameters are used (see `_encode`)."""
-    layer = nn.TransformerEncoderLayer(CHANNELS, HEADS, CHANNELS, dropout, activation="gelu")
+    layer = nn.TransformerEncoderLayer(CHANNELS, HEADS, CHANNELS, activation="gelu")
     return nn.TransformerEncoder(layer, 1, enable_nested_tensor=False)
 
 
-def _encode(encoder, x, sequence_axis):
+class _Seeds:
+    """Dropout while training: its rate, and a fresh seed for each use."""
+
+    def __init__(self, rate, seed):
+        self.rate = rate
+        self._seed = seed
+
+    def next(self):
+        self._seed = (self._seed + 0x9E3779B9) % 2**32  # a golden ratio: far from all earlier ones
+        return self.rate, self._seed
+
+
+def _compiled(x):
+    """Whether the CPU kernels can work on `x`."""
+    return x.device.type == "cpu" and x.dtype == torch.float32
+
+
+def _encode(encoder, x, sequence_axis, dropout):
     """Post-norm encoder layer on `x` (N, T, C) or, with `sequence_axis=0`, (T, N, C)."""
     layer = encoder.layers[0]
-    rate = layer.dropout.p if layer.training else 0.0
-    attention = layer.self_attn
-    qkv = F.linear(x, attention.in_proj_weight, attention.in_proj_bias)
-    qkv = qkv.view(*x.shape[:2], 3, HEADS, CHANNELS // HEADS)
-    # to (3, N, heads, T, C / heads), whichever axis the sequence is on
-    query, key, value = qkv.permute(2, 1 - sequence_axis, 3, sequence_axis, 4)
-    mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=rate)
-    mixed = mixed.permute((0, 2, 1, 3) if sequence_axis == 1 else (2, 0, 1, 3)).reshape(x.shape)
-    x = layer.norm1(x + F.dropout(attention.out_proj(mixed), rate, layer.training))
-    hidden = F.dropout(F.gelu(layer.linear1(x)), rate, layer.training)
-    return layer.norm2(x + F.dropout(layer.linear2(hidden), rate, layer.training))
+    x = _add_and_norm(layer.norm1, x, *_attend(layer.self_attn, x, sequence_axis, dropout), dropout)
+    hidden = _gelu(F.linear(x, layer.linear1.weight), layer.linear1.bias, dropout)
+    return _add_and_norm(layer.norm2, x, F.linear(hidden, layer.linear2.weight), layer.linear2.bias, dropout)
+
+
+def _attend(attention, x, sequence_axis, dropout):
+    """Self-attention in eight heads, shapes as in `_encode`: the output, and the bias to add to it."""
+    weight, bias, out_weight = attention.in_proj_weight, attention.in_proj_bias, attention.out_proj.weight
+    if _compiled(x):
+        # the kernels' order of channels, (width, head)
+        weight = weight.view(3, HEADS, -1, CHANNELS).transpose(1, 2).reshape(weight.shape)
+        bias = bias.view(3, HEADS, -1).transpose(1, 2).reshape(bias.shape)
+        out_weight = out_weight.view(CHANNELS, HEADS, -1).transpose(1, 2).reshape(out_weight.shape)
+        mixed = kernels.attention(F.linear(x, weight), bias, sequence_axis, *dropout.next())
+    else:
+        qkv = F.linear(x, weight, bias).view(*x.shape[:2], 3, HEADS, CHANNELS // HEADS)
+        # to (3, N, heads, T, C / heads), whichever axis the sequence is on
+        query, key, value = qkv.permute(2, 1 - sequence_axis, 3, sequence_axis, 4)
+        mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout.rate)
+        mixed = mixed.permute((0, 2, 1, 3) if sequence_axis == 1 else (2, 0, 1, 3)).reshape(x.shape)
+    return F.linear(mixed, out_weight), attention.out_proj.bias
+
+
+def _add_and_norm(norm, x, y, bias, dropout):
+    """Layer norm of x + dropout(y + bias)."""
+    if _compiled(x):
+        return kernels.add_and_norm(x, y, bias, norm.weight, norm.bias, *dropout.next())
+    return norm(x + F.dropout(y + bias, dropout.rate))
+
+
+def _gelu(x, bias, dropout):
+    """Dropout of the GELU of x + bias."""
+    return kernels.gelu(x, bias, *dropout.next()) if _compiled(x) else F.dropout(F.gelu(x + bias), dropout.rate)
+
+
+def _gate(z, side):
+    """sigmoid(a) tanh(b), where z + side = (a, b)."""
+    if _compiled(z):
+        return kernels.gate(z, side)
+    a, b = (z + side).chunk(2, dim=-1)
+    return torch.sigmoid(a) * torch.tanh(b)

@@ -1,0 +1,99 @@
+"""Conditional masks for training: what the network is given of a window, and what it has to find.
+
+A strategy takes the observed masks (B, K, L) of a batch, a `Patterns` of the same windows, and a
+torch generator; it returns conditional masks (B, K, L), subsets of the observed ones. `random`, `historical`, `mix` and `test-pattern` are those of CSDI, section 4.3.
+"""
+
+from typing import NamedTuple
+
+import torch
+
+from scoredag.errors import InputError
+
+
+class Patterns(NamedTuple):
+    """For each window of a batch the masks (B, K, L) of others, picked at random."""
+
+    historical: torch.Tensor  # the observed mask of a training window
+    test: torch.Tensor  # the conditional mask of a window that is held out as the test windows are
+
+
+def draw(strategies, observed, patterns, generator):
+    """Conditional masks (B, K, L): each window follows one of `strategies`, at random.
+
+    A window that a strategy leaves without a target follows `random` instead.
+
+    Raises:
+        InputError: a strategy that does not exist.
+    """
+    for name in strategies:
+        if name not in STRATEGIES:
+            raise InputError(f"training.masks: '{name}' is unknown; known are {', '.join(STRATEGIES)}")
+    drawn = torch.stack([STRATEGIES[name](observed, patterns, generator) for name in strategies])
+    choice = torch.randint(len(strategies), (len(observed),), generator=generator)
+    chosen = drawn[choice, torch.arange(len(observed))]
+    without_target = ((observed - chosen).sum((1, 2)) == 0)[:, None, None]
+    if without_target.any():
+        chosen = torch.where(without_target, random(observed, patterns, generator), chosen)
+    return chosen
+
+
+def random(observed, patterns, generator):
+    """Hide a share of the observed entries that is uniform in [0, 1] for each window."""
+    share = torch.rand(len(observed), 1, generator=generator)
+    flat = observed.flatten(1)
+    order = torch.rand(flat.shape, generator=generator).masked_fill(flat == 0, 2.0).argsort(dim=1)
+    rank = torch.empty_like(order).scatter_(1, order, torch.arange(flat.shape[1]).expand_as(order))
+    n_hidden = (share * flat.sum(1, keepdim=True)).round()
+    return (flat * (rank >= n_hidden)).view_as(observed)
+
+
+def historical(observed, patterns, generator):
+    """Hide what is missing in another training window."""
+    return observed * patterns.historical
+
+
+def mix(observed, patterns, generator):
+    """`random` or `historical`, with probability 1/2 each."""
+    coin = (torch.rand(len(observed), 1, 1, generator=generator) < 0.5).to(observed.dtype)
+    return coin * random(observed, patterns, generator) + (1 - coin) * historical(observed, patterns, generator)
+
+
+def test_pattern(observed, patterns, generator):
+    """Hide what is missing or held out in a window to be tested on."""
+    return observed * patterns.test
+
+
+def blocks(observed, patterns, generator):
+    """Hide contiguous runs of single features, of 2 steps to half the window, of any number up to 2 K."""
+    n, n_features, length = observed.shape
+    longest = max(2, length // 2)
+    size = (n, 2 * n_features)
+    feature = torch.randint(n_features, size, generator=generator)
+    steps = torch.randint(2, longest + 1, size, generator=generator)
+    first = torch.randint(1 - longest, length, size, generator=generator)
+    used = torch.arange(2 * n_features) < torch.randint(1, 2 * n_features + 1, (n, 1), generator=generator)
+    at = torch.arange(length)
+    inside = (at >= first[..., None]) & (at < (first + steps)[..., None]) & used[..., None]  # (B, 2 K, L)
+    hidden = torch.zeros_like(observed).scatter_add_(
+        1, feature[..., None].expand(-1, -1, length), inside.to(observed.dtype)
+    )
+    return observed * (hidden == 0)
+
+
+def outages(observed, patterns, generator):
+    """Hide whole features, of any number but all of them."""
+    n, n_features, _ = observed.shape
+    n_hidden = torch.randint(1, max(2, n_features), (n, 1), generator=generator)
+    rank = torch.rand(n, n_features, generator=generator).argsort(dim=1)
+    return observed * (rank >= n_hidden)[..., None]
+
+
+STRATEGIES = {
+    "random": random,
+    "historical": historical,
+    "mix": mix,
+    "test-pattern": test_pattern,
+    "blocks": blocks,
+    "outages": outages,
+}

@@ -1,0 +1,57 @@
+"""The state of a training that may be killed at any moment: one file, replaced as a whole."""
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+
+import torch
+
+from scoredag import files
+
+log = logging.getLogger(__name__)
+
+
+class Store:
+    """Keeps the state of one training in a file.
+
+    Args:
+        path: the file.
+        key: what the training depends on, from `fingerprint`; a state with another key is not
+            taken up again.
+    """
+
+    def __init__(self, path, key):
+        self.path = Path(path)
+        self.key = key
+
+    def load(self):
+        """The state that was saved last, or None where there is none of this key."""
+        if not self.path.exists():
+            return None
+        try:
+            stored = torch.load(self.path, map_location="cpu", weights_only=True)
+        except Exception as error:  # a damaged pickle can raise nearly anything
+            log.info("%s: cannot be read (%s), starting afresh", self.path, type(error).__name__)
+            return None
+        if stored.get("key") != self.key:
+            log.info("%s: of other settings, data or code, starting afresh", self.path)
+            return None
+        return stored["state"]
+
+    def save(self, state):
+        """Replace what is stored by `state`: tensors, numbers, text, lists and dicts."""
+        with files.replacing(self.path) as partial:
+            torch.save({"key": self.key, "state": state}, partial)
+
+    def remove(self):
+        """Forget the state."""
+        self.path.unlink(missing_ok=True)
+
+
+def fingerprint(settings, paths):
+    """SHA-256 of `settings` (what JSON can hold) and of the contents of the files at `paths`."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for path in paths:
+        digest.update(hashlib.sha256(Path(path).read_bytes()).digest())
+    return digest.hexdigest()
