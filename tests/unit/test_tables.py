@@ -37,6 +37,7 @@ COLUMNS = {
     "loss": [3.0, 2.0, np.nan],
     "learning_rate": [1e-3, 1e-4, 0.0],
     "seconds": [0.1, 0.2, 0.3],
+    "held_out": pd.Categorical(["random-10", "blocks-6", "blocks-6"], categories=["random-10", "blocks-6"]),
     "method": ["csdi", "mean", "linear"],
     "n_targets": [1, 2, 3],
     "n_samples": [100, 1, 1],
@@ -99,6 +100,14 @@ def test_table_from_a_dict_of_columns_is_the_same(path):
 def test_missing_values_of_a_series_are_null_in_the_file(path):
     tables.write(example(tables.SERIES), path, tables.SERIES)
     assert pq.read_table(path)["value"].null_count == 1
+
+
+def test_a_window_without_a_pattern_has_null(path):
+    patterns = pd.Categorical([None, "random-10", None], categories=["random-10", "blocks-6"])
+    tables.write(example(tables.WINDOW_STARTS).assign(held_out=patterns), path, tables.WINDOW_STARTS)
+    found = tables.read(path, tables.WINDOW_STARTS)["held_out"]
+    assert found.isna().tolist() == [True, False, True] and found[1] == "random-10"
+    assert pq.read_table(path)["held_out"].null_count == 2
 
 
 def test_table_without_rows_round_trips(path):
