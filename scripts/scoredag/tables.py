@@ -98,7 +98,10 @@ def read_imputations(path):
 
 
 def _table(frame, schema):
-    return pa.table([pa.array(frame[field.name], field.type) for field in schema], schema=schema)
+    columns = [frame[field.name] for field in schema]
+    # an empty column has lost its kind, and Arrow refuses floats for lists
+    arrays = [pa.array(column if len(column) else [], kind) for column, kind in zip(columns, schema.types, strict=True)]
+    return pa.table(arrays, schema=schema)
 
 
 def _read(path, schema, columns, filters):

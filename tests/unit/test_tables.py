@@ -274,6 +274,14 @@ def test_imputations_without_targets_round_trip(path):
     assert samples.shape[1] == 0
 
 
+def test_a_part_without_targets_is_no_row(path):
+    frame = imputed(4)
+    with tables.writing(path, tables.imputations(5)) as write_part:
+        write_part(frame[:0].drop(columns="samples").assign(samples=[]))
+        write_part(frame)
+    assert len(tables.read_imputations(path)[0]) == 4
+
+
 def test_imputations_with_another_number_of_samples_are_not_written(path):
     with pytest.raises(ValueError):
         tables.write(imputed(4), path, tables.imputations(6))
