@@ -92,7 +92,7 @@ def calibration(nominal, curves, n_samples, colour):
         n_samples: S.
         colour: of the first pattern; the others' are told apart by colour-blind readers, too.
     """
-    drawn = style.figure(5.0, 5.2 + 0.22 * len(curves))
+    drawn = style.figure(5.0, 5.6 + 0.24 * len(curves))
     axes = drawn.subplots()
     axes.plot([0, 1], [0, 1], color=style.GREY, lw=1, ls="--", label="perfect")
     others = [shade for shade in _SHADES if not same_color(shade, colour)]
