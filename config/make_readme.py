@@ -27,6 +27,8 @@ def leaves(schema, node, path=()):
         yield from leaves(schema, child, (*path, name))
     entries = node.get("additionalProperties")
     if isinstance(entries, dict) and "properties" in resolve(schema, entries):
+        if node.get("default"):
+            yield path, node  # a map that is not empty by default is worth a row itself
         yield from leaves(schema, entries, (*path, "{name}"))
     elif "properties" not in node:
         yield path, node
@@ -45,11 +47,16 @@ def allowed(node):
     return f"{words} {', '.join(limits)}".strip()
 
 
+def _after_last_name(path):
+    """How much of `path` leads to the keys of the innermost named entry; 0 without one."""
+    return max((i + 1 for i, key in enumerate(path) if key == "{name}"), default=0)
+
+
 def table(schema):
     """The Markdown tables, one a section of the config."""
     sections = {}
     for path, node in leaves(schema, schema):
-        depth = path.index("{name}") + 1 if "{name}" in path else min(1, len(path) - 1)
+        depth = _after_last_name(path) or min(1, len(path) - 1)
         depth += len(path) > depth + 1  # a group of keys has a table of its own
         title, key = (".".join(part) for part in (path[:depth], path[depth:]))
         default = f"`{json.dumps(node['default'], ensure_ascii=False)}`" if "default" in node else "required"

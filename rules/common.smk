@@ -26,6 +26,9 @@ def drop_nulls(config):
     if not (isinstance(csdi, dict) and isinstance(langevin, dict)):
         return  # the schema says what is wrong
     maps = [config.get("datasets"), langevin.get("variants"), csdi.get("checkpoints"), csdi.get("runs")]
+    datasets = maps[0].values() if isinstance(maps[0], dict) else []
+    windows = [dataset.get("windows") for dataset in datasets if isinstance(dataset, dict)]
+    maps += [part.get("held_out") for part in windows if isinstance(part, dict)]
     for entries in (entries for entries in maps if isinstance(entries, dict)):
         for name in [name for name, entry in entries.items() if entry is None]:
             del entries[name]
@@ -73,6 +76,24 @@ def check_variant(key, variant):
             fail(f"{key}.noise_covariance", f"{variant['noise_covariance']} is not symmetric positive semidefinite")
 
 
+def check_patterns(key, windows):
+    """Refuse patterns of missing entries that the schema cannot judge."""
+    if not windows["held_out"]:
+        fail(key, "holds no pattern; write one, as random-10: {pattern: random, share: 0.1}, or leave the key out")
+    for name, entry in windows["held_out"].items():
+        if entry["pattern"] != "blocks" and entry["length"] is not None:
+            fail(f"{key}.{name}.length", f"the pattern '{entry['pattern']}' has none; leave it out")
+        if entry["pattern"] == "blocks":
+            if entry["length"] is None:
+                fail(f"{key}.{name}.length", "the pattern 'blocks' needs it: write the steps of a run, as length: 6")
+            if entry["length"] > windows["length"]:
+                limit = f"a window has {windows['length']} (windows.length)"
+                fail(
+                    f"{key}.{name}.length",
+                    f"{entry['length']} steps are too many: {limit}; write fewer, or a held_out of your own",
+                )
+
+
 def check_references(config):
     """Refuse what only a look at several keys can find."""
     for name, variant in config["langevin"]["variants"].items():
@@ -85,6 +106,7 @@ def check_references(config):
             fail(f"{key}.windows.shares", f"they sum to {sum(dataset['windows']['shares']):g}, not 1")
         if dataset["windows"]["length"] > dataset["windows"]["block"]:
             fail(f"{key}.windows.length", "is longer than a block of the split (windows.block)")
+        check_patterns(f"{key}.windows.held_out", dataset["windows"])
         for column, (lowest, highest) in dataset["plausible"].items():
             if lowest > highest:
                 fail(f"{key}.plausible.{column}", f"the lowest, {lowest:g}, exceeds the highest, {highest:g}")
@@ -96,6 +118,9 @@ def check_references(config):
         for field, names in known.items():
             if run[field] not in names:
                 fail(f"csdi.runs.{name}.{field}", f"'{run[field]}' is unknown; known are {', '.join(names)}")
+        shown, names = run["figure"]["held_out"], list(config["datasets"][run["dataset"]]["windows"]["held_out"])
+        if shown is not None and shown not in names:
+            fail(f"csdi.runs.{name}.figure.held_out", f"'{shown}' is unknown; known are {', '.join(names)}")
     check_source("gmm", config["gmm"])
 
 
@@ -194,6 +219,11 @@ def datasets_in_use():
 def of_dataset(name):
     """A function of the wildcards: a file of the dataset that the run is about."""
     return lambda wildcards: f"results/datasets/{dataset_of(wildcards.run)}/{name}"
+
+
+def patterns(wildcards):
+    """Pairs of a name and a pattern of missing entries, in the config's order, which sorted keys would lose."""
+    return [[name, entry] for name, entry in section("datasets", wildcards.dataset, "windows", "held_out").items()]
 
 
 def units(wildcards):

@@ -61,6 +61,7 @@ rule evaluate_csdi:
     input:
         samples="results/csdi/{run}/samples.parquet",
         windows=of_dataset("windows.parquet"),
+        starts=of_dataset("window_starts.parquet"),
         statistics=of_dataset("statistics.parquet"),
         code=code("evaluate_csdi.py"),
     output:
@@ -73,8 +74,8 @@ rule evaluate_csdi:
         "../envs/scoredag.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=4000,
+        runtime=30,
     script:
         "../scripts/evaluate_csdi.py"
 
@@ -141,6 +142,7 @@ rule plot_calibration:
     """Draw how often held-out values fall inside the intervals."""
     input:
         samples="results/csdi/{run}/samples.parquet",
+        starts=of_dataset("window_starts.parquet"),
         code=code("plot_calibration.py"),
     output:
         figure=report(

@@ -10,7 +10,10 @@ from scoredag.series import missingness, tidy, windows
 
 
 def cut_windows(series_path, windows_path, starts_path, statistics_path, settings, dataset):
-    """Write the windows, the time each begins at, and the statistics of the training split."""
+    """Write the windows, the time each begins at, and the statistics of the training split.
+
+    `settings["held_out"]` lists pairs of a name and a pattern of missing entries.
+    """
     wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
     length = settings["length"]
     splits = windows.assign_splits(len(wide), settings["block"], settings["shares"])
@@ -24,12 +27,23 @@ def cut_windows(series_path, windows_path, starts_path, statistics_path, setting
         )
     logging.info("%s: windows of %d steps: %s", dataset, length, counts)
 
-    def hold_out(first_step, observed):
-        rng = streams.generator(settings["seed"], "held out", dataset, first_step)
-        return missingness.hold_out_random(observed, settings["held_out"], rng)
+    names, patterns = zip(*settings["held_out"], strict=True)
+    which, codes = windows.assign_patterns(window_splits, len(patterns))
+    first_steps, window_splits = first_steps[which], window_splits[which]
+
+    def hold_out(window, observed):
+        code = codes[window]
+        rng = streams.generator(settings["seed"], "held out", dataset, names[code], first_steps[window])
+        return missingness.hold_out(observed, rng, **patterns[code])
 
     table = windows.cut(wide, first_steps, window_splits, length, hold_out)
-    starts = pd.DataFrame({"window": range(len(first_steps)), "start": wide.index[first_steps]})
+    starts = pd.DataFrame(
+        {
+            "window": range(len(first_steps)),
+            "start": wide.index[first_steps],
+            "held_out": pd.Categorical.from_codes(codes, names),
+        }
+    )
     tables.write(windows.statistics(wide, splits), statistics_path, tables.STATISTICS)
     tables.write(starts, starts_path, tables.WINDOW_STARTS)
     tables.write(table, windows_path, tables.WINDOWS)

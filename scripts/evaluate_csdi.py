@@ -1,42 +1,75 @@
 """Score the imputation of held-out entries beside the baselines."""
 
+import logging
+
 import numpy as np
 
 from scoredag import logs, metrics, tables
+from scoredag.errors import InputError
 from scoredag.series import baselines, windows
 
 
-def evaluate_csdi(samples_path, windows_path, statistics_path, metrics_path):
-    """Write MAE, RMSE, CRPS and coverage on z-scores, of all features and of each."""
+def evaluate_csdi(samples_path, windows_path, starts_path, statistics_path, metrics_path):
+    """Write MAE, RMSE, CRPS and coverage on z-scores, by pattern, of all features and of each."""
     stats = tables.read(statistics_path, tables.STATISTICS)
-    table = tables.read(windows_path, tables.WINDOWS, filters=[("split", "==", "test")])
-    _, values, roles = windows.to_arrays(table, stats)
-    held_out = roles.transpose(0, 2, 1) == windows.TARGET  # (N, L, K), the order of the samples
-    truth = values.transpose(0, 2, 1)[held_out]
-    feature = np.nonzero(held_out)[2]
-    mean, std = stats["mean"].to_numpy()[feature], stats["std"].to_numpy()[feature]
+    train = _read(windows_path, stats, "train")
+    numbers, values, roles = _read(windows_path, stats, "test")
+    window, _, feature = entries = np.nonzero((roles == windows.TARGET).transpose(0, 2, 1))  # the order of the samples
+    truth = values.transpose(0, 2, 1)[entries]
     forecasts = {
-        name: fill(values, roles == windows.OBSERVED).transpose(0, 2, 1)[held_out][None]
-        for name, fill in baselines.METHODS.items()
+        name: fill(values, roles == windows.OBSERVED).transpose(0, 2, 1)[entries][None]
+        for name, fill in _fitted(*train)
     }
     _, samples = tables.read_imputations(samples_path)
+    mean, std = stats["mean"].to_numpy()[feature], stats["std"].to_numpy()[feature]
     forecasts["CSDI"] = (samples - mean) / std
+    held_out = tables.read(starts_path, tables.WINDOW_STARTS).set_index("window")["held_out"][numbers].to_numpy()
     rows = [
-        (method, name, metric, value, int(chosen.sum()), len(samples))
+        (pattern, method, name, metric, value, int(chosen.sum()), len(samples))
+        for pattern, targets in _patterns(held_out, window)
         for method, samples in forecasts.items()
-        for name, chosen in _parts(stats["feature"], feature)
+        for name, chosen in _parts(stats["feature"], feature, targets)
         for metric, value in _scores(samples, truth, chosen).items()
     ]
     columns = zip(*rows, strict=True)
     tables.write(dict(zip(tables.CSDI_METRICS.names, columns, strict=True)), metrics_path, tables.CSDI_METRICS)
 
 
-def _parts(names, feature):
-    """All targets, then those of each feature that has some."""
-    yield "all", np.ones(len(feature), bool)
+def _read(windows_path, stats, split):
+    table = tables.read(windows_path, tables.WINDOWS, filters=[("split", "==", split)])
+    return windows.to_arrays(table, stats)
+
+
+def _fitted(_, values, roles):
+    """(name, function that fills windows) of every baseline, fitted on the training windows."""
+    for name, fit in baselines.METHODS.items():
+        logging.info("baseline: %s", name)
+        yield name, fit(values, roles == windows.OBSERVED)
+
+
+def _patterns(held_out, window):
+    """(name, which targets) of every pattern, given the pattern of each window and the window of each target.
+
+    Raises:
+        InputError: no window has a target.
+    """
+    if not len(window):
+        raise InputError("datasets.*.windows.held_out: hides nothing in the test windows; raise its shares")
+    for name in dict.fromkeys(held_out):
+        targets = held_out[window] == name
+        if targets.any():
+            yield name, targets
+        else:
+            logging.warning("held_out.%s hides nothing in the test windows: no scores", name)
+
+
+def _parts(names, feature, targets):
+    """All of the targets, then those of each feature that has some."""
+    yield "all", targets
     for code, name in enumerate(names):
-        if (feature == code).any():
-            yield name, feature == code
+        chosen = targets & (feature == code)
+        if chosen.any():
+            yield name, chosen
 
 
 def _scores(samples, truth, chosen):
@@ -52,6 +85,7 @@ if __name__ == "__main__":
         evaluate_csdi(
             snakemake.input.samples,
             snakemake.input.windows,
+            snakemake.input.starts,
             snakemake.input.statistics,
             snakemake.output.metrics,
         )

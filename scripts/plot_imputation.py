@@ -2,33 +2,36 @@
 
 import numpy as np
 
-from scoredag import logs, tables
+from scoredag import logs, metrics, tables
 from scoredag.errors import InputError
 from scoredag.figures import imputations, style
 
 
 def plot_imputation(samples_path, windows_path, starts_path, figure_path, settings):
-    """Draw some features (rows) of some test windows (columns), in physical units."""
+    """Draw some features (rows) of some test windows (columns) of one pattern, in physical units."""
     table = tables.read(windows_path, tables.WINDOWS, filters=[("split", "==", "test")])
     names = list(table["feature"].cat.categories)
     features = settings["features"] or list(dict.fromkeys([names[0], names[(len(names) - 1) // 2], names[-1]]))
     for name in features:
         if name not in names:
             raise InputError(f"csdi.runs.*.figure.features: '{name}' is unknown; known are {', '.join(names)}")
-    windows = _spread(sorted(table["window"].unique()), settings["n_windows"])
-    starts = tables.read(starts_path, tables.WINDOW_STARTS).set_index("window")["start"]
+    starts = tables.read(starts_path, tables.WINDOW_STARTS).set_index("window")
+    pattern = settings["held_out"] or starts["held_out"].dropna().iloc[0]
+    of_pattern = starts.index[starts["held_out"] == pattern]
+    windows = _spread(sorted(of_pattern.intersection(table["window"])), settings["n_windows"])
     targets, samples = tables.read_imputations(samples_path)
-    targets[["lower", "median", "upper"]] = np.quantile(samples, [0.05, 0.5, 0.95], axis=0).T
+    lower, upper = metrics.interval(samples, 0.9)
+    targets = targets.assign(lower=lower, median=np.median(samples, axis=0), upper=upper)
     spans = table.groupby("feature", observed=True)["value"].std() / 2
     panels = [
         [
-            _panel(_of(table, window, feature), _of(targets, window, feature), starts[window], spans[feature])
+            _panel(_of(table, window, feature), _of(targets, window, feature), starts["start"][window], spans[feature])
             | {"label": _label(feature, settings["units"])}
             for window in windows
         ]
         for feature in features
     ]
-    style.save(imputations.imputation(panels, style.colour(settings["colour"])), figure_path)
+    style.save(imputations.imputation(panels, pattern, style.colour(settings["colour"])), figure_path)
 
 
 def _of(table, window, feature):

@@ -5,7 +5,7 @@ from scoredag.figures import imputations, style
 
 
 def plot_metrics(metrics_path, figure_path, settings):
-    """Draw MAE, RMSE and CRPS of all features, and CRPS of each."""
+    """Draw CRPS, MAE and RMSE of all features together, for each pattern and method."""
     table = tables.read(metrics_path, tables.CSDI_METRICS)
     style.save(imputations.metrics(table, style.colour(settings["colour"])), figure_path)
 

@@ -31,10 +31,25 @@ def crps(samples, truth, mask, levels=LEVELS):
     return float(2 * pinball.sum(axis=1).mean() / np.abs(truth).sum())
 
 
+def interval(samples, level):
+    """Lower and upper end (...) of the central interval of `samples` (S, ...) that should hold `level`.
+
+    The ends lie between order statistics (the quantiles called "weibull"): a truth that is one
+    draw more from the same distribution falls below the k-th of S samples with probability
+    k / (S + 1). NumPy's default takes (k - 1) / (S - 1) for it, and its interval holds 81 %, not
+    90 %, with 20 perfect samples. Below 2 / (1 - level) - 1 samples (19 for 90 %) no interval is
+    wide enough; then it reaches from the least to the greatest.
+    """
+    return np.quantile(samples, [(1 - level) / 2, (1 + level) / 2], axis=0, method="weibull")
+
+
 def coverage(samples, truth, mask, level=0.9):
-    """Share of the truth inside the central interval of the samples that should hold `level`."""
+    """Share of the truth inside the central interval of the samples that should hold `level`.
+
+    Calibrated samples get `level` for any S that `interval` can serve.
+    """
     samples, truth = _selected(samples, truth, mask)
-    lower, upper = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    lower, upper = interval(samples, level)
     return float(((lower <= truth) & (truth <= upper)).mean())
 
 

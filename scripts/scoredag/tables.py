@@ -30,7 +30,7 @@ PARTICLES = _schema(particle=pa.int64(), step=pa.int64(), x=pa.float64(), y=pa.f
 LANGEVIN_METRICS = _schema(variant=pa.string(), metric=pa.string(), value=pa.float64())
 SERIES = _schema(time=_TIME, feature=_NAME, value=pa.float64())
 WINDOWS = _schema(window=pa.int32(), step=pa.int32(), feature=_NAME, value=pa.float64(), role=_NAME, split=_NAME)
-WINDOW_STARTS = _schema(window=pa.int32(), start=_TIME)
+WINDOW_STARTS = _schema(window=pa.int32(), start=_TIME, held_out=_NAME)
 STATISTICS = _schema(feature=pa.string(), mean=pa.float64(), std=pa.float64(), missing_fraction=pa.float64())
 HISTORY = _schema(
     step=pa.int64(),
@@ -41,6 +41,7 @@ HISTORY = _schema(
     seconds=pa.float64(),
 )
 CSDI_METRICS = _schema(
+    held_out=pa.string(),
     method=pa.string(),
     feature=pa.string(),
     metric=pa.string(),
@@ -97,7 +98,10 @@ def read_imputations(path):
 
 
 def _table(frame, schema):
-    return pa.table([pa.array(frame[field.name], field.type) for field in schema], schema=schema)
+    columns = [frame[field.name] for field in schema]
+    # an empty column has lost its kind, and Arrow refuses floats for lists
+    arrays = [pa.array(column if len(column) else [], kind) for column, kind in zip(columns, schema.types, strict=True)]
+    return pa.table(arrays, schema=schema)
 
 
 def _read(path, schema, columns, filters):

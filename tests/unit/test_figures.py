@@ -1,10 +1,11 @@
 """Figures: where they look, what their titles count, and the same bytes every time."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from scoredag.errors import InputError
-from scoredag.figures import plane, style
+from scoredag.figures import imputations, plane, style
 from scoredag.gmm import readers
 from scoredag.gmm.mixture import GaussianMixture
 
@@ -55,3 +56,36 @@ def test_a_colour_that_is_none_is_refused():
     assert style.colour("#0072b2") == "#0072b2"
     with pytest.raises(InputError, match="'bluue' is not a colour"):
         style.colour("bluue")
+
+
+@pytest.mark.parametrize("n_patterns", [1, 4, 9])
+def test_every_pattern_has_its_own_line_of_calibration(n_patterns):
+    nominal = np.arange(1, 10) / 10
+    curves = {f"pattern-{i}": (nominal**i, 1000 + i) for i in range(n_patterns)}
+    drawn = imputations.calibration(nominal, curves, 20, style.GREEN)
+    lines = drawn.axes[0].get_lines()[1:]  # the first is the diagonal
+    assert len({(line.get_color(), line.get_marker()) for line in lines}) == n_patterns
+    assert lines[0].get_color() == style.GREEN
+    labels = [text.get_text() for text in drawn.legends[0].get_texts()]
+    assert labels[1] == "held out: pattern-0 (1,000 targets)" and len(labels) == n_patterns + 1
+    assert "20 samples" in drawn.axes[0].get_title()
+
+
+def test_scores_stand_pattern_by_pattern_and_long_bars_are_cut():
+    scores = {"mean": 9.0, "linear": 1.0, "ridge": 0.5, "CSDI": 0.25}
+    rows = [
+        (pattern, method, feature, metric, score * (1 + (pattern == "b")), 30, 1)
+        for pattern in "ab"
+        for method, score in scores.items()
+        for feature in ("all", "x")
+        for metric in ("mae", "rmse", "crps")
+    ]
+    table = pd.DataFrame(rows, columns=["held_out", "method", "feature", "metric", "value", "n_targets", "n_samples"])
+    drawn = imputations.metrics(table, style.BLUE)
+    assert len(drawn.axes) == 6
+    axes = drawn.axes[3]
+    assert axes.get_title(loc="left") == "b (30 targets)"
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["CSDI", "ridge", "linear", "mean"]
+    assert axes.yaxis_inverted()
+    assert [text.get_text() for text in axes.texts] == ["0.500", "1.000", "2.000", "18.000 (cut)"]
+    assert max(bar.get_width() for bar in axes.patches) == 2 * 1.5  # twice the median

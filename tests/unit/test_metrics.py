@@ -65,7 +65,7 @@ def test_crps_of_the_right_forecast_is_the_least():
 
 @pytest.mark.parametrize(("level", "expected"), [(0.9, 91), (0.5, 51), (0.2, 21), (1.0, 101)])
 def test_coverage_of_known_quantiles(level, expected):
-    """Samples 0 .. 100, whose quantile at u is 100 u; truth 0 .. 100 with ends that count as inside."""
+    """Samples 0 .. 100, whose quantile at u is 102 u - 1; truth 0 .. 100 with ends that count as inside."""
     truth = np.arange(101.0)
     nudge = np.where(truth < 50, 1e-9, -1e-9)  # keep off the ends, where rounding decides
     samples = np.repeat(np.arange(101.0)[:, None], 101, axis=1)
@@ -75,6 +75,23 @@ def test_coverage_of_known_quantiles(level, expected):
 def test_coverage_is_of_nine_tenths_by_default():
     samples = np.repeat(stratified(2001)[:, None], 1000, axis=1)
     assert metrics.coverage(samples, stratified(1000), np.ones(1000)) == pytest.approx(0.9, abs=0.002)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9])
+@pytest.mark.parametrize("n_samples", [20, 50])
+def test_calibrated_samples_cover_what_they_promise(n_samples, level):
+    """Truth and samples from one distribution; NumPy's linear quantiles would give 81 % for 90 % of 20."""
+    rng = np.random.default_rng(0)
+    truth, samples = rng.normal(size=40_000), rng.normal(size=(n_samples, 40_000))
+    assert metrics.coverage(samples, truth, np.ones(40_000), level) == pytest.approx(level, abs=0.008)
+
+
+def test_too_few_samples_cover_what_lies_between_the_outermost():
+    rng = np.random.default_rng(0)
+    truth, samples = rng.normal(size=40_000), rng.normal(size=(3, 40_000))
+    lower, upper = metrics.interval(samples, 0.9)
+    np.testing.assert_array_equal([lower, upper], [samples.min(axis=0), samples.max(axis=0)])
+    assert metrics.coverage(samples, truth, np.ones(40_000)) == pytest.approx(0.5, abs=0.01)
 
 
 @pytest.mark.parametrize("name", ["mae", "rmse", "crps", "coverage"])

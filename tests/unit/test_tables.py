@@ -37,6 +37,7 @@ COLUMNS = {
     "loss": [3.0, 2.0, np.nan],
     "learning_rate": [1e-3, 1e-4, 0.0],
     "seconds": [0.1, 0.2, 0.3],
+    "held_out": pd.Categorical(["random-10", "blocks-6", "blocks-6"], categories=["random-10", "blocks-6"]),
     "method": ["csdi", "mean", "linear"],
     "n_targets": [1, 2, 3],
     "n_samples": [100, 1, 1],
@@ -99,6 +100,14 @@ def test_table_from_a_dict_of_columns_is_the_same(path):
 def test_missing_values_of_a_series_are_null_in_the_file(path):
     tables.write(example(tables.SERIES), path, tables.SERIES)
     assert pq.read_table(path)["value"].null_count == 1
+
+
+def test_a_window_without_a_pattern_has_null(path):
+    patterns = pd.Categorical([None, "random-10", None], categories=["random-10", "blocks-6"])
+    tables.write(example(tables.WINDOW_STARTS).assign(held_out=patterns), path, tables.WINDOW_STARTS)
+    found = tables.read(path, tables.WINDOW_STARTS)["held_out"]
+    assert found.isna().tolist() == [True, False, True] and found[1] == "random-10"
+    assert pq.read_table(path)["held_out"].null_count == 2
 
 
 def test_table_without_rows_round_trips(path):
@@ -263,6 +272,14 @@ def test_imputations_without_targets_round_trip(path):
     targets, samples = tables.read_imputations(path)
     assert len(targets) == 0
     assert samples.shape[1] == 0
+
+
+def test_a_part_without_targets_is_no_row(path):
+    frame = imputed(4)
+    with tables.writing(path, tables.imputations(5)) as write_part:
+        write_part(frame[:0].drop(columns="samples").assign(samples=[]))
+        write_part(frame)
+    assert len(tables.read_imputations(path)[0]) == 4
 
 
 def test_imputations_with_another_number_of_samples_are_not_written(path):

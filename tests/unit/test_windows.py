@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cut_windows import cut_windows
 from scoredag import tables
 from scoredag.errors import InputError
-from scoredag.series import missingness, windows
+from scoredag.series import missingness, tidy, windows
 
 SHARES = (0.7, 0.1, 0.2)
 LENGTH = 24
@@ -201,6 +202,185 @@ def test_hold_out_rounds_to_whole_entries(share, n):
 
 def test_hold_out_of_nothing_observed_is_empty():
     assert not missingness.hold_out_random(np.zeros((3, 4), bool), 0.5, np.random.default_rng(0)).any()
+
+
+def random_observed(share, shape=(24, 18), seed=0):
+    return np.random.default_rng(seed).uniform(size=shape) < share
+
+
+def runs(column):
+    """Lengths of the stretches of true entries."""
+    return [len(list(group)) for true, group in itertools.groupby(column.tolist()) if true]
+
+
+PATTERNS = [
+    {"pattern": "random", "share": 0.1},
+    {"pattern": "random", "share": 0.9},
+    {"pattern": "blocks", "share": 0.1, "length": 6},
+    {"pattern": "blocks", "share": 0.8, "length": 24},
+    {"pattern": "blocks", "share": 0.5, "length": 1},
+    {"pattern": "outages", "share": 0.2},
+    {"pattern": "outages", "share": 0.9},
+]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS, ids=str)
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 1.0])
+def test_targets_are_a_subset_of_what_is_observed_and_the_same_for_the_same_seed(pattern, share):
+    observed = random_observed(share)
+    before = observed.copy()
+    one, same, other = (missingness.hold_out(observed, np.random.default_rng(seed), **pattern) for seed in (1, 1, 2))
+    assert one.dtype == bool and one.shape == observed.shape
+    assert not (one & ~observed).any()
+    np.testing.assert_array_equal(observed, before)
+    np.testing.assert_array_equal(one, same)
+    assert share < 0.5 or (one != other).any()
+
+
+def test_an_unknown_pattern_is_an_error():
+    with pytest.raises(ValueError, match="random, blocks, outages"):
+        missingness.hold_out(random_observed(1.0), np.random.default_rng(0), pattern="stripes", share=0.1)
+
+
+@pytest.mark.parametrize(("share", "length"), [(0.1, 6), (0.1, 1), (0.3, 24), (0.6, 5)])
+def test_blocks_are_runs_of_their_length_until_the_share_is_reached(share, length):
+    observed = random_observed(1.0)
+    masks = [missingness.hold_out_blocks(observed, share, length, np.random.default_rng(seed)) for seed in range(99)]
+    for mask in masks:
+        assert min(itertools.chain.from_iterable(runs(column) for column in mask.T)) >= length
+        assert share * mask.size <= mask.sum() < share * mask.size + length
+    assert (np.sum(masks, axis=0) > 0).mean() > 0.9  # every place has its turn
+
+
+def test_blocks_count_observed_entries_alone():
+    observed = random_observed(0.4)
+    mask = missingness.hold_out_blocks(observed, 0.25, 6, np.random.default_rng(0))
+    assert 0.25 * observed.sum() <= mask.sum() < 0.25 * observed.sum() + 6
+    hidden = mask | ~observed  # a run may cross what is missing
+    for feature in np.flatnonzero(mask.any(axis=0)):
+        assert max(runs(hidden[:, feature])) >= 6
+
+
+@pytest.mark.parametrize("shape", [(24, 1), (6, 3), (1, 1), (1, 5)])
+def test_blocks_leave_something(shape):
+    observed = np.ones(shape, bool)
+    mask = missingness.hold_out_blocks(observed, 0.99, min(6, shape[0]), np.random.default_rng(0))
+    assert mask.sum() < observed.size
+    assert mask.any() == (observed.size > min(6, shape[0]))
+
+
+def test_blocks_find_nothing_to_hide_in_one_entry():
+    observed = np.zeros((24, 3), bool)
+    observed[5, 1] = True
+    assert not missingness.hold_out_blocks(observed, 0.5, 6, np.random.default_rng(0)).any()
+
+
+@pytest.mark.parametrize(("share", "n"), [(0.01, 1), (0.2, 4), (0.5, 9), (0.99, 17)])
+def test_outages_hide_whole_features(share, n):
+    observed = random_observed(0.5)
+    mask = missingness.hold_out_outages(observed, share, np.random.default_rng(0))
+    hidden = mask.any(axis=0)
+    assert hidden.sum() == n
+    np.testing.assert_array_equal(mask[:, hidden], observed[:, hidden])
+
+
+def test_outages_take_features_with_values_and_never_the_last():
+    observed = np.zeros((24, 6), bool)
+    observed[3:9, [1, 4]] = True
+    taken = {tuple(missingness.hold_out_outages(observed, 0.9, np.random.default_rng(i)).any(axis=0)) for i in range(9)}
+    assert {tuple(np.flatnonzero(features)) for features in taken} == {(1,), (4,)}
+    observed[:, 4] = False
+    assert not missingness.hold_out_outages(observed, 0.9, np.random.default_rng(0)).any()
+
+
+def test_test_windows_are_repeated_once_a_pattern_and_validation_takes_turns():
+    splits = np.array([TRAIN, TEST, VALID, VALID, TEST, TRAIN, VALID, VALID])
+    which, patterns = windows.assign_patterns(splits, 3)
+    assert which.tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 1, 4, 1, 4]
+    assert patterns.tolist() == [-1, 0, 0, 1, 0, -1, 2, 0, 1, 1, 2, 2]
+
+
+def test_one_more_pattern_leaves_the_numbers_of_test_windows(found):
+    few, more = ([part.tolist() for part in windows.assign_patterns(found[1], n)] for n in (2, 3))
+    tests = [i for i, which in enumerate(few[0]) if found[1][which] != VALID]
+    assert [(few[0][i], few[1][i]) for i in tests] == [(more[0][i], more[1][i]) for i in tests]
+
+
+def test_one_pattern_leaves_the_windows_as_they_are(found):
+    which, patterns = windows.assign_patterns(found[1], 1)
+    assert which.tolist() == list(range(len(found[0])))
+    np.testing.assert_array_equal(patterns, np.where(found[1] == TRAIN, -1, 0))
+
+
+SERIES = {"seed": 1, "length": LENGTH, "block": BLOCK, "shares": SHARES, "train_stride": 6}
+RANDOM = ("random-20", {"pattern": "random", "share": 0.2, "length": None})
+BLOCKS = ("blocks-4", {"pattern": "blocks", "share": 0.1, "length": 4})
+OUTAGES = ("outages", {"pattern": "outages", "share": 0.3, "length": None})
+
+
+@pytest.fixture
+def cut(wide, tmp_path):
+    """A function of patterns that runs the script: windows, starts."""
+    paths = [tmp_path / f"{name}.parquet" for name in ("series", "windows", "starts", "statistics")]
+
+    def run(*patterns, series=wide):
+        tables.write(tidy.to_tidy(series), paths[0], tables.SERIES)
+        cut_windows(*paths, SERIES | {"held_out": patterns}, "mine")
+        return tables.read(paths[1], tables.WINDOWS), tables.read(paths[2], tables.WINDOW_STARTS)
+
+    return run
+
+
+def targets_of(cut_tables):
+    """{(pattern, start): {(step, feature) of a target}} of the test windows."""
+    table, starts = cut_tables
+    targets = table[(table["split"] == "test") & (table["role"] == "target")].merge(starts, on="window")
+    entries = zip(targets["step"], targets["feature"], strict=True)
+    found = {}
+    for key, entry in zip(zip(targets["held_out"], targets["start"], strict=True), entries, strict=True):
+        found.setdefault(key, set()).add(entry)
+    return found
+
+
+def test_every_test_window_is_there_under_every_pattern(cut, wide, found):
+    table, starts = cut(RANDOM, BLOCKS)
+    n_tests, n_valid = (found[1] == TEST).sum(), (found[1] == VALID).sum()
+    split = table.groupby("window")["split"].first()
+    assert split.value_counts()[["train", "valid", "test"]].tolist() == [
+        (found[1] == TRAIN).sum(), n_valid, 2 * n_tests,
+    ]  # fmt: skip
+    assert starts["held_out"].isna().tolist() == (split == "train").tolist()
+    assert starts[(split == "valid").tolist()]["held_out"].value_counts().max() == -(-n_valid // 2)
+    tests = starts[(split == "test").tolist()]
+    assert tests["held_out"].value_counts().tolist() == [n_tests, n_tests]
+    one, other = (part["start"].tolist() for _, part in tests.groupby("held_out", observed=True))
+    assert one == other == wide.index[found[0][found[1] == TEST]].tolist()
+    numbers = table["window"].to_numpy()
+    assert numbers.tolist() == np.repeat(np.arange(len(starts)), LENGTH * 3).tolist()
+
+
+def test_another_pattern_changes_nothing_for_the_others(cut):
+    few = targets_of(cut(RANDOM, BLOCKS))
+    more = targets_of(cut(RANDOM, OUTAGES, BLOCKS))
+    turned = targets_of(cut(BLOCKS, RANDOM))
+    assert {name for name, _ in more} == {"random-20", "blocks-4", "outages"}
+    assert few == {key: entries for key, entries in more.items() if key[0] != "outages"} == turned
+
+
+def test_patterns_of_one_kind_draw_apart(cut):
+    found = targets_of(cut(RANDOM, ("again", RANDOM[1])))
+    differ = [found[name, start] != found["again", start] for name, start in found if name == "random-20"]
+    assert np.mean(differ) > 0.9
+
+
+def test_a_window_with_nothing_observed_has_no_targets(cut, wide, found):
+    gone = wide.copy()
+    first = found[0][found[1] == TEST][3]
+    gone.iloc[first : first + LENGTH] = np.nan
+    table, starts = cut(RANDOM, BLOCKS, OUTAGES, series=gone)
+    empty = starts.loc[starts["start"] == wide.index[first], "window"]
+    assert len(empty) == 3
+    assert set(table[table["window"].isin(empty)]["role"]) == {"missing"}
 
 
 def test_arrays_give_the_windows_back(wide, splits, found, table):

@@ -22,6 +22,10 @@ def files_of(project):
     return {str(path.relative_to(project.folder)) for path in (project.folder / "results").rglob("*") if path.is_file()}
 
 
+def held_out(patterns):
+    return f"datasets: {{nyc-weather: {{windows: {{held_out: {patterns}}}}}}}"
+
+
 @pytest.mark.parametrize(
     ("overlay", "words"),
     [
@@ -55,6 +59,31 @@ def files_of(project):
         ),
         ("csdi: {checkpoints: {x: {file: x.pth, url: 'https://example.org/x'}}}", ["csdi.checkpoints.x.sha256"]),
         ("seed: 1.5", ["seed", "1.5"]),
+        (held_out("{}"), ["datasets.nyc-weather.windows.held_out", "no pattern", "random-10: {pattern: random"]),
+        (held_out("{random-90: null}"), ["datasets.nyc-weather.windows.held_out", "no pattern"]),
+        (held_out("0.1"), ["datasets.nyc-weather.windows.held_out", "0.1", "object"]),
+        (held_out("{few: {share: 0.1}}"), ["windows.held_out.few", "'pattern' is a required property"]),
+        (held_out("{few: {pattern: random}}"), ["windows.held_out.few", "'share' is a required property"]),
+        (held_out("{few: {pattern: rows, share: 0.1}}"), ["held_out.few.pattern", "'rows'", "outages"]),
+        (held_out("{few: {pattern: random, share: 1}}"), ["held_out.few.share", "1"]),
+        (held_out("{'a b': {pattern: random, share: 0.1}}"), ["windows.held_out", "'a b' is not a name"]),
+        (held_out("{few: {pattern: blocks, share: 0.1}}"), ["held_out.few.length", "blocks", "length: 6"]),
+        (
+            held_out("{few: {pattern: random, share: 0.1, length: 6}}"),
+            ["held_out.few.length", "random", "leave it out"],
+        ),
+        (
+            held_out("{few: {pattern: blocks, share: 0.1, length: 25}}"),
+            ["datasets.nyc-weather.windows.held_out.few.length", "25", "24 (windows.length)"],
+        ),
+        (
+            "datasets: {nyc-weather: {windows: {length: 5}}}",
+            ["held_out.blocks-6.length", "6 steps", "5 (windows.length)", "held_out of your own"],
+        ),
+        (
+            "csdi: {runs: {nyc-weather: {figure: {held_out: random-20}}}}",
+            ["csdi.runs.nyc-weather.figure.held_out", "'random-20'", "random-10, random-50, random-90, blocks-6"],
+        ),
     ],
 )
 def test_a_bad_config_is_refused_before_anything_runs(project, overlay, words):

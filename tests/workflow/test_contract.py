@@ -16,12 +16,13 @@ COLUMNS = {
     "langevin/metrics.parquet": "variant metric value",
     "datasets/nyc-weather/series.parquet": "time feature value",
     "datasets/nyc-weather/windows.parquet": "window step feature value role split",
-    "datasets/nyc-weather/window_starts.parquet": "window start",
+    "datasets/nyc-weather/window_starts.parquet": "window start held_out",
     "datasets/nyc-weather/statistics.parquet": "feature mean std missing_fraction",
     "csdi/nyc-weather/history.parquet": "step epoch split loss learning_rate seconds",
     "csdi/nyc-weather/samples.parquet": "window step feature truth samples",
-    "csdi/nyc-weather/metrics.parquet": "method feature metric value n_targets n_samples",
+    "csdi/nyc-weather/metrics.parquet": "held_out method feature metric value n_targets n_samples",
 }
+PATTERNS = {"random-10": (0.09, 0.11), "blocks-6": (0.1, 0.18)}  # shares of targets
 FIGURES = [
     "gmm/density.png",
     *(f"langevin/{variant}/scatter.png" for variant in "abcd"),
@@ -65,15 +66,24 @@ def test_the_series_is_on_the_full_grid_in_physical_units(results):
 
 def test_no_hour_is_in_two_splits_and_targets_are_held_out_of_tests_only(results):
     windows = pd.read_parquet(results / "datasets/nyc-weather/windows.parquet")
-    starts = pd.read_parquet(results / "datasets/nyc-weather/window_starts.parquet").set_index("window")["start"]
-    hours = windows["window"].map(starts) + pd.to_timedelta(windows["step"], unit="h")
+    starts = pd.read_parquet(results / "datasets/nyc-weather/window_starts.parquet").set_index("window")
+    hours = windows["window"].map(starts["start"]) + pd.to_timedelta(windows["step"], unit="h")
     assert windows.groupby(hours)["split"].nunique().max() == 1
-    tests = windows[windows["split"] == "test"]
-    assert not tests.assign(hour=hours).duplicated(["hour", "feature"]).any()
+    patterns = windows["window"].map(starts["held_out"].astype(object))
+    assert (patterns.isna() == (windows["split"] == "train")).all()
     assert not (windows[windows["split"] == "train"]["role"] == "target").any()
-    shares = tests["role"].value_counts()
-    assert 0.08 < shares["target"] / (shares["target"] + shares["observed"]) < 0.12
     assert ((windows["role"] == "missing") == windows["value"].isna()).all()
+    valid = windows["split"] == "valid"
+    assert not windows[valid].assign(hour=hours).duplicated(["hour", "feature"]).any()
+    assert set(patterns[valid]) == set(PATTERNS)
+    n_hours = set()
+    for name, (lowest, highest) in PATTERNS.items():
+        tests = windows[(windows["split"] == "test") & (patterns == name)]
+        assert not tests.assign(hour=hours).duplicated(["hour", "feature"]).any()
+        n_hours.add(len(tests))
+        shares = tests["role"].value_counts()
+        assert lowest < shares["target"] / (shares["target"] + shares["observed"]) < highest
+    assert len(n_hours) == 1
 
 
 def test_every_target_of_the_test_split_is_imputed(results):
@@ -87,15 +97,24 @@ def test_every_target_of_the_test_split_is_imputed(results):
     assert drawn.shape == (len(targets), 3) and np.isfinite(drawn).all()
 
 
-def test_metrics_cover_all_methods_and_say_how_many(results):
+def test_metrics_cover_all_patterns_and_methods_and_say_how_many(results):
     metrics = pd.read_parquet(results / "csdi/nyc-weather/metrics.parquet")
-    assert set(metrics["method"]) == {"mean", "last value", "linear", "CSDI"}
+    assert metrics["held_out"].drop_duplicates().tolist() == list(PATTERNS)
     assert {"all", "EWR_temp", "LGA_pressure"} <= set(metrics["feature"])
-    csdi = metrics[(metrics["method"] == "CSDI") & (metrics["feature"] == "all")].set_index("metric")
-    assert set(csdi.index) == {"mae", "rmse", "crps", "coverage_50", "coverage_90"}
-    assert (csdi["n_samples"] == 3).all()
-    assert csdi["n_targets"].iloc[0] == len(pq.read_table(results / "csdi/nyc-weather/samples.parquet"))
-    assert (metrics[metrics["method"] != "CSDI"]["n_samples"] == 1).all()
+    assert np.isfinite(metrics["value"]).all()
+    n_targets = 0
+    for _, part in metrics.groupby("held_out"):
+        assert set(part["method"]) == {
+            "mean", "last value", "linear", "spline", "nearest neighbours", "ridge", "CSDI",
+        }  # fmt: skip
+        csdi = part[(part["method"] == "CSDI") & (part["feature"] == "all")].set_index("metric")
+        assert set(csdi.index) == {"mae", "rmse", "crps", "coverage_50", "coverage_90"}
+        assert (csdi["n_samples"] == 3).all()
+        assert (part[part["method"] != "CSDI"]["n_samples"] == 1).all()
+        counts = part[(part["feature"] != "all") & (part["method"] == "CSDI") & (part["metric"] == "mae")]["n_targets"]
+        assert counts.sum() == csdi["n_targets"].iloc[0]
+        n_targets += counts.sum()
+    assert n_targets == len(pq.read_table(results / "csdi/nyc-weather/samples.parquet"))
 
 
 def test_langevin_metrics_name_each_variant_and_the_noise_floor(results):

@@ -117,7 +117,7 @@ def test_versions_are_the_same_everywhere_and_each_has_its_reason(root):
     assert conda["dependencies"][-1]["pip"] == pins
     tests = [line for line in (root / "envs/requirements-test.txt").read_text().splitlines() if "==" in line]
     reasons = (root / "envs/README.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"^\| (\w+) \| [^|]+\|$", reasons, re.MULTILINE)) - {"package"} == {
+    assert set(re.findall(r"^\| ([\w-]+) \| [^|]+\|$", reasons, re.MULTILINE)) - {"package"} == {
         pin.split("==")[0] for pin in pins + tests
     }
 

@@ -39,7 +39,9 @@ def test_the_default_run_teaches_what_the_readme_says(project):
     assert distance["b"] < 3 * distance["exact"] < distance["c"] < distance["d"] < distance["a"]
     assert (langevin[langevin["metric"] == "non_finite"]["value"] == 0).all()
     csdi = pd.read_parquet(results / "csdi/nyc-weather/metrics.parquet")
-    crps = csdi[(csdi["metric"] == "crps") & (csdi["feature"] == "all")].set_index("method")["value"]
-    assert crps["CSDI"] < 0.9 * crps.drop("CSDI").min()
+    crps = csdi[(csdi["metric"] == "crps") & (csdi["feature"] == "all")]
+    table = crps.pivot(index="held_out", columns="method", values="value")
+    assert sorted(table.index) == ["blocks-6", "random-10", "random-50", "random-90"]
+    assert table["CSDI"]["random-10"] < table.drop(columns="CSDI").loc["random-10"].min()
     again = project.snakemake(configfiles=())
     assert "Nothing to be done" in again.stdout

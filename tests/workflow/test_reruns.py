@@ -61,6 +61,13 @@ def test_nothing_is_to_be_done_after_a_comment_or_reordered_keys(edited):
             AFTER_TRAINING - {"plot_loss"},
         ),
         (CONFIG, "temp: °F", "temp: F", {"plot_imputation"}),
+        (CONFIG, "        features: [EWR", "        held_out: blocks-6\n        features: [EWR", {"plot_imputation"}),
+        (
+            "config/presets/tiny.yaml",
+            "length: 6}",
+            "length: 5}",
+            {"cut_windows", "train_csdi"} | AFTER_TRAINING,
+        ),
         (
             "config/presets/tiny.yaml",
             "train_stride: 48",
@@ -75,7 +82,7 @@ def test_nothing_is_to_be_done_after_a_comment_or_reordered_keys(edited):
             | DOWNSTREAM_OF_LANGEVIN,
         ),
         ("scripts/scoredag/csdi/network.py", "HEADS = 8", "HEADS = 4", {"train_csdi"} | AFTER_TRAINING),
-        ("scripts/scoredag/series/baselines.py", '"mean": mean, ', "", {"evaluate_csdi", "plot_metrics"}),
+        ("scripts/scoredag/series/baselines.py", '"mean": _as_it_is(mean),', "", {"evaluate_csdi", "plot_metrics"}),
         ("scripts/scoredag/gmm/diagnostics.py", "np.pi", "3.14", {"measure_langevin"}),
     ],
     ids=lambda value: value.split("/")[-1] if isinstance(value, str) else None,
@@ -104,6 +111,16 @@ def test_a_fifth_variant_needs_no_rule(edited):
 def test_null_leaves_an_entry_out(edited):
     (edited.folder / "less.yaml").write_text("langevin: {variants: {d: null}}\n", encoding="utf-8")
     assert edited.jobs(configfiles=("config/presets/tiny.yaml", "less.yaml")) == DOWNSTREAM_OF_LANGEVIN
+
+
+def test_patterns_of_missing_entries_are_merged_by_name_and_null_leaves_one_out(edited):
+    tiny, more, same = "config/presets/tiny.yaml", "more.yaml", "same.yaml"
+    overlay = "datasets: {nyc-weather: {windows: {held_out: %s}}}\n"
+    (edited.folder / more).write_text(overlay % "{out: {pattern: outages, share: 0.2}}", encoding="utf-8")
+    (edited.folder / same).write_text(overlay % "{out: null}", encoding="utf-8")
+    rerun = {"cut_windows", "train_csdi"} | AFTER_TRAINING
+    assert edited.jobs(configfiles=(tiny, more)) == rerun
+    assert edited.jobs(configfiles=(tiny, more, same)) == set()
 
 
 def test_another_working_directory_gets_the_results(project, tmp_path):

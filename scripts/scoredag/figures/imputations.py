@@ -1,12 +1,20 @@
 """Figures of a CSDI run: training, imputed windows, calibration, scores."""
 
+import itertools
+
 import numpy as np
+from matplotlib.colors import same_color
 from matplotlib.ticker import MaxNLocator
 
 from scoredag.figures import style
 
-_METHOD_COLOURS = (style.GREY, style.SKY, style.ORANGE, style.GREEN, style.PURPLE, style.VERMILION)
-_METRICS = {"mae": "MAE", "rmse": "RMSE", "crps": "CRPS"}
+_METRICS = {
+    "crps": "CRPS (relative to the mean |z-score|)",
+    "mae": "MAE (z-scores)",
+    "rmse": "RMSE (z-scores)",
+}
+_SHADES = (style.ORANGE, style.GREEN, style.PURPLE, style.VERMILION, style.SKY, style.BLUE, style.BLACK)
+_MARKERS = "osD^vPX*"
 
 
 def history(table, colour):
@@ -31,7 +39,7 @@ def history(table, colour):
     return drawn
 
 
-def imputation(panels, colour):
+def imputation(panels, pattern, colour):
     """Windows with their held-out entries imputed.
 
     Args:
@@ -39,10 +47,11 @@ def imputation(panels, colour):
             `observed` (L,) and `target` (L,), NaN where not of that role, and `quantiles` (3, L),
             the 5, 50 and 95 % quantiles: those of the samples at targets, the observation itself
             at observed entries, NaN where missing; `least_span` of the vertical axis.
+        pattern: name of the pattern by which entries were held out.
         colour: of median and band.
     """
     n_rows, n_columns = len(panels), len(panels[0])
-    drawn = style.figure(3.6 * n_columns, 2.1 * n_rows + 0.9)
+    drawn = style.figure(3.6 * n_columns, 2.1 * n_rows + 1.2)
     grid = drawn.subplots(n_rows, n_columns, squeeze=False, sharex=True)
     for row, panel_row in zip(grid, panels, strict=True):
         for axes, panel in zip(row, panel_row, strict=True):
@@ -68,49 +77,66 @@ def imputation(panels, colour):
     for axes in grid[-1]:
         axes.set_xlabel("time into the window (steps)")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    drawn.suptitle(f"Test windows, held out: {pattern}", fontsize=12)
     handles, labels = grid[0][0].get_legend_handles_labels()
     drawn.legend(handles, labels, loc="outside lower center", ncols=5)
     return drawn
 
 
-def calibration(nominal, actual, n_targets, n_samples, colour):
-    """Coverage of central intervals against what they promise, both in [0, 1], (n,)."""
-    drawn = style.figure(4.8, 4.8)
+def calibration(nominal, curves, n_samples, colour):
+    """Coverage of central intervals against what they promise, both in [0, 1].
+
+    Args:
+        nominal: levels (n,).
+        curves: {pattern: (coverage (n,), number of targets)}.
+        n_samples: S.
+        colour: of the first pattern; the others' are told apart by colour-blind readers, too.
+    """
+    drawn = style.figure(5.0, 5.6 + 0.24 * len(curves))
     axes = drawn.subplots()
     axes.plot([0, 1], [0, 1], color=style.GREY, lw=1, ls="--", label="perfect")
-    axes.plot(nominal, actual, "o-", color=colour, label="CSDI")
+    others = [shade for shade in _SHADES if not same_color(shade, colour)]
+    looks = zip(itertools.chain([colour], itertools.cycle(others)), itertools.cycle(_MARKERS), strict=False)
+    for (name, (actual, n_targets)), (shade, marker) in zip(curves.items(), looks, strict=False):
+        label = f"held out: {name} ({n_targets:,} targets)"
+        axes.plot(nominal, actual, marker=marker, color=shade, ms=5, lw=1.2, mfc="none", mew=1.2, label=label)
     axes.set(
         xlim=(0, 1),
         ylim=(0, 1),
         aspect="equal",
         xlabel="nominal coverage of the central interval",
         ylabel="share of held-out values inside",
-        title=f"Calibration ({n_targets} targets, {n_samples} samples)",
+        title=f"Calibration of CSDI ({n_samples} samples)",
     )
-    axes.legend(loc="upper left")
+    drawn.legend(loc="outside lower center")
     return drawn
 
 
 def metrics(table, colour):
-    """CSDI against the baselines: all features together, and CRPS of each feature."""
-    methods = [name for name in dict.fromkeys(table["method"]) if name != "CSDI"] + ["CSDI"]
-    colours = dict(zip(methods, (*_METHOD_COLOURS[: len(methods) - 1], colour), strict=True))
-    features = [name for name in dict.fromkeys(table["feature"]) if name != "all"]
-    drawn = style.figure(10.0, max(4.2, 0.24 * len(features) + 1.6))
-    bars, dots = drawn.subplots(1, 2, width_ratios=(1.25, 1))
-    values = table.set_index(["method", "feature", "metric"])["value"]
-    for i, method in enumerate(methods):
-        heights = [values[method, "all", metric] for metric in _METRICS]
-        where = np.arange(len(_METRICS)) + (i - (len(methods) - 1) / 2) * 0.88 / len(methods)
-        drawn_bars = bars.bar(where, heights, 0.88 / len(methods), color=colours[method], label=method)
-        bars.bar_label(drawn_bars, fmt="%.3f", fontsize=7, padding=1)
-        crps = [values[method, feature, "crps"] for feature in features]
-        dots.plot(crps, range(len(features)), "D" if method == "CSDI" else "o", ms=5, color=colours[method])
-    bars.set_xticks(range(len(_METRICS)), _METRICS.values())
-    bars.set(ylabel="MAE, RMSE: z-scores; CRPS: relative to mean |z-score|", title="All features")
-    drawn.legend(loc="outside lower center", ncols=len(methods))
-    dots.set_yticks(range(len(features)), features)
-    dots.invert_yaxis()
-    dots.set(xlabel="CRPS (relative to the mean |z-score|)", title="By feature", xlim=(0, None))
-    dots.grid(axis="y", lw=0.4)
+    """Scores of all methods over all features, a row of panels for each pattern; columns of metrics.parquet.
+
+    Bars longer than twice the median of their panel are cut; each ends in its value.
+    """
+    table = table[table["feature"] == "all"]
+    methods = ["CSDI", *(name for name in reversed(dict.fromkeys(table["method"])) if name != "CSDI")]
+    patterns = list(dict.fromkeys(table["held_out"]))
+    values = table.set_index(["held_out", "method", "metric"])["value"]
+    n_targets = table.groupby("held_out")["n_targets"].first()
+    drawn = style.figure(10.0, (0.21 * len(methods) + 0.45) * len(patterns) + 0.6)
+    grid = drawn.subplots(len(patterns), len(_METRICS), squeeze=False, sharey=True)
+    grid[0, 0].invert_yaxis()  # CSDI on top; all panels share the axis
+    colours = [colour if name == "CSDI" else style.GREY for name in methods]
+    for row, pattern in zip(grid, patterns, strict=True):
+        for axes, metric in zip(row, _METRICS, strict=True):
+            lengths = np.array([values[pattern, name, metric] for name in methods])
+            limit = min(lengths.max(), 2 * np.median(lengths))
+            bars = axes.barh(range(len(methods)), lengths.clip(max=limit), 0.78, color=colours)
+            labels = [f"{length:.3f}" + " (cut)" * bool(length > limit) for length in lengths]
+            axes.bar_label(bars, labels, fontsize=8, padding=2)
+            axes.set_xlim(0, 1.35 * limit or 1)  # room for the values
+            axes.set_yticks(range(len(methods)), methods)
+            axes.xaxis.set_major_locator(MaxNLocator(4))
+        row[0].set_title(f"{pattern} ({n_targets[pattern]:,} targets)", loc="left", fontweight="bold")
+    for axes, label in zip(grid[-1], _METRICS.values(), strict=True):
+        axes.set_xlabel(label)
     return drawn

@@ -1,12 +1,25 @@
-"""Point imputations to compare with, each on one window at a time.
+"""Point imputations to compare with.
 
-`values` (N, K, L) are z-scores, `known` (N, K, L) says which of them may be read; the result
-(N, K, L) is finite everywhere, and 0, the mean of the training split, where a feature of a
-window has nothing known.
+Each entry of `METHODS` takes the training windows, `values` and `known`, and returns a function
+of other windows' `values` and `known` that fills these. `values` (N, K, L) are z-scores, NaN or
+anything where not known; `known` (N, K, L) says which of them may be read. The result (N, K, L)
+holds the known values as they are and is finite everywhere; it is 0, the mean of the training
+split, where nothing tells more.
 """
+
+import warnings
 
 import numpy as np
 import pandas as pd
+from scipy.interpolate import PchipInterpolator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401 (IterativeImputer hides behind it)
+from sklearn.impute import IterativeImputer, KNNImputer
+from sklearn.linear_model import Ridge
+
+N_TRAINING = 250  # windows; more than these overlap, cost time and teach little
+N_NEIGHBOURS = 10
+N_ROUNDS = 10  # of chained regressions over all columns
 
 
 def mean(values, known):
@@ -24,7 +37,54 @@ def linear(values, known):
     return _by_rows(values, known, lambda rows: rows.interpolate(limit_direction="both"))
 
 
-METHODS = {"mean": mean, "last value": last_value, "linear": linear}
+def spline(values, known):
+    """Monotone cubic interpolation in time (PCHIP); constant beyond the first and the last known value."""
+    filled = np.where(known, values, 0.0).astype(np.float64)
+    steps = np.arange(values.shape[-1])
+    for index in np.ndindex(values.shape[:2]):
+        there = steps[known[index]]
+        if len(there) > 1:
+            curve = PchipInterpolator(there, filled[index][there])
+            filled[index] = curve(steps.clip(there[0], there[-1]))
+        elif len(there):
+            filled[index] = filled[index][there[0]]
+    return np.where(known, values, filled)
+
+
+def nearest_neighbours(values, known):
+    """Fit the mean over the nearest training steps, weighted by 1 / distance.
+
+    Steps are compared by all features at the step itself and at the ones before and after.
+    """
+    imputer = KNNImputer(n_neighbors=N_NEIGHBOURS, weights="distance", keep_empty_features=True)
+    return _by_steps(imputer, values, known, reach=1)
+
+
+def ridge(values, known):
+    """Fit chained ridge regressions: each feature on all features from two steps before to two after."""
+    imputer = IterativeImputer(
+        Ridge(1.0),
+        max_iter=N_ROUNDS,
+        imputation_order="ascending",
+        skip_complete=False,  # what is complete in training may have gaps later
+        keep_empty_features=True,
+    )
+    return _by_steps(imputer, values, known, reach=2)
+
+
+def _as_it_is(fill):
+    """A method that learns nothing from training windows."""
+    return lambda values, known: fill
+
+
+METHODS = {
+    "mean": _as_it_is(mean),
+    "last value": _as_it_is(last_value),
+    "linear": _as_it_is(linear),
+    "spline": _as_it_is(spline),
+    "nearest neighbours": nearest_neighbours,
+    "ridge": ridge,
+}
 
 
 def _by_rows(values, known, fill):
@@ -32,3 +92,38 @@ def _by_rows(values, known, fill):
     columns = np.where(known, values, np.nan).reshape(-1, values.shape[-1]).T
     filled = fill(pd.DataFrame(columns)).fillna(0.0)
     return filled.to_numpy().T.reshape(values.shape)
+
+
+def _by_steps(imputer, values, known, reach):
+    """Fit an imputer of scikit-learn whose rows are steps; see `_rows` for its columns.
+
+    It learns from at most `N_TRAINING` windows, spread evenly.
+    """
+    every = -(-len(values) // N_TRAINING)
+    # ten rounds are all that is asked for: that the last one still changed something is no news
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        imputer.fit(_rows(values[::every], known[::every], reach))
+
+    def fill(values, known):
+        n, n_features, length = values.shape
+        # the first columns are the features at the step itself
+        filled = imputer.transform(_rows(values, known, reach))[:, :n_features]
+        return np.where(known, values, filled.reshape(n, length, n_features).transpose(0, 2, 1))
+
+    return fill
+
+
+def _rows(values, known, reach):
+    """Rows (N L, K C), one a step: the K features at that step and at up to `reach` steps before and after.
+
+    NaN where not known or beyond the window.
+    """
+    length = values.shape[-1]
+    reach = min(reach, length - 1)
+    # not the float32 of the windows, in which chained regressions may overflow
+    scores = np.where(known, values, np.nan).astype(np.float64)
+    padded = np.pad(scores, ((0, 0), (0, 0), (reach, reach)), constant_values=np.nan)
+    offsets = sorted(range(-reach, reach + 1), key=abs)  # 0 comes first
+    shifted = [padded[:, :, reach + offset : reach + offset + length] for offset in offsets]
+    return np.concatenate(shifted, axis=1).transpose(0, 2, 1).reshape(-1, len(offsets) * values.shape[1])

@@ -80,22 +80,46 @@ def statistics(wide, splits):
     return table
 
 
+def assign_patterns(window_splits, n_patterns):
+    """Which windows there are when targets are held out by several patterns of missing entries.
+
+    Each test window is repeated once a pattern. Each validation window is there once, with the
+    patterns taken in turn, so that a validation costs no more than with one pattern. Repeated
+    windows come last, pattern by pattern: one more pattern leaves the numbers of the others.
+
+    Args:
+        window_splits: (N,), from `starts`.
+        n_patterns: how many patterns there are.
+
+    Returns:
+        Two integer arrays, one entry a window: which of the N it is, and the pattern, -1 in
+        training windows.
+    """
+    patterns = np.full(len(window_splits), -1)
+    valid = np.flatnonzero(window_splits == SPLITS.index("valid"))
+    patterns[valid] = np.arange(len(valid)) % n_patterns
+    test = np.flatnonzero(window_splits == SPLITS.index("test"))
+    patterns[test] = 0
+    again = np.tile(test, n_patterns - 1)
+    return np.r_[np.arange(len(window_splits)), again], np.r_[patterns, np.repeat(np.arange(1, n_patterns), len(test))]
+
+
 def cut(wide, first_steps, window_splits, length, hold_out):
     """The table of windows, by window, step and feature.
 
     Args:
         wide: the series, (n_steps, K).
-        first_steps: (N,), from `starts`.
-        window_splits: (N,), from `starts`.
+        first_steps: (N,), from `starts`, some repeated if so wished.
+        window_splits: (N,), of the same windows.
         length: L.
-        hold_out: function of a window's first step and its observed (L, K) to a boolean (L, K), a
+        hold_out: function of a window's number and its observed (L, K) to a boolean (L, K), a
             subset of the observed entries: the targets. Asked for validation and test windows only.
     """
     n, n_features = len(first_steps), wide.shape[1]
     values = wide.to_numpy()[first_steps[:, None] + np.arange(length)]  # (N, L, K)
     roles = np.where(np.isnan(values), MISSING, OBSERVED)
     for window in np.flatnonzero(window_splits != SPLITS.index("train")):
-        roles[window][hold_out(int(first_steps[window]), roles[window] == OBSERVED)] = TARGET
+        roles[window][hold_out(int(window), roles[window] == OBSERVED)] = TARGET
     size = length * n_features
     return pd.DataFrame(
         {
