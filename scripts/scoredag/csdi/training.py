@@ -21,7 +21,8 @@ from scoredag.errors import InputError
 
 log = logging.getLogger(__name__)
 
-OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+OPTIMIZERS = ("adam", "adamw", "muon")
+ADAM_SHARE = 0.2  # of the learning rate, for what muon leaves to Adam
 PARTS = {  # what `trainable` names: the beginnings of the parameters' names
     "all": ("",),
     "embeddings": ("embed_layer.",),
@@ -51,7 +52,7 @@ class Settings(NamedTuple):
     average_decay: float  # of the exponential moving average of the weights
     validate_every: int  # steps
     validation_draws: int  # diffusion steps a validation window is scored at
-    optimizer: str = "adam"  # or adamw
+    optimizer: str = "adam"  # or another of OPTIMIZERS
     decay: str = "cosine"  # or milestones: a tenth after 75 % and again after 90 % of the steps
     masks: tuple = ("random",)  # strategies of `masks`
     patience: int | None = None  # validations without a better one after which training stops
@@ -178,20 +179,14 @@ class _Run:
     """The state of training: weights, optimizer, averaged weights, the best ones, history."""
 
     def __init__(self, model, settings, seed):
-        if settings.optimizer not in OPTIMIZERS:
-            raise InputError(f"training.optimizer: '{settings.optimizer}' is unknown; known are {', '.join(OPTIMIZERS)}")
         if settings.trainable not in PARTS:
             raise InputError(f"training.trainable: '{settings.trainable}' is unknown; known are {', '.join(PARTS)}")
         self.model, self.settings, self.seed = model, settings, seed
         self.schedule = diffusion.quadratic_schedule()
-        self.parameters = [
+        for name, parameter in model.named_parameters():
             parameter.requires_grad_(name.startswith(PARTS[settings.trainable]))
-            for name, parameter in model.named_parameters()
-        ]
-        self.parameters = [parameter for parameter in self.parameters if parameter.requires_grad]
-        self.optimizer = OPTIMIZERS[settings.optimizer](
-            self.parameters, settings.learning_rate, weight_decay=settings.weight_decay
-        )
+        self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self.optimizers = _optimizers(model, settings)
         self.averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.average_decay))
         self.step, self.seconds = 0, 0.0
         self.history, self.losses = [], []
@@ -223,9 +218,12 @@ class _Run:
         for parameter, *parts in zip(self.parameters, *found, strict=True):
             parameter.grad = sum(parts[1:], start=parts[0])
         torch.nn.utils.clip_grad_norm_(self.parameters, self.settings.gradient_clip)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.step, self.settings)
-        self.optimizer.step()
+        rate = learning_rate(self.step, self.settings)
+        for optimizer, leaves, share in self.optimizers:
+            for parameter, leaf in leaves:
+                leaf.grad = parameter.grad.view_as(leaf)
+            optimizer.param_groups[0]["lr"] = rate * share
+            optimizer.step()
         self.averaged.update_parameters(self.model)
         self.losses.append(sum(values))
         self.step += 1
@@ -265,7 +263,7 @@ class _Run:
         """All that `restore` needs: tensors, numbers, text, lists and dicts."""
         return {
             "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer, *_ in self.optimizers],
             "averaged": self.averaged.state_dict(),
             "rest": {name: getattr(self, name) for name in self._REST},
         }
@@ -275,10 +273,39 @@ class _Run:
     def restore(self, state):
         """Go back to a `state`."""
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for (optimizer, *_), stored in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(stored)
         self.averaged.load_state_dict(state["averaged"])
         for name in self._REST:
             setattr(self, name, state["rest"][name])
+
+
+def _optimizers(model, settings):
+    """Optimizers, each with its pairs of parameter and leaf, and its share of the learning rate.
+
+    Muon orthogonalises the updates of the hidden layers' matrices (Jordan et al. 2024; the
+    learning rate is scaled to Adam's, after Liu et al. 2025). It works on matrices, so that it
+    gets 1x1 convolutions as views. Embedding, input, output, biases and norms stay with Adam.
+    """
+    named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    decay = settings.weight_decay
+    if settings.optimizer != "muon":
+        kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer]
+        leaves = [(parameter, parameter) for _, parameter in named]
+        return [(kind([leaf for _, leaf in leaves], settings.learning_rate, weight_decay=decay), leaves, 1.0)]
+    outer = ("embed_layer.", "diffmodel.input_projection.", "diffmodel.output_projection2.")
+    hidden = {name for name, parameter in named if parameter.ndim > 1 and not name.startswith(outer)}
+    matrices = [(parameter, parameter.detach().flatten(1)) for name, parameter in named if name in hidden]
+    others = [(parameter, parameter) for name, parameter in named if name not in hidden]
+    optimizers = []
+    if matrices:
+        options = {"weight_decay": decay, "adjust_lr_fn": "match_rms_adamw"}
+        muon = torch.optim.Muon([leaf for _, leaf in matrices], settings.learning_rate, **options)
+        optimizers.append((muon, matrices, 1.0))
+    if others:
+        adam = torch.optim.AdamW([leaf for _, leaf in others], settings.learning_rate, weight_decay=decay)
+        optimizers.append((adam, others, ADAM_SHARE))
+    return optimizers
 
 
 def _squared_error(model, batch, noise, step, schedule, seed=0):
