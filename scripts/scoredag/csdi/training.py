@@ -219,11 +219,14 @@ class _Run:
             parameter.grad = sum(parts[1:], start=parts[0])
         torch.nn.utils.clip_grad_norm_(self.parameters, self.settings.gradient_clip)
         rate = learning_rate(self.step, self.settings)
-        for optimizer, leaves, share in self.optimizers:
+
+        def step(optimizer, leaves, share):
             for parameter, leaf in leaves:
                 leaf.grad = parameter.grad.view_as(leaf)
             optimizer.param_groups[0]["lr"] = rate * share
             optimizer.step()
+
+        list(pool.map(step, *zip(*self.optimizers, strict=True)))
         self.averaged.update_parameters(self.model)
         self.losses.append(sum(values))
         self.step += 1
@@ -298,10 +301,10 @@ def _optimizers(model, settings):
     matrices = [(parameter, parameter.detach().flatten(1)) for name, parameter in named if name in hidden]
     others = [(parameter, parameter) for name, parameter in named if name not in hidden]
     optimizers = []
-    if matrices:
+    for some in (matrices[part :: settings.threads] for part in range(min(settings.threads, len(matrices)))):
         options = {"weight_decay": decay, "adjust_lr_fn": "match_rms_adamw"}
-        muon = torch.optim.Muon([leaf for _, leaf in matrices], settings.learning_rate, **options)
-        optimizers.append((muon, matrices, 1.0))
+        muon = torch.optim.Muon([leaf for _, leaf in some], settings.learning_rate, **options)
+        optimizers.append((muon, some, 1.0))
     if others:
         adam = torch.optim.AdamW([leaf for _, leaf in others], settings.learning_rate, weight_decay=decay)
         optimizers.append((adam, others, ADAM_SHARE))
