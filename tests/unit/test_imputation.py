@@ -45,3 +45,12 @@ def test_batches_cover_all_windows_once():
     model, numbers, values, known = a_problem()
     parts = imputation.impute(model, numbers, values, known, chunk=6, **OPTIONS)
     assert [part for part, _ in parts] == [slice(0, 2), slice(2, 4), slice(4, 5)]
+
+
+def test_antithetic_samples_start_from_opposite_numbers():
+    model, numbers, values, known = a_problem()
+    torch.nn.init.zeros_(model.diffmodel.output_projection2.weight)  # predicts no noise: a linear sampler
+    torch.nn.init.zeros_(model.diffmodel.output_projection2.bias)
+    samples = impute(model, numbers, values, known, 2, antithetic=True)
+    np.testing.assert_allclose(samples[1][~known], -samples[0][~known], rtol=1e-5)
+    assert not np.allclose(samples[2][~known], samples[0][~known])

@@ -8,7 +8,7 @@ csdi:
   runs:
     nyc-weather-official:
       training: {n_steps: 4, batch_size: 4, warm_up: 1, validate_every: 2, validation_draws: 2}
-      sampling: {n_steps: 3, n_samples: 2, batch_size: 64}
+      sampling: {n_steps: 3, n_samples: 2, chunk: 64}
 """
 
 

@@ -44,6 +44,7 @@ def sample(
     x_T=None,
     noise=None,
     generator=None,
+    signs=None,
 ):
     """Impute windows: draw `n_samples` from the model's conditional distribution.
 
@@ -63,6 +64,8 @@ def sample(
             unused. Drawn where None.
         generator: a torch generator for what is drawn, or S sequences of B generators, one a
             sample of a window: then it does not depend on its companions.
+        signs: (S,), 1 or -1: what is drawn for a sample is multiplied by it. Two samples with the
+            same generators and opposite signs are antithetic.
 
     A model that is not `conditional` learns of the observations through the noisy values: before
     each step the given entries are put back as the forward process leaves them at that step, with
@@ -79,7 +82,7 @@ def sample(
     if not 1 <= n_steps <= N_STEPS:
         raise InputError(f"n_steps: {n_steps} is not between 1 and {N_STEPS}")
     shape = (n_samples, *observed.shape)
-    draw = _drawer(generator, shape, observed)
+    draw = _drawer(generator, shape, observed, signs)
     conditions = model.condition(observed, cond_mask, time_points)
     steps = _spread(n_steps)
     levels = [1.0, *quadratic_schedule().alpha_bar[steps].tolist()]  # levels[i + 1] is steps[i]'s
@@ -144,17 +147,19 @@ def _multistep(x, predicted, previous, levels, i):
     return moved, clean
 
 
-def _drawer(generator, shape, like):
+def _drawer(generator, shape, like, signs):
     """A function that draws standard normals of `shape` (S, B, K, L) on the device of `like`."""
+    factors = torch.ones(shape[0]) if signs is None else torch.as_tensor(signs)
+    factors = factors.to(like.dtype)[:, None, None, None]
 
     def from_one():
-        return torch.randn(shape, generator=generator, dtype=like.dtype).to(like.device)
+        return (factors * torch.randn(shape, generator=generator, dtype=like.dtype)).to(like.device)
 
     def from_many():
         drawn = torch.empty(shape, dtype=like.dtype)
         for s, row in enumerate(generator):
             for b, own in enumerate(row):
                 drawn[s, b].normal_(generator=own)
-        return drawn.to(like.device)
+        return (factors * drawn).to(like.device)
 
     return from_one if generator is None or isinstance(generator, torch.Generator) else from_many
