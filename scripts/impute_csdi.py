@@ -39,7 +39,8 @@ def impute_csdi(model_path, windows_path, statistics_path, samples_path, setting
             drawn = (samples * scale + shift).transpose(1, 3, 2, 0)[held_out]
             rows = targets[targets["window"].isin(numbers[batch])].rename(columns={"value": "truth"})
             write(rows.assign(samples=list(drawn)))
-            logging.info("%d of %d windows", batch.stop, len(numbers))
+            if 10 * batch.stop // len(numbers) > 10 * batch.start // len(numbers):
+                logging.info("%d of %d windows", batch.stop, len(numbers))
 
 
 def _check_features(model_path, features):

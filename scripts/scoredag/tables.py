@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 from scoredag import files
 from scoredag.errors import InputError
 
+ROW_GROUP = 1 << 16  # rows
 _NAME = pa.dictionary(pa.int32(), pa.string())
 _TIME = pa.timestamp("us", tz="UTC")
 
@@ -72,10 +73,22 @@ def write(frame, path, schema):
 def writing(path, schema):
     """Yield a function that appends a data frame, or dict of columns, to the Parquet file `path`.
 
-    The file appears under its name when the block ends well.
+    Row groups are of one size, whatever the size of the parts, so that these leave no trace in the
+    file. It appears under its name when the block ends well.
     """
     with files.replacing(path) as partial, pq.ParquetWriter(partial, schema, compression="zstd") as writer:
-        yield lambda frame: writer.write_table(_table(frame, schema))
+        waiting = schema.empty_table()
+
+        def append(frame):
+            nonlocal waiting
+            waiting = pa.concat_tables([waiting, _table(frame, schema)])
+            while len(waiting) >= ROW_GROUP:
+                writer.write_table(waiting.slice(0, ROW_GROUP))
+                waiting = waiting.slice(ROW_GROUP)
+
+        yield append
+        if len(waiting):
+            writer.write_table(waiting)
 
 
 def read(path, schema, columns=None, filters=None):
