@@ -378,9 +378,24 @@ def test_output_is_given_back_after_an_error(log_path, capsys):
     assert capsys.readouterr().out == "afterwards\n"
 
 
-def test_progress_yields_every_item_and_says_nothing_without_a_terminal(capfd):
-    assert list(logs.progress("moving")(range(3))) == [0, 1, 2]
+def test_progress_says_nothing_without_a_terminal(capfd):
+    with logs.progress("moving", 3, "step") as bar:
+        for _ in range(3):
+            bar.set_postfix_str("loss 0.1")
+            bar.update()
     assert capfd.readouterr() == ("", "")
+
+
+def test_row_groups_do_not_tell_how_the_table_came(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "ROW_GROUP", 10)
+    whole = pd.DataFrame({"particle": range(34), "x": np.arange(34.0), "y": np.zeros(34)})
+    for name, size in (("a", 34), ("b", 3), ("c", 10)):
+        with tables.writing(tmp_path / name, tables.POINTS) as write:
+            for first in range(0, 34, size):
+                write(whole[first : first + size])
+    contents = {(tmp_path / name).read_bytes() for name in "abc"}
+    assert len(contents) == 1
+    pd.testing.assert_frame_equal(tables.read(tmp_path / "a", tables.POINTS), whole)
 
 
 KEYS = [(), ("a",), ("b",), ("a", "b"), ("ab",), ("a", 1), ("a", "1"), ("a", 1, 2), ("a", 12), (1,), (2,)]
