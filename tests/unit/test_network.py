@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from scoredag.csdi import checkpoint, network
+from scoredag.csdi import checkpoint, diffusion, network
 
 
 def plain_forward(model, noisy, observed, cond_mask, time_points, step):
@@ -129,3 +129,26 @@ def test_the_official_checkpoint_gives_the_reference_outputs(reference, mirror):
     np.testing.assert_allclose(mixed.numpy(), reference["forward_mixed_t"], atol=1e-5)
     double = model.double().predict_noise(*(part.double() for part in inputs), int(reference["forward64_tlist"][1]))
     np.testing.assert_allclose(double.numpy(), reference["forward64_t"][1], atol=1e-5)
+
+
+@torch.no_grad()
+def test_the_whole_trajectory_of_the_official_weights_is_that_of_the_algorithm_box(reference, mirror, monkeypatch):
+    """CSDI, algorithm 2, sample by sample in plain PyTorch, against batched samples and kernels."""
+    model = checkpoint.load(mirror / "csdi-physionet.pth")
+    observed, known, cond_mask, time_points = (
+        torch.from_numpy(reference[k]) for k in ("observed_data", "observed_mask", "cond_mask", "observed_tp")
+    )
+    generator = torch.Generator().manual_seed(0)
+    start = torch.randn(2, *observed.shape, generator=generator)
+    noise = torch.randn(2, 50, *observed.shape, generator=generator)
+    found = diffusion.sample(model, observed, cond_mask, time_points, 2, x_T=start, noise=noise)
+    monkeypatch.setattr(network, "_compiled", lambda x: False)
+    beta, abar = (part.tolist() for part in diffusion.quadratic_schedule())
+    target = (known - cond_mask).bool()
+    for s, x in enumerate(start):
+        for t in reversed(range(50)):
+            predicted = model.predict_noise(x, observed, cond_mask, time_points, t)
+            x = (x - beta[t] / math.sqrt(1 - abar[t]) * predicted) / math.sqrt(1 - beta[t])
+            if t > 0:
+                x = x + math.sqrt((1 - abar[t - 1]) / (1 - abar[t]) * beta[t]) * noise[s, t]
+        torch.testing.assert_close(found[s][target], x[target], atol=1e-4, rtol=0)
