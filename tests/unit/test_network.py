@@ -136,7 +136,7 @@ def test_the_whole_trajectory_of_the_official_weights_is_that_of_the_algorithm_b
     """CSDI, algorithm 2, sample by sample in plain PyTorch, against batched samples and kernels."""
     model = checkpoint.load(mirror / "csdi-physionet.pth")
     observed, known, cond_mask, time_points = (
-        torch.from_numpy(reference[k]) for k in ("observed_data", "observed_mask", "cond_mask", "observed_tp")
+        torch.from_numpy(reference[k][:1]) for k in ("observed_data", "observed_mask", "cond_mask", "observed_tp")
     )
     generator = torch.Generator().manual_seed(0)
     start = torch.randn(2, *observed.shape, generator=generator)
