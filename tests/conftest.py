@@ -7,6 +7,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
+# PyTorch's threads wait for each other at every small product; on a busy machine that costs more than it brings
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 def _given(variable, what):
     folder = os.environ.get(variable)
