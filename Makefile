@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: all setup test test-all report docs clean
+.PHONY: all setup test test-all report docs benchmark clean
 all: setup
 	$(BIN)/snakemake --cores all
 
@@ -22,12 +22,16 @@ report: setup
 docs: setup
 	$(BIN)/python config/make_readme.py
 
-clean:
-	rm -rf .venv results logs .snakemake report.html
+# CSDI beside PyPOTS' CSDI, in a venv of its own (benchmarks/README.md).
+benchmark: .venv-bench/ready
+	.venv-bench/bin/python benchmarks/csdi.py
 
-.venv/bin/python:
+clean:
+	rm -rf .venv .venv-bench results logs .snakemake report.html
+
+.venv/bin/python .venv-bench/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(@:/bin/python=)
 
 .venv/ready: envs/requirements.txt | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --requirement $<
@@ -35,4 +39,8 @@ clean:
 
 .venv/ready-test: envs/requirements-test.txt .venv/ready
 	$(BIN)/python -m pip install --quiet --requirement $<
+	touch $@
+
+.venv-bench/ready: benchmarks/requirements.txt envs/requirements.txt | .venv-bench/bin/python
+	.venv-bench/bin/python -m pip install --quiet --requirement $<
 	touch $@
