@@ -341,7 +341,17 @@ def _draw(values, observed_mask, test_masks, settings, seed, step):
         features=features,
     )
     noise = torch.randn(observed.shape, generator=generator)
-    return batch, noise, torch.randint(diffusion.N_STEPS, (len(chosen),), generator=generator)
+    return batch, noise, _levels(len(chosen), generator)
+
+
+def _levels(n, generator):
+    """Diffusion steps (n,): each uniform, together spread evenly, which steadies the gradient.
+
+    One uniform number shifts a regular grid (Kingma et al. 2021, Variational diffusion models, appendix I.1).
+    """
+    grid = (torch.arange(n) + torch.rand((), generator=generator)) / n
+    levels = (grid * diffusion.N_STEPS).long().clamp(max=diffusion.N_STEPS - 1)
+    return levels[torch.randperm(n, generator=generator)]
 
 
 def _crop(shape, settings, generator):
