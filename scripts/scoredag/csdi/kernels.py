@@ -232,7 +232,7 @@ _arithmetic(operator.truediv, "fdiv")
 
 @intrinsic
 def maximum(typingctx, a, b):
-    """The larger of a and b in each lane."""
+    """The larger of a and b in each lane; b where either is NaN."""
 
     def codegen(context, builder, signature, args):
         return builder.select(builder.fcmp_ordered(">", *args), *args)
@@ -317,8 +317,8 @@ def kept(typingctx, seed, counter, rate):
 
 @njit
 def _exp2(x):
-    """2^x to 1e-7, relative; 2^-126 below that."""
-    x = maximum(x, spread(np.float32(-126)))
+    """2^x to 1e-7, relative, for x up to 127; 2^-126 for x below -126."""
+    x = maximum(spread(np.float32(-126)), x)  # in this order NaN stays NaN
     whole = nearest(x)
     part = x - whole  # -0.5 to 0.5: a Taylor polynomial in part * log 2
     y = spread(TAYLOR[6])
@@ -333,7 +333,8 @@ def _exp2(x):
 
 @njit
 def _sigmoid(x):
-    return spread(ONE) / (spread(ONE) + _exp2(maximum(spread(np.float32(-120)), x * spread(-LOG2_E))))
+    # where x is below -83 or so, 2^120 is large enough
+    return spread(ONE) / (spread(ONE) + _exp2(spread(np.float32(0)) - maximum(spread(np.float32(-120)), x * spread(LOG2_E))))
 
 
 @njit
