@@ -38,7 +38,9 @@ def load(path, n_features=None, dropout=0.1, *, conditional=None, new_embedding=
     stored = weights[EMBEDDING].shape[0]
     found = weights.get(INPUT, torch.empty(0, 2, 1)).shape[1:] != (1, 1)
     if conditional is not None and conditional != found:
-        raise InputError(f"{path}: the model is {'' if found else 'not '}conditional; set 'conditional: {str(found).lower()}'")
+        raise InputError(
+            f"{path}: the model is {'' if found else 'not '}conditional; set 'conditional: {str(found).lower()}'"
+        )
     model = CSDI(stored if n_features is None else n_features, dropout, found)
     if model.n_features != stored or new_embedding:
         weights[EMBEDDING] = model.embed_layer.weight.data

@@ -1,7 +1,8 @@
 """Conditional masks for training: what the network is given of a window, and what it has to find.
 
 A strategy takes the observed masks (B, K, L) of a batch, a `Patterns` of the same windows, and a
-torch generator; it returns conditional masks (B, K, L), subsets of the observed ones. `random`, `historical`, `mix` and `test-pattern` are those of CSDI, section 4.3.
+torch generator; it returns conditional masks (B, K, L), subsets of the observed ones. `random`,
+`historical`, `mix` and `test-pattern` are those of CSDI, section 4.3.
 """
 
 from typing import NamedTuple

@@ -63,7 +63,7 @@ class Settings(NamedTuple):
     threads: int = 1
 
 
-class Diverged(InputError):
+class Diverged(InputError):  # noqa: N818
     """The loss stopped being finite; `best` is the state dict of the best weights so far, or None."""
 
     def __init__(self, message, best):
