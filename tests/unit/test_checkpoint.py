@@ -126,8 +126,9 @@ def test_the_other_kind_of_model_is_refused_in_one_line(tmp_path, conditional):
     assert checkpoint.load(path, conditional=conditional).conditional == conditional
     with pytest.raises(InputError) as caught:
         checkpoint.load(path, conditional=not conditional)
-    said = "conditional" if conditional else "not conditional"
-    assert str(caught.value) == f"{path}: the model is {said}; set 'conditional: {str(conditional).lower()}'"
+    line = str(caught.value)
+    assert "\n" not in line and line.startswith(f"{path}: ")
+    assert line.endswith(f"'conditional: {str(conditional).lower()}'")
 
 
 def test_a_new_embedding_can_be_asked_for(model, tmp_path):

@@ -241,9 +241,7 @@ def checkpoint_is_refused(finished, edited, *words, overlay="csdi: {checkpoints:
 
 
 def test_a_checkpoint_of_the_other_kind_is_refused(finished, edited):
-    checkpoint_is_refused(
-        finished, edited, "the model is conditional; set 'conditional: true'", overlay=run("conditional: false")
-    )
+    checkpoint_is_refused(finished, edited, "'conditional: true'", overlay=run("conditional: false"))
     assert not TRAINED & files_of(edited)
 
 
