@@ -118,6 +118,11 @@ def check_references(config):
         for field, names in known.items():
             if run[field] not in names:
                 fail(f"csdi.runs.{name}.{field}", f"'{run[field]}' is unknown; known are {', '.join(names)}")
+        for field in ("crop_features", "crop_steps"):
+            lowest, highest = run["training"][field] or (1, 1)
+            if lowest > highest:
+                key = f"csdi.runs.{name}.training.{field}"
+                fail(key, f"the lowest, {lowest}, exceeds the highest, {highest}; write [{highest}, {lowest}]")
         shown, names = run["figure"]["held_out"], list(config["datasets"][run["dataset"]]["windows"]["held_out"])
         if shown is not None and shown not in names:
             fail(f"csdi.runs.{name}.figure.held_out", f"'{shown}' is unknown; known are {', '.join(names)}")

@@ -105,3 +105,35 @@ def test_other_tensors_are_refused(model, tmp_path, change, words):
     path = tmp_path / "model.safetensors"
     safetensors.torch.save_file({name: tensor for name, tensor in tensors.items() if tensor is not None}, path)
     refused(path, *words)
+
+
+def test_an_unconditional_model_comes_back_as_one(tmp_path):
+    torch.manual_seed(0)
+    model = CSDI(5, conditional=False)
+    path = tmp_path / "model.safetensors"
+    checkpoint.save(model, path, {})
+    loaded = checkpoint.load(path)
+    assert not loaded.conditional
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor)
+    assert not checkpoint.load(path, n_features=7, conditional=False).conditional
+
+
+@pytest.mark.parametrize("conditional", [True, False])
+def test_the_other_kind_of_model_is_refused_in_one_line(tmp_path, conditional):
+    path = tmp_path / "model.safetensors"
+    checkpoint.save(CSDI(5, conditional=conditional), path, {})
+    assert checkpoint.load(path, conditional=conditional).conditional == conditional
+    with pytest.raises(InputError) as caught:
+        checkpoint.load(path, conditional=not conditional)
+    line = str(caught.value)
+    assert "\n" not in line and line.startswith(f"{path}: ")
+    assert line.endswith(f"'conditional: {str(conditional).lower()}'")
+
+
+def test_a_new_embedding_can_be_asked_for(model, tmp_path):
+    path = tmp_path / "model.safetensors"
+    checkpoint.save(model, path, {})
+    loaded = checkpoint.load(path, new_embedding=True).state_dict()
+    changed = {name for name, tensor in model.state_dict().items() if not torch.equal(loaded[name], tensor)}
+    assert changed == {"embed_layer.weight"}

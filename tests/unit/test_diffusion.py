@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from scoredag.csdi import diffusion
+from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
 
 MEAN, DEVIATION = 0.7, 0.4
@@ -136,3 +137,58 @@ def test_fewer_steps_are_spread_denser_at_low_noise_and_end_at_the_noisiest(n_st
 def test_unknown_samplers_and_steps_are_refused(options):
     with pytest.raises(InputError, match=r"euler|n_steps"):
         impute(1, **options)
+
+
+class Recorder(GaussianModel):
+    """Keeps the noisy values that it is shown at each step."""
+
+    conditional = False
+
+    def __init__(self):
+        self.shown = {}
+
+    def denoise(self, conditions, noisy, step):
+        self.shown[step] = noisy.clone()
+        return super().denoise(conditions, noisy, step)
+
+
+@pytest.mark.parametrize("sampler", diffusion.SAMPLERS)
+def test_an_unconditional_model_is_shown_given_entries_as_the_forward_process_leaves_them(sampler):
+    model, observed = Recorder(), torch.arange(24.0).view(SHAPE)
+    cond_mask = (torch.arange(24).view(SHAPE) % 3 == 0).float()
+    start = torch.randn(4, *SHAPE, generator=torch.Generator().manual_seed(0))
+    samples = diffusion.sample(
+        model, observed, cond_mask, torch.zeros(2, 4), 4, sampler=sampler, n_steps=7, x_T=start,
+        generator=torch.Generator().manual_seed(1),
+    )  # fmt: skip
+    given = cond_mask.bool().expand(4, *SHAPE)
+    assert sorted(model.shown) == diffusion._spread(7).tolist()
+    for step, shown in model.shown.items():
+        level = diffusion.quadratic_schedule().alpha_bar[step].item()
+        expected = math.sqrt(level) * observed + math.sqrt(1 - level) * start
+        torch.testing.assert_close(shown[given], expected[given])
+        assert step == 49 or not torch.isclose(shown[~given], expected[~given]).all()
+    assert torch.equal(model.shown[49][~given], start[~given])
+    assert torch.equal(samples[given], observed.expand(4, *SHAPE)[given])
+
+
+def test_an_unconditional_network_is_led_by_what_is_given():
+    torch.manual_seed(0)
+    model = CSDI(3, conditional=False).eval()
+    torch.nn.init.normal_(model.diffmodel.output_projection2.weight, std=0.1)
+    cond_mask, start = torch.zeros(SHAPE), torch.randn(5, *SHAPE)
+    cond_mask[:, 0] = 1
+
+    def impute(level):
+        observed = torch.full(SHAPE, level)
+        time_points = torch.arange(4.0).expand(2, -1)
+        return diffusion.sample(model, observed, cond_mask, time_points, 5, sampler="ddim", n_steps=5, x_T=start)
+
+    low, high = impute(-2.0), impute(2.0)
+    assert (low[:, :, 0] == -2).all() and (high[:, :, 0] == 2).all()
+    assert (low[:, :, 1:] - high[:, :, 1:]).abs().max() > 1e-3
+    nowhere = diffusion.sample(
+        model, torch.full(SHAPE, torch.nan), torch.zeros(SHAPE), torch.zeros(2, 4), 2, n_steps=3,
+        generator=torch.Generator().manual_seed(0),
+    )  # fmt: skip
+    assert nowhere.isfinite().all()

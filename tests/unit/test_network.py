@@ -152,3 +152,90 @@ def test_the_whole_trajectory_of_the_official_weights_is_that_of_the_algorithm_b
             if t > 0:
                 x = x + math.sqrt((1 - abar[t - 1]) / (1 - abar[t]) * beta[t]) * noise[s, t]
         torch.testing.assert_close(found[s][target], x[target], atol=1e-4, rtol=0)
+
+
+def unconditional(n_features, seed=0):
+    torch.manual_seed(seed)
+    model = network.CSDI(n_features, conditional=False)
+    torch.nn.init.normal_(model.diffmodel.output_projection2.weight)
+    return model.eval()
+
+
+@torch.no_grad()
+def test_an_unconditional_network_reads_neither_observations_nor_mask():
+    model = unconditional(4)
+    noisy, observed, cond_mask, time_points = windows(2, 4, 6)
+    expected = model.predict_noise(noisy, observed, cond_mask, time_points, 3)
+    nothing = torch.full_like(observed, torch.nan)
+    assert torch.equal(model.predict_noise(noisy, nothing, cond_mask, time_points, 3), expected)
+    assert torch.equal(model.predict_noise(noisy, observed, 1 - cond_mask, time_points, 3), expected)
+    other = noisy.clone()
+    other[0, 0, 0] += 1  # all noisy values are read, those of given entries too
+    changed = (model.predict_noise(other, observed, cond_mask, time_points, 3) - expected).abs()
+    assert changed[0].max() > 1e-3 and changed[1].max() < 1e-6
+
+
+@torch.no_grad()
+def test_a_conditional_network_does_not_read_the_noise_in_given_entries():
+    model = a_model(4)
+    noisy, observed, cond_mask, time_points = windows(2, 4, 6)
+    other = torch.where(cond_mask > 0, 100.0, noisy)
+    expected = model.predict_noise(noisy, observed, cond_mask, time_points, 3)
+    assert torch.equal(model.predict_noise(other, observed, cond_mask, time_points, 3), expected)
+
+
+@pytest.mark.parametrize("make", [a_model, unconditional])
+@torch.no_grad()
+def test_time_points_matter_by_their_distances(make):
+    model = make(4)
+    noisy, observed, cond_mask, irregular = windows(2, 4, 6)
+    regular = torch.arange(6.0).expand(2, -1)
+    expected = model.predict_noise(noisy, observed, cond_mask, regular, 3)
+    assert torch.equal(model.predict_noise(noisy, observed, cond_mask, torch.arange(6).expand(2, -1), 3), expected)
+    other = model.predict_noise(noisy, observed, cond_mask, irregular, 3)
+    assert ((other - expected).abs().amax((1, 2)) > 1e-3).all()
+    mixed = torch.stack([regular[0], irregular[1]])  # each window goes by its own
+    found = model.predict_noise(noisy, observed, cond_mask, mixed, 3)
+    torch.testing.assert_close(found, torch.stack([expected[0], other[1]]), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("make", [a_model, unconditional])
+@torch.no_grad()
+def test_some_features_are_those_rows_of_the_embedding(make):
+    model = make(5)
+    noisy, observed, cond_mask, time_points = windows(2, 3, 6)
+    rows = torch.tensor([4, 0, 2])
+    found = model.predict_noise(noisy, observed, cond_mask, time_points, 3, features=rows)
+    small = make(3, seed=1)
+    small.load_state_dict(model.state_dict() | {"embed_layer.weight": model.embed_layer.weight[rows]})
+    expected = small.predict_noise(noisy, observed, cond_mask, time_points, 3)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-6)
+    again = small.predict_noise(noisy, observed, cond_mask, time_points, 3, features=torch.arange(3))
+    assert torch.equal(again, expected)
+
+
+@pytest.mark.parametrize(("n_features", "length"), [(1, 6), (4, 1), (1, 1)])
+@pytest.mark.parametrize("conditional", [True, False])
+def test_one_feature_and_one_step_will_do(n_features, length, conditional):
+    torch.manual_seed(0)
+    model = network.CSDI(n_features, conditional=conditional)
+    torch.nn.init.normal_(model.diffmodel.output_projection2.weight)
+    noisy, observed, cond_mask, time_points = windows(3, n_features, length)
+    found = model(noisy, observed, cond_mask, time_points, torch.tensor([0, 17, 49]), seed=1)
+    assert found.shape == (3, n_features, length) and found.isfinite().all()
+    found.square().sum().backward()
+    gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
+    unused = {name for name, gradient in gradients.items() if gradient is None}
+    layers = [name for name, n in (("time_layer", length), ("feature_layer", n_features)) if n == 1]
+    assert unused == {name for name in gradients if any(layer in name for layer in layers)}
+    assert all(gradient.isfinite().all() for gradient in gradients.values() if gradient is not None)
+
+
+@torch.no_grad()
+def test_features_that_swap_rows_swap_results():
+    model = a_model(4)
+    noisy, observed, cond_mask, time_points = windows(2, 4, 6)
+    order = torch.tensor([2, 0, 3, 1])
+    swapped = model.predict_noise(*(x[:, order] for x in (noisy, observed, cond_mask)), time_points, 3, features=order)
+    expected = model.predict_noise(noisy, observed, cond_mask, time_points, 3)[:, order]
+    torch.testing.assert_close(swapped, expected, atol=1e-5, rtol=1e-5)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from scoredag.csdi import checkpoint, diffusion, masks, training
+from scoredag.csdi import checkpoint, devices, diffusion, masks, training
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
 
@@ -152,3 +152,228 @@ def test_loss_gradients_and_adam_steps_are_the_references(parity, mirror):
                 assert math.isclose(found, norm, rel_tol=1e-4, abs_tol=1e-6), name
             np.testing.assert_allclose(parameters["embed_layer.weight"].grad, reference["grad_embed"], atol=1e-6)
         optimizer.step()
+
+
+def test_an_unknown_setting_is_refused_with_those_that_are_known():
+    for field, known in {
+        "optimizer": "muon",
+        "decay": "milestones",
+        "trainable": "last-layers",
+        "masks": "mix",
+    }.items():
+        with pytest.raises(InputError, match=rf"\Atraining.{field}: 'x' is unknown; known are .*{known}.*\Z"):
+            train(**{field: ("x",) if field == "masks" else "x"})
+
+
+def weights_of(model):
+    return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+
+
+def moved(model):
+    """The names of the parameters that training has changed."""
+    torch.manual_seed(0)
+    start = weights_of(CSDI(3))
+    return {name for name, weight in weights_of(model).items() if not torch.equal(weight, start[name])}
+
+
+ALL = {name for name, _ in CSDI(3).named_parameters()}
+
+
+@pytest.mark.parametrize("optimizer", training.OPTIMIZERS)
+def test_every_optimizer_moves_all_parameters_and_lowers_the_loss(optimizer):
+    rate = 0.01 if optimizer == "muon" else 2e-3
+    model, history = train(optimizer=optimizer, learning_rate=rate, n_steps=30, validate_every=10)
+    assert moved(model) == ALL
+    scores = [row["loss"] for row in history if row["split"] == "valid"]
+    assert scores[-1] < 0.95 * scores[0]
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_every_optimizer_repeats_itself(optimizer):
+    one, two = (weights_of(train(optimizer=optimizer)[0]) for _ in range(2))
+    assert all(torch.equal(one[name], two[name]) for name in ALL)
+
+
+def test_adamw_shrinks_weights_apart_from_the_gradient_and_adam_does_not():
+    found = {}
+    for optimizer in ("adam", "adamw"):
+        model = CSDI(3)
+        weight = model.embed_layer.weight
+        settings = SETTINGS._replace(optimizer=optimizer, weight_decay=0.1)
+        ((update, leaves, share),) = training._optimizers(model, settings)
+        before = weight.detach().clone()
+        for _, leaf in leaves:
+            leaf.grad = torch.zeros_like(leaf)
+        update.step()
+        found[optimizer] = (weight / before - 1).detach()
+        assert share == 1.0
+    torch.testing.assert_close(found["adamw"], torch.full((3, 16), -0.1 * SETTINGS.learning_rate), rtol=1e-2, atol=0.0)
+    assert found["adam"].abs().max() > 1.5 * 0.1 * SETTINGS.learning_rate  # its step is the rate, whatever the decay
+
+
+def test_muon_gets_the_hidden_matrices_and_adam_the_rest_at_a_fifth_of_the_rate():
+    model = CSDI(3)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    (muon, matrices, full), (adam, others, share) = training._optimizers(model, SETTINGS._replace(optimizer="muon"))
+    assert isinstance(muon, torch.optim.Muon) and isinstance(adam, torch.optim.AdamW)
+    assert (full, share) == (1.0, training.ADAM_SHARE)
+    taken, left = ({names[id(parameter)] for parameter, _ in leaves} for leaves in (matrices, others))
+    assert taken | left == ALL and not taken & left
+    assert {name for name in left if not name.endswith("bias") and "norm" not in name} == {
+        "embed_layer.weight",
+        "diffmodel.input_projection.weight",
+        "diffmodel.output_projection2.weight",
+    }
+    for parameter, leaf in matrices:  # views: what Muon does to one moves the other
+        assert leaf.ndim == 2 and leaf.data_ptr() == parameter.data_ptr() and leaf.numel() == parameter.numel()
+
+
+def test_a_muon_step_is_nearly_orthogonal():
+    model = CSDI(3)
+    parameter = model.diffmodel.residual_layers[0].time_layer.layers[0].linear1.weight
+    before = parameter.detach().clone()
+    (muon, matrices, _), _ = training._optimizers(model, SETTINGS._replace(optimizer="muon", learning_rate=0.01))
+    for _, leaf in matrices:
+        leaf.grad = torch.randn(leaf.shape, generator=torch.Generator().manual_seed(0))
+    muon.step()
+    singular = torch.linalg.svdvals(parameter.detach() - before)
+    assert singular[0] / singular[-2] < 3  # of the gradient, a random matrix: about 40
+
+
+def test_milestones_fall_to_a_tenth_twice():
+    settings = SETTINGS._replace(n_steps=100, warm_up=10, learning_rate=1.0, decay="milestones")
+    rates = [training.learning_rate(step, settings) for step in range(100)]
+    assert rates[:10] == pytest.approx([0.1 * (i + 1) for i in range(10)])
+    assert rates[10:75] == [1.0] * 65
+    assert rates[75:90] == pytest.approx([0.1] * 15) and rates[90:] == pytest.approx([0.01] * 10)
+
+
+def test_a_warm_up_longer_than_the_training_only_rises():
+    rates = [training.learning_rate(step, SETTINGS._replace(n_steps=5, warm_up=10)) for step in range(5)]
+    assert all(a < b for a, b in itertools.pairwise(rates))
+    assert train(n_steps=3, warm_up=10)[1][-1]["step"] == 3
+
+
+def test_patience_stops_early_and_keeps_the_best_weights():
+    changes = {"learning_rate": 0.3, "warm_up": 0, "n_steps": 30, "validate_every": 1, "average_decay": 0.0}
+    changes["validation_draws"] = 1
+    model, history = train(patience=4, **changes)
+    scores = [row["loss"] for row in history if row["split"] == "valid"]
+    best = int(np.argmin(scores))
+    assert len(scores) == best + 1 + 4 < 30
+    assert min(scores) < scores[-1]
+    valid, settings = a_batch(*a_dataset(6, seed=9)), SETTINGS._replace(**changes)
+    again = training.validation_loss(model, valid, settings, 0, diffusion.quadratic_schedule())
+    assert again == pytest.approx(min(scores), rel=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+@pytest.mark.parametrize(
+    ("trainable", "beginnings"),
+    [
+        ("embeddings", ("embed_layer.",)),
+        ("last-layers", ("diffmodel.residual_layers.3.", "diffmodel.output_projection")),
+    ],
+)
+def test_what_is_not_trainable_stays_bit_for_bit(optimizer, trainable, beginnings):
+    torch.manual_seed(0)
+    model = CSDI(3)
+    torch.nn.init.normal_(model.diffmodel.output_projection2.weight, std=0.1)  # zero lets no gradient through
+    before = weights_of(model)
+    settings = SETTINGS._replace(optimizer=optimizer, trainable=trainable, weight_decay=0.1)
+    training.train(model, *a_dataset(), a_batch(*a_dataset(6, seed=9)), settings, 0)
+    changed = {name for name, weight in weights_of(model).items() if not torch.equal(weight, before[name])}
+    assert changed == {name for name in ALL if name.startswith(beginnings)}
+
+
+def test_a_batch_is_cropped_in_features_and_steps():
+    values, known = a_dataset(n_features=6, length=10)
+    values += 100 * np.arange(6)[:, None] + 1000 * np.arange(10)  # which tells where an entry comes from
+    settings = SETTINGS._replace(crop_features=(2, 4), crop_steps=(3, 7))
+    shapes, firsts = set(), set()
+    for step in range(200):
+        batch, noise, level = training._draw(values, known, torch.from_numpy(known[:5]), settings, 0, step)
+        _, n_features, length = shape = batch.values.shape
+        shapes.add((n_features, length))
+        assert batch.observed_mask.shape == batch.cond_mask.shape == noise.shape == shape
+        assert batch.time_points.shape == (4, length) and level.shape == batch.values.shape[:1]
+        features = batch.features
+        assert features.shape == (n_features,) and (features.diff() > 0).all()
+        first = round((batch.values[0, 0, 0].item() - 100 * features[0].item()) / 1000)
+        firsts.add(first)
+        windows = training._chosen(16, 4, 0, step)
+        inside = np.ix_(windows, features.numpy(), range(first, first + length))
+        assert np.array_equal(batch.values, values[inside])
+        assert np.array_equal(batch.observed_mask, known[inside])
+    assert shapes == {(n, length) for n in (2, 3, 4) for length in (3, 4, 5, 6, 7)}
+    assert firsts == set(range(8))
+
+
+def test_a_crop_larger_than_the_windows_takes_all_of_them():
+    values, known = a_dataset()
+    settings = SETTINGS._replace(crop_features=(2, 50), crop_steps=(20, 30))
+    found = {
+        training._draw(values, known, torch.ones(2, 3, 8), settings, 0, step)[0].values.shape for step in range(30)
+    }
+    assert found == {(4, 2, 8), (4, 3, 8)}
+
+
+def test_training_on_crops_moves_every_row_of_the_embedding():
+    model, _ = train(crop_features=(1, 2), crop_steps=(2, 5), n_steps=20)
+    torch.manual_seed(0)
+    assert (model.embed_layer.weight != CSDI(3).embed_layer.weight).any(dim=1).all()
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_a_shared_batch_has_the_gradient_of_the_whole(threads):
+    values, known = a_dataset(5)
+    batch, noise, level = training._draw(values, known, torch.from_numpy(known), SETTINGS._replace(batch_size=5), 0, 0)
+    gradients = []
+    for n in (1, threads):
+        torch.manual_seed(0)
+        model = CSDI(3, dropout=0.0)
+        torch.nn.init.normal_(model.diffmodel.output_projection2.weight, std=0.1)
+        # a clip that never bites, so that the gradients are those of the loss
+        run = training._Run(model, SETTINGS._replace(threads=n, gradient_clip=1e9), 0)
+        with devices.workers(n, torch.device("cpu")) as pool:
+            value = run.update(pool, batch, noise, level)
+        gradients.append([torch.tensor(value), *(parameter.grad for parameter in run.parameters)])
+    for whole, shared in zip(*gradients, strict=True):
+        assert (whole - shared).abs().max() < 1e-5 * max(1.0, whole.abs().max().item())
+
+
+def test_more_threads_than_windows_do_no_harm():
+    model, history = train(threads=7, batch_size=2)
+    assert history[-1]["step"] == 12 and moved(model) == ALL
+
+
+def test_the_gradient_is_clipped():
+    values, known = a_dataset()
+    batch, noise, level = training._draw(values, known, torch.from_numpy(known), SETTINGS, 0, 0)
+    run = training._Run(CSDI(3), SETTINGS._replace(gradient_clip=1e-3), 0)
+    with devices.workers(1, torch.device("cpu")) as pool:
+        run.update(pool, batch, noise, level)
+    norm = torch.stack([parameter.grad.norm() for parameter in run.parameters]).norm()
+    assert norm.item() == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_diverging_leaves_the_best_weights_so_far(monkeypatch):
+    draw = training._draw
+
+    def explode(*arguments):
+        batch, noise, level = draw(*arguments)
+        return batch, noise * (math.inf if arguments[-1] == 5 else 1.0), level
+
+    monkeypatch.setattr(training, "_draw", explode)
+    with pytest.raises(training.Diverged, match=r"nan at step 6; lower training.learning_rate\Z") as caught:
+        train(validate_every=2)
+    best = CSDI(3)
+    best.load_state_dict(caught.value.best)
+    valid = a_batch(*a_dataset(6, seed=9))
+    assert math.isfinite(training.validation_loss(best, valid, SETTINGS, 0, diffusion.quadratic_schedule()))
+
+
+def test_diverging_before_the_first_validation_leaves_nothing():
+    with pytest.raises(training.Diverged) as caught:
+        train(learning_rate=1e30, warm_up=0, gradient_clip=1e30)
+    assert caught.value.best is None

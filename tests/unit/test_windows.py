@@ -131,7 +131,7 @@ def test_statistics_are_those_of_the_training_split(wide, splits):
 
 def test_statistics_do_not_see_validation_and_test(wide, splits):
     changed = wide.copy()
-    changed[splits != TRAIN] = 1e9
+    changed[splits != TRAIN] = 1e3
     columns = ["feature", "mean", "std"]
     expected = windows.statistics(wide, splits)[columns]
     pd.testing.assert_frame_equal(windows.statistics(changed, splits)[columns], expected)
@@ -151,6 +151,51 @@ def test_feature_never_observed_in_training_is_refused(wide, splits):
     changed.loc[splits == TRAIN, "humid"] = np.nan
     with pytest.raises(InputError, match=r"\A.*'humid'.*no value.*\Z"):
         windows.statistics(changed, splits)
+
+
+@pytest.mark.parametrize("value", [1e30, -1e30, 1e300, 1e9])
+@pytest.mark.parametrize("split", [TRAIN, VALID, TEST])
+def test_an_absurd_value_is_refused_with_its_time_and_a_cure(wide, splits, value, split):
+    changed = wide.copy()
+    step = np.flatnonzero(splits == split)[7]
+    changed.iloc[step, 2] = value
+    with pytest.raises(InputError) as caught:
+        windows.statistics(changed, splits)
+    line = str(caught.value)
+    assert "\n" not in line and line.endswith("set datasets.*.plausible for its column")
+    assert f"feature 'humid': {value:g} at {wide.index[step]} " in line
+
+
+@pytest.mark.parametrize("value", [1e30, -1e9])
+def test_an_absurd_value_of_a_feature_that_mostly_rests_is_refused(wide, splits, value):
+    changed = wide.copy()
+    rng = np.random.default_rng(0)
+    changed["humid"] = np.where(rng.uniform(size=N_STEPS) < 0.1, rng.gamma(0.5, size=N_STEPS), 0.0)
+    windows.statistics(changed, splits)
+    changed.iloc[11, 2] = value
+    with pytest.raises(InputError, match=r"'humid'.*plausible"):
+        windows.statistics(changed, splits)
+
+
+HEAVY = {
+    "student 3": lambda rng, n: rng.standard_t(3, size=n),
+    "cauchy": lambda rng, n: rng.standard_cauchy(size=n),
+    "log-normal": lambda rng, n: rng.lognormal(0, 2, size=n),
+    "rain": lambda rng, n: np.where(rng.uniform(size=n) < 0.02, rng.lognormal(0, 2, size=n), 0.0),
+    "switch": lambda rng, n: np.where(np.arange(n) == 5, 1e9, 0.0),
+    "counts": lambda rng, n: np.where(rng.uniform(size=n) < 0.3, rng.poisson(1e5, size=n), 0.0),
+    "tiny": lambda rng, n: rng.normal(size=n) * 1e-30,
+    "huge": lambda rng, n: rng.normal(size=n) * 1e30,
+    "pressure": lambda rng, n: 101_325 + np.round(rng.normal(size=n), 2),
+}
+
+
+@pytest.mark.parametrize("name", HEAVY)
+def test_heavy_tails_and_odd_scales_pass(splits, name):
+    for seed in range(5):
+        values = HEAVY[name](np.random.default_rng(seed), N_STEPS)
+        stats = windows.statistics(pd.DataFrame({"x": values}), splits)
+        assert np.isfinite(stats["std"]).all()
 
 
 def test_windows_hold_the_series_from_their_first_step(wide, found, table):

@@ -23,19 +23,25 @@ class Project:
         shutil.copy(root / "Snakefile", folder)
         self.folder = folder
 
-    def snakemake(self, *arguments, configfiles=(TINY,), **environment):
+    def snakemake(self, *arguments, **options):
         """Run Snakemake with two cores; the finished process, its output in `stdout`."""
+        process = self.start(*arguments, **options)
+        process.stdout, _ = process.communicate()
+        return process
+
+    def start(self, *arguments, configfiles=(TINY,), **environment):
+        """Start Snakemake with two cores, in a process group of its own."""
         command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
         if configfiles:
             command += ["--configfile", *configfiles]
-        return subprocess.run(
+        return subprocess.Popen(
             command,
             cwd=self.folder,
             env=ENVIRONMENT | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            check=False,
+            start_new_session=True,
         )
 
     def jobs(self, *arguments, **options):

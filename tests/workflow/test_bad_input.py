@@ -2,8 +2,13 @@
 
 import re
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+
+from scoredag.series import windows
 
 CONFIG = "config/config.yaml"
 
@@ -26,6 +31,10 @@ def held_out(patterns):
     return f"datasets: {{nyc-weather: {{windows: {{held_out: {patterns}}}}}}}"
 
 
+def run(settings):
+    return f"csdi: {{runs: {{nyc-weather: {{{settings}}}}}}}"
+
+
 @pytest.mark.parametrize(
     ("overlay", "words"),
     [
@@ -45,6 +54,16 @@ def held_out(patterns):
         ),
         ("csdi: {runs: {nyc-weather: {init: mine}}}", ["csdi.runs.nyc-weather.init", "'mine'", "scratch, base"]),
         ("csdi: {runs: {nyc-weather: {sampling: {sampler: euler}}}}", ["sampling.sampler", "euler", "ddim"]),
+        (run("training: {masks: [random, stripes]}"), ["training.masks.1", "'stripes'", "outages"]),
+        (run("training: {masks: []}"), ["csdi.runs.nyc-weather.training.masks"]),
+        (run("training: {optimizer: sgd}"), ["csdi.runs.nyc-weather.training.optimizer", "'sgd'", "muon"]),
+        (run("training: {decay: linear}"), ["csdi.runs.nyc-weather.training.decay", "'linear'", "milestones"]),
+        (run("training: {trainable: none}"), ["training.trainable", "'none'", "last-layers"]),
+        (run("training: {learning_rate: 0}"), ["csdi.runs.nyc-weather.training.learning_rate"]),
+        (run("device: tpu"), ["csdi.runs.nyc-weather.device", "'tpu'", "cuda"]),
+        (run("training: {crop_features: [18, 9]}"), ["training.crop_features", "18, exceeds", "9; write [9, 18]"]),
+        (run("training: {crop_steps: [24, 16]}"), ["csdi.runs.nyc-weather.training.crop_steps", "24", "16"]),
+        (run("training: {crop_steps: [16]}"), ["csdi.runs.nyc-weather.training.crop_steps", "[16]"]),
         ("langevin: {variants: {b: {step_size: .inf}}}", ["langevin.variants.b.step_size", "finite"]),
         ("langevin: {variants: {b: {snapshots: [9999]}}}", ["langevin.variants.b.snapshots", "9999", "1000"]),
         ("langevin: {variants: {b: {noise_covariance: [[1, 2], [2, 1]]}}}", ["b.noise_covariance", "semidefinite"]),
@@ -160,6 +179,41 @@ def test_a_series_too_short_for_its_blocks_is_told_which_would_do(project):
     assert done.returncode == 0, done.stdout
 
 
+def series_is_refused(project, change, *words):
+    """Ask for the windows of a series of 30 days whose data frame `change` has changed."""
+    splits = windows.assign_splits(720, 24, (0.7, 0.1, 0.2))
+    times = pd.date_range("2020-01-01", periods=720, freq="1h")
+    table = pd.DataFrame({"x": np.arange(720.0) % 7, "y": np.arange(720) % 5 + 0.25}, times)
+    change(table, splits)
+    table.to_csv(project.folder / "mine.csv", index_label="time")
+    overlay = "datasets: {mine: {reader: csv, file: mine.csv, windows: {length: 12, block: 24}}}"
+    (project.folder / "overlay.yaml").write_text(overlay, encoding="utf-8")
+    line = complaint(project, "results/datasets/mine/windows.parquet", configfiles=("overlay.yaml",))
+    assert all(word in line for word in words), line
+    assert files_of(project) == {SERIES.format("mine")}
+
+
+def test_a_feature_never_observed_in_training_is_refused(project):
+    def change(table, splits):
+        table.loc[splits == windows.SPLITS.index("train"), "y"] = np.nan
+
+    series_is_refused(project, change, "feature 'y'", "no value is observed in the training split")
+
+
+def test_a_constant_feature_is_refused(project):
+    def change(table, splits):
+        table["y"] = 3.5
+
+    series_is_refused(project, change, "feature 'y'", "constant in the training split")
+
+
+def test_an_absurd_value_is_refused(project):
+    def change(table, splits):
+        table.iloc[100, 0] = 1e30
+
+    series_is_refused(project, change, "feature 'x': 1e+30 at 2020-01-05 04:00:00", "plausible")
+
+
 OFFICIAL = ("config/presets/tiny.yaml", "config/presets/official.yaml")
 DOWNLOADED = "results/downloads/csdi-physionet.pth"
 
@@ -171,14 +225,38 @@ def test_a_mirrors_file_with_other_content_is_refused(project, tmp_path):
     assert files_of(project) == set()
 
 
-def checkpoint_is_refused(finished, edited, *words, overlay="csdi: {checkpoints: {base: {sha256: null}}}"):
-    before = files_of(finished)
+TRAINED = {"results/csdi/nyc-weather/model.safetensors", "results/csdi/nyc-weather/history.parquet"}
+
+
+def training_is_refused(finished, edited, overlay, *words):
     (edited.folder / "overlay.yaml").write_text(overlay, encoding="utf-8")
     configfiles = ("config/presets/tiny.yaml", "overlay.yaml")
     line = complaint(edited, "results/csdi/nyc-weather/model.safetensors", configfiles=configfiles)
-    assert "csdi-base.safetensors" in line and all(word in line for word in words), line
-    lost = before - files_of(edited)
-    assert lost <= {"results/csdi/nyc-weather/model.safetensors", "results/csdi/nyc-weather/history.parquet"}
+    assert all(word in line for word in words), line
+    assert files_of(finished) - files_of(edited) <= TRAINED
+
+
+def checkpoint_is_refused(finished, edited, *words, overlay="csdi: {checkpoints: {base: {sha256: null}}}"):
+    training_is_refused(finished, edited, overlay, "csdi-base.safetensors", *words)
+
+
+def test_a_checkpoint_of_the_other_kind_is_refused(finished, edited):
+    checkpoint_is_refused(finished, edited, "'conditional: true'", overlay=run("conditional: false"))
+    assert not TRAINED & files_of(edited)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused(finished, edited):
+    training_is_refused(finished, edited, run("device: cuda"), "device: cuda", "no GPU", "auto or cpu")
+    assert not TRAINED & files_of(edited)
+
+
+def test_a_training_that_diverges_says_so_and_leaves_its_best_weights(finished, edited):
+    diverging = "{learning_rate: 300.0, optimizer: adam, warm_up: 0, n_steps: 20, validate_every: 1}"
+    training_is_refused(finished, edited, run(f"training: {diverging}"), "the loss is", "lower training.learning_rate")
+    assert files_of(edited) == files_of(finished) - TRAINED | {"results/csdi/nyc-weather/last-good.safetensors"}
+    weights = load_file(edited.folder / "results/csdi/nyc-weather/last-good.safetensors")
+    assert all(weight.isfinite().all() for weight in weights.values())
 
 
 def test_a_truncated_checkpoint_is_refused(finished, edited):
@@ -189,8 +267,6 @@ def test_a_truncated_checkpoint_is_refused(finished, edited):
 
 
 def test_a_checkpoint_with_wrong_shapes_is_refused(finished, edited):
-    from safetensors.torch import load_file, save_file
-
     path = edited.folder / "data/csdi-base.safetensors"
     tensors = load_file(path)
     tensors["diffmodel.input_projection.weight"] = torch.zeros(64, 3, 1)

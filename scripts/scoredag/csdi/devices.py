@@ -8,13 +8,17 @@ import torch
 
 from scoredag.errors import InputError
 
+DEVICES = ("auto", "cpu", "cuda")
+
 
 def choose(name):
     """The torch device of `auto`, `cpu` or `cuda`; `auto` takes a GPU where there is one.
 
     Raises:
-        InputError: `cuda` without a GPU that PyTorch can use.
+        InputError: an unknown name, or `cuda` without a GPU that PyTorch can use.
     """
+    if name not in DEVICES:
+        raise InputError(f"device: '{name}' is unknown; known are {', '.join(DEVICES)}")
     if name == "cuda" and not torch.cuda.is_available():
         raise InputError("device: cuda is asked for, but PyTorch finds no GPU; write auto or cpu")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

@@ -82,7 +82,7 @@ class _Attention(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient):
-        result = torch.empty_like(ctx.saved_tensors[0])
+        result = _new_like(ctx.saved_tensors[0])
         _attend_backward(*_flat(*ctx.saved_tensors, gradient, result), *ctx.layout, *ctx.dropout)
         return result, result.sum((0, 1)), None, None, None
 
@@ -91,7 +91,7 @@ class _AddAndNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, y, bias, weight, shift, rate, seed):
         ctx.dropout = (np.float32(rate), seed)
-        result, normal = torch.empty_like(x), torch.empty_like(x)
+        result, normal = _new_like(x), _new_like(x)
         inverse = x.new_empty(x.numel() // CHANNELS)
         _add_and_norm(*_flat(x, y, bias, weight, shift, result, normal, inverse), *ctx.dropout)
         ctx.save_for_backward(weight, normal, inverse)
@@ -100,8 +100,8 @@ class _AddAndNorm(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient):
         weight, normal, inverse = ctx.saved_tensors
-        of_x = torch.empty_like(normal)
-        of_y = torch.empty_like(normal) if ctx.dropout[0] else of_x
+        of_x = _new_like(normal)
+        of_y = _new_like(normal) if ctx.dropout[0] else of_x
         of_weight, of_shift = torch.zeros_like(weight), torch.zeros_like(weight)
         arrays = _flat(gradient, weight, normal, inverse, of_x, of_y, of_weight, of_shift)
         _add_and_norm_backward(*arrays, *ctx.dropout)
@@ -113,13 +113,13 @@ class _Gelu(torch.autograd.Function):
     def forward(ctx, x, bias, rate, seed):
         ctx.dropout = (np.float32(rate), seed)
         ctx.save_for_backward(x, bias)
-        result = torch.empty_like(x)
+        result = _new_like(x)
         _gelu(*_flat(x, bias, result), *ctx.dropout)
         return result
 
     @staticmethod
     def backward(ctx, gradient):
-        result = torch.empty_like(gradient)
+        result = _new_like(gradient)
         _gelu_backward(*_flat(*ctx.saved_tensors, gradient, result), *ctx.dropout)
         return result, result.reshape(-1, CHANNELS).sum(0), None, None
 
@@ -135,9 +135,14 @@ class _Gate(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient):
         z, side = ctx.saved_tensors
-        result = torch.empty_like(z)
+        result = _new_like(z)
         _gate_backward(*_flat(z, side, gradient, result), *z.shape[:3])
         return result, result.sum(1, keepdim=True) if z.shape[1] > 1 else result
+
+
+def _new_like(x):
+    """What a kernel may write to: of the shape of `x`, contiguous whatever `x` is."""
+    return torch.empty_like(x, memory_format=torch.contiguous_format)
 
 
 def _flat(*tensors):
@@ -232,7 +237,7 @@ _arithmetic(operator.truediv, "fdiv")
 
 @intrinsic
 def maximum(typingctx, a, b):
-    """The larger of a and b in each lane."""
+    """The larger of a and b in each lane; b where either is NaN."""
 
     def codegen(context, builder, signature, args):
         return builder.select(builder.fcmp_ordered(">", *args), *args)
@@ -317,8 +322,8 @@ def kept(typingctx, seed, counter, rate):
 
 @njit
 def _exp2(x):
-    """2^x to 1e-7, relative; 2^-126 below that."""
-    x = maximum(x, spread(np.float32(-126)))
+    """2^x to 1e-7, relative, for x up to 127; 2^-126 for x below -126."""
+    x = maximum(spread(np.float32(-126)), x)  # in this order NaN stays NaN
     whole = nearest(x)
     part = x - whole  # -0.5 to 0.5: a Taylor polynomial in part * log 2
     y = spread(TAYLOR[6])
@@ -333,7 +338,8 @@ def _exp2(x):
 
 @njit
 def _sigmoid(x):
-    return spread(ONE) / (spread(ONE) + _exp2(maximum(spread(np.float32(-120)), x * spread(-LOG2_E))))
+    x = maximum(spread(np.float32(-120)), x * spread(LOG2_E))  # 2^120 is large enough, more would overflow
+    return spread(ONE) / (spread(ONE) + _exp2(spread(np.float32(0)) - x))
 
 
 @njit

@@ -83,10 +83,14 @@ def blocks(observed, patterns, generator):
 
 
 def outages(observed, patterns, generator):
-    """Hide whole features, of any number but all of them."""
+    """Hide whole features that have values, of any number but all of them; where only one has, none."""
     n, n_features, _ = observed.shape
+    seen = observed.any(dim=2)
+    most = seen.sum(1, keepdim=True) - 1
     n_hidden = torch.randint(1, max(2, n_features), (n, 1), generator=generator)
-    rank = torch.rand(n, n_features, generator=generator).argsort(dim=1)
+    n_hidden = torch.where(most > 0, (n_hidden - 1) % most.clamp(min=1) + 1, 0)
+    order = torch.rand(n, n_features, generator=generator).argsort(dim=1)
+    rank = order.masked_fill(~seen, n_features).argsort(dim=1).argsort(dim=1)  # those with values come first
     return observed * (rank >= n_hidden)[..., None]
 
 

@@ -34,7 +34,7 @@ class Store:
         except Exception as error:  # a damaged pickle can raise nearly anything
             log.info("%s: cannot be read (%s), starting afresh", self.path, type(error).__name__)
             return None
-        if stored.get("key") != self.key:
+        if not isinstance(stored, dict) or stored.get("key") != self.key:
             log.info("%s: of other settings, data or code, starting afresh", self.path)
             return None
         return stored["state"]

@@ -22,6 +22,7 @@ from scoredag.errors import InputError
 log = logging.getLogger(__name__)
 
 OPTIMIZERS = ("adam", "adamw", "muon")
+DECAYS = ("cosine", "milestones")
 ADAM_SHARE = 0.2  # of the learning rate, for what muon leaves to Adam
 PARTS = {  # what `trainable` names: the beginnings of the parameters' names
     "all": ("",),
@@ -53,7 +54,7 @@ class Settings(NamedTuple):
     validate_every: int  # steps
     validation_draws: int  # diffusion steps a validation window is scored at
     optimizer: str = "adam"  # or another of OPTIMIZERS
-    decay: str = "cosine"  # or milestones: a tenth after 75 % and again after 90 % of the steps
+    decay: str = "cosine"  # or another of DECAYS; milestones: a tenth after 75 % and again after 90 % of the steps
     masks: tuple = ("random",)  # strategies of `masks`
     patience: int | None = None  # validations without a better one after which training stops
     trainable: str = "all"  # or another of PARTS; the rest is frozen
@@ -63,7 +64,7 @@ class Settings(NamedTuple):
     threads: int = 1
 
 
-class Diverged(InputError):
+class Diverged(InputError):  # noqa: N818
     """The loss stopped being finite; `best` is the state dict of the best weights so far, or None."""
 
     def __init__(self, message, best):
@@ -179,8 +180,9 @@ class _Run:
     """The state of training: weights, optimizer, averaged weights, the best ones, history."""
 
     def __init__(self, model, settings, seed):
-        if settings.trainable not in PARTS:
-            raise InputError(f"training.trainable: '{settings.trainable}' is unknown; known are {', '.join(PARTS)}")
+        for field, known in {"optimizer": OPTIMIZERS, "decay": DECAYS, "trainable": PARTS}.items():
+            if (value := getattr(settings, field)) not in known:
+                raise InputError(f"training.{field}: '{value}' is unknown; known are {', '.join(known)}")
         self.model, self.settings, self.seed = model, settings, seed
         self.schedule = diffusion.quadratic_schedule()
         for name, parameter in model.named_parameters():
@@ -259,8 +261,9 @@ class _Run:
 
     def summary(self):
         """A few words for the progress bar."""
-        valid = f", validation {self.history[-1]['loss']:.4f}" if self.history else ""
-        return (f"loss {self.losses[-1]:.4f}" if self.losses else "") + valid
+        parts = [f"loss {self.losses[-1]:.4f}"] if self.losses else []
+        parts += [f"validation {self.history[-1]['loss']:.4f}"] if self.history else []
+        return ", ".join(parts)
 
     def state(self):
         """All that `restore` needs: tensors, numbers, text, lists and dicts."""

@@ -8,6 +8,7 @@ from scoredag.errors import InputError
 SPLITS = ("train", "valid", "test")
 ROLES = ("observed", "target", "missing")
 OBSERVED, TARGET, MISSING = range(3)
+ABSURD = 1e6  # how many times its usual spread a value may lie from the median
 
 
 def assign_splits(n_steps, block, shares):
@@ -59,17 +60,10 @@ def statistics(wide, splits):
     share over the whole series.
 
     Raises:
-        InputError: a feature that is never observed, or constant, in the training split.
+        InputError: a feature that is never observed, or constant, in the training split, or that
+            has a value so far out, anywhere, that nothing else would count beside it.
     """
     train = wide[splits == SPLITS.index("train")]
-    table = pd.DataFrame(
-        {
-            "feature": wide.columns,
-            "mean": train.mean().to_numpy(),
-            "std": train.std(ddof=0).to_numpy(),
-            "missing_fraction": wide.isna().mean().to_numpy(),
-        }
-    )
     # not by the deviation, which rounding keeps from being 0
     constant = train.max() == train.min()
     for feature in wide.columns:
@@ -77,7 +71,35 @@ def statistics(wide, splits):
             raise InputError(f"feature '{feature}': no value is observed in the training split; leave it out")
         if constant[feature]:
             raise InputError(f"feature '{feature}': constant in the training split; leave it out")
-    return table
+        _refuse_absurd(wide[feature], train[feature])
+    return pd.DataFrame(
+        {
+            "feature": wide.columns,
+            "mean": train.mean().to_numpy(),
+            "std": train.std(ddof=0).to_numpy(),
+            "missing_fraction": wide.isna().mean().to_numpy(),
+        }
+    )
+
+
+def _refuse_absurd(values, train):
+    """Refuse a value of a feature further out than any natural quantity has: one of 1e30, say.
+
+    The usual spread is the interquartile range; where it is 0, as of rain, which mostly does not
+    fall, the median distance of the other values from the median.
+    """
+    lower, median, upper = train.quantile([0.25, 0.5, 0.75])
+    distance = (values - median).abs()
+    spread = upper - lower
+    if spread == 0:
+        others = (train - median).abs()
+        spread = others[others > 0].median()
+    if distance.max() > ABSURD * spread:
+        time, times = distance.idxmax(), distance.max() / spread
+        raise InputError(
+            f"feature '{values.name}': {values[time]:g} at {time} is absurd, {times:.0e} times as far from the median "
+            "as is usual; set datasets.*.plausible for its column"
+        )
 
 
 def assign_patterns(window_splits, n_patterns):
