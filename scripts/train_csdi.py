@@ -35,9 +35,14 @@ def train_csdi(init_path, windows_path, statistics_path, code_paths, model_path,
     model = _start(init_path, features, dropout, settings["conditional"], streams.seed(seed, "weights"))
     logging.info("%d training windows of %d features x %d steps", *values.shape)
     inputs = [path for path in (init_path, windows_path, statistics_path, *code_paths) if path]
-    key = resume.fingerprint([settings, run], inputs)
-    store = resume.Store(Path(model_path).with_name("unfinished.pt"), key)
-    metadata = {"settings_sha256": key, "dataset": settings["dataset"], "features": features, "init": settings["init"]}
+    store = resume.Store(Path(model_path).with_name("unfinished.pt"), resume.fingerprint([settings, run], inputs))
+    last_good_path = Path(model_path).with_name("last-good.safetensors")
+    metadata = {
+        "config_sha256": resume.fingerprint(settings, []),
+        "dataset": settings["dataset"],
+        "features": features,
+        "init": settings["init"],
+    }
     with logs.progress(f"training {run}", options.n_steps, "step") as bar:
         try:
             history = training.train(
@@ -53,14 +58,14 @@ def train_csdi(init_path, windows_path, statistics_path, code_paths, model_path,
             )
         except training.Diverged as error:
             if error.best is not None:
-                best_path = Path(model_path).with_name("last-good.safetensors")
                 model.load_state_dict(error.best)
-                checkpoint.save(model, best_path, metadata)
-                logging.info("the best model so far: %s", best_path)
+                checkpoint.save(model, last_good_path, metadata)
+                logging.info("the best model so far: %s", last_good_path)
             raise
     tables.write({name: [row[name] for row in history] for name in history[0]}, history_path, tables.HISTORY)
     checkpoint.save(model, model_path, metadata)
     store.remove()
+    last_good_path.unlink(missing_ok=True)
 
 
 def _start(init_path, features, dropout, conditional, seed):

@@ -135,7 +135,7 @@ def test_the_model_says_what_it_was_trained_on(results):
     with safetensors.safe_open(results / "csdi/nyc-weather/model.safetensors", framework="np") as stored:
         metadata = json.loads(stored.metadata()["scoredag"])
     assert metadata["dataset"] == "nyc-weather" and metadata["init"] == "base"
-    assert metadata["features"][0] == "EWR_temp" and len(metadata["settings_sha256"]) == 64
+    assert metadata["features"][0] == "EWR_temp" and len(metadata["config_sha256"]) == 64
 
 
 def test_the_log_tells_of_the_impossible_wind_speed(project):

@@ -38,8 +38,8 @@ class CSDI(nn.Module):
         conditional: whether the network is told the observations. If not, it sees only noise and
             noisy values, and no mask (CSDI, appendix C); `diffusion.sample` then lets
             the observations in through the noisy values.
-        dropout: probability in the transformer layers while training; its masks depend on the
-            `seed` of a call alone.
+        dropout: probability in the transformer layers while training; on a CPU in float32 its
+            masks depend on the `seed` of a call alone, elsewhere on PyTorch's global generator.
     """
 
     def __init__(self, n_features, dropout=0.1, conditional=True):
