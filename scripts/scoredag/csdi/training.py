@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 OPTIMIZERS = ("adam", "adamw", "muon")
 DECAYS = ("cosine", "milestones")
+WEIGHT_DECAY = {"adam": 1e-6, "adamw": 0.01, "muon": 0.1}
 ADAM_SHARE = 0.2  # of the learning rate, for what muon leaves to Adam
 PARTS = {  # what `trainable` names: the beginnings of the parameters' names
     "all": ("",),
@@ -48,7 +49,7 @@ class Settings(NamedTuple):
     batch_size: int
     learning_rate: float
     warm_up: int  # steps
-    weight_decay: float
+    weight_decay: float | None  # None takes that of WEIGHT_DECAY
     gradient_clip: float  # largest norm of the gradient
     average_decay: float  # of the exponential moving average of the weights
     validate_every: int  # steps
@@ -291,10 +292,12 @@ def _optimizers(model, settings):
 
     Muon orthogonalises the updates of the hidden layers' matrices (Jordan et al. 2024; the
     learning rate is scaled to Adam's, after Liu et al. 2025). It works on matrices, so that it
-    gets 1x1 convolutions as views. Embedding, input, output, biases and norms stay with Adam.
+    gets 1x1 convolutions as views. Embedding, input, output, biases and norms stay with Adam. Its
+    updates are as large at the end as at the start: without weight decay a long training ends in
+    weights too large to be fine-tuned.
     """
     named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
-    decay = settings.weight_decay
+    decay = WEIGHT_DECAY[settings.optimizer] if settings.weight_decay is None else settings.weight_decay
     if settings.optimizer != "muon":
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer]
         leaves = [(parameter, parameter) for _, parameter in named]
@@ -309,7 +312,7 @@ def _optimizers(model, settings):
         muon = torch.optim.Muon([leaf for _, leaf in some], settings.learning_rate, **options)
         optimizers.append((muon, some, 1.0))
     if others:
-        adam = torch.optim.AdamW([leaf for _, leaf in others], settings.learning_rate, weight_decay=decay)
+        adam = torch.optim.AdamW([leaf for _, leaf in others], settings.learning_rate, weight_decay=0.0)
         optimizers.append((adam, others, ADAM_SHARE))
     return optimizers
 
