@@ -191,7 +191,7 @@ def step_seconds(n_features, length, options):
     wanted |= {"optimizer": "adam", "learning_rate": 0.001, "trainable": "all", "threads": options.threads}
     settings = training.Settings(**wanted)
     peer = make_peer(checkpoint.load(BASE, n_features), length).train()
-    optimizer = torch.optim.Adam(peer.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+    optimizer = torch.optim.Adam(peer.parameters(), settings.learning_rate, weight_decay=training.WEIGHT_DECAY["adam"])
     inputs = {
         "X_ori": batch.values,
         "indicating_mask": batch.observed_mask - batch.cond_mask,
