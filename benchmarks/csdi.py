@@ -268,8 +268,7 @@ def quality_rows(options):
     require(model_path, folder / "windows.parquet", folder / "statistics.parquet", command="snakemake --cores all")
     model = checkpoint.load(model_path)
     stats = tables.read(folder / "statistics.parquet", tables.STATISTICS)
-    table = tables.read(folder / "windows.parquet", tables.WINDOWS, filters=[("split", "==", "test")])
-    numbers, values, roles = windows.to_arrays(table, stats)
+    numbers, values, roles = windows.read(folder / "windows.parquet", stats, "test")
     # spread over all test windows, and so over the patterns of missing entries
     chosen = np.unique(np.linspace(0, len(numbers) - 1, options.windows).round().astype(int))
     numbers, values, roles = numbers[chosen], values[chosen], roles[chosen]
@@ -315,7 +314,8 @@ def memory_rows(options):
     n_samples = 100
     for n_windows in options.memory_windows:
         log.info("memory, %d windows", n_windows)
-        numbers = [n_windows, n_samples, options.threads, options.network_every]
+        chunk = run_settings()["sampling"]["chunk"]
+        numbers = [n_windows, n_samples, chunk, options.threads, options.network_every]
         command = [sys.executable, str(Path(__file__).with_name("memory.py")), *map(str, numbers)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         used = json.loads(done.stdout)["gigabytes"]
@@ -441,7 +441,7 @@ class Options(NamedTuple):
     windows: int = 24
     samples: int = 50
     memory_windows: tuple = (800, 200)
-    network_every: int = 19  # odd, so that it meets large and small chunks
+    network_every: int = 19  # odd, so that it meets both steps of a chunk
     share: float = 1.0  # see `cpu_share`
     quick: bool = False
     markdown: bool = False

@@ -1,6 +1,6 @@
 """Peak memory of imputation beyond the imports, measured from inside a process of its own (see csdi.py).
 
-python benchmarks/memory.py WINDOWS SAMPLES THREADS NETWORK_EVERY
+python benchmarks/memory.py WINDOWS SAMPLES CHUNK THREADS NETWORK_EVERY
 """
 
 import itertools
@@ -19,7 +19,6 @@ from scoredag.csdi import checkpoint, imputation
 BASE = Path(__file__).resolve().parents[1] / "data" / "csdi-base.safetensors"
 N_FEATURES, LENGTH = 35, 48
 N_STEPS = 2  # of 50: one step frees what it has allocated before the next
-CHUNK = 80  # the default of the config
 
 
 class Sparing:
@@ -52,7 +51,7 @@ def peak():
     return used if sys.platform == "darwin" else used * 1024
 
 
-def main(n_windows, n_samples, threads, network_every):
+def main(n_windows, n_samples, chunk, threads, network_every):
     """Impute as a run does, a few windows at a time, and print the memory it took, in GB (10^9 bytes)."""
     before = peak()
     generator = np.random.default_rng(0)
@@ -63,7 +62,7 @@ def main(n_windows, n_samples, threads, network_every):
         values,
         generator.random(values.shape) < 0.5,
         n_samples=n_samples,
-        chunk=CHUNK,
+        chunk=chunk,
         seed=0,
         threads=threads,
         sampler="dpm-solver++",

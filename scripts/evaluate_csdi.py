@@ -12,8 +12,8 @@ from scoredag.series import baselines, windows
 def evaluate_csdi(samples_path, windows_path, starts_path, statistics_path, metrics_path):
     """Write MAE, RMSE, CRPS and coverage on z-scores, by pattern, of all features and of each."""
     stats = tables.read(statistics_path, tables.STATISTICS)
-    train = _read(windows_path, stats, "train")
-    numbers, values, roles = _read(windows_path, stats, "test")
+    train = windows.read(windows_path, stats, "train")
+    numbers, values, roles = windows.read(windows_path, stats, "test")
     window, _, feature = entries = np.nonzero((roles == windows.TARGET).transpose(0, 2, 1))  # the order of the samples
     truth = values.transpose(0, 2, 1)[entries]
     forecasts = {
@@ -33,11 +33,6 @@ def evaluate_csdi(samples_path, windows_path, starts_path, statistics_path, metr
     ]
     columns = zip(*rows, strict=True)
     tables.write(dict(zip(tables.CSDI_METRICS.names, columns, strict=True)), metrics_path, tables.CSDI_METRICS)
-
-
-def _read(windows_path, stats, split):
-    table = tables.read(windows_path, tables.WINDOWS, filters=[("split", "==", split)])
-    return windows.to_arrays(table, stats)
 
 
 def _fitted(_, values, roles):

@@ -22,8 +22,8 @@ def train_csdi(init_path, windows_path, statistics_path, code_paths, model_path,
     seed = streams.seed(settings["seed"], "csdi", run)
     stats = tables.read(statistics_path, tables.STATISTICS)
     features = list(stats["feature"])
-    values, roles = _read(windows_path, stats, "train")
-    valid_values, valid_roles = _read(windows_path, stats, "valid")
+    _, values, roles = windows.read(windows_path, stats, "train")
+    _, valid_values, valid_roles = windows.read(windows_path, stats, "valid")
     valid = training.Batch(
         torch.from_numpy(valid_values),
         torch.from_numpy(valid_roles != windows.MISSING).float(),
@@ -78,12 +78,6 @@ def _start(init_path, features, dropout, conditional, seed):
     if anew:
         logging.info("%s: trained on other features; their embedding starts anew", init_path)
     return checkpoint.load(init_path, len(features), dropout, conditional=conditional, new_embedding=anew)
-
-
-def _read(windows_path, stats, split):
-    table = tables.read(windows_path, tables.WINDOWS, filters=[("split", "==", split)])
-    _, values, roles = windows.to_arrays(table, stats)
-    return values, roles
 
 
 if __name__ == "__main__":

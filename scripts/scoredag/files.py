@@ -23,14 +23,19 @@ def replacing(path):
         partial.unlink(missing_ok=True)
 
 
+def sha256(path):
+    """SHA-256 of the file's content, in hexadecimal; InputError where it cannot be read."""
+    try:
+        with open(path, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+
+
 def check_sha256(path, expected):
     """Raise InputError unless the file's SHA-256 is `expected` (None: anything goes)."""
     if expected is None:
         return
-    try:
-        with open(path, "rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from error
+    found = sha256(path)
     if found != expected:
         raise InputError(f"{path}: sha256 is {found}, the config says {expected}; the file was changed or damaged")

@@ -179,7 +179,7 @@ def moved(model):
 ALL = {name for name, _ in CSDI(3).named_parameters()}
 
 
-@pytest.mark.parametrize("optimizer", training.OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", training.WEIGHT_DECAY)
 def test_every_optimizer_moves_all_parameters_and_lowers_the_loss(optimizer):
     rate = 0.01 if optimizer == "muon" else 2e-3
     model, history = train(optimizer=optimizer, learning_rate=rate, n_steps=30, validate_every=10)

@@ -33,12 +33,13 @@ def workers(n, device):
     """
     before = torch.get_num_threads()
     if device.type == "cuda":
-        n = 1
+        n, each = 1, before
     else:
+        each = 1
         _keep_memory()
-        torch.set_num_threads(1)
+    torch.set_num_threads(each)
     try:
-        with ThreadPoolExecutor(n, initializer=_start, initargs=(device,)) as pool:
+        with ThreadPoolExecutor(n, initializer=torch.set_num_threads, initargs=(each,)) as pool:
             yield pool
     finally:
         torch.set_num_threads(before)
@@ -62,11 +63,6 @@ def enough_memory(advice):
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             raise InputError(f"out of memory: {advice}") from error
         raise
-
-
-def _start(device):
-    if device.type == "cpu":
-        torch.set_num_threads(1)
 
 
 def _keep_memory():

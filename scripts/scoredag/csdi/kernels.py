@@ -539,6 +539,15 @@ def _attend_backward(qkv, bias, mixed, log_sums, gradient, result, n_sequences, 
             _write(result, at + 2 * CHANNELS, of_value)
 
 
+@njit
+def _halves(z, side, at, beside):
+    """sigmoid(a) and tanh(b) of eight channels of the gate."""
+    a = load(z, at) + load(side, beside)
+    b = load(z, at + CHANNELS) + load(side, beside + CHANNELS)
+    # tanh(b) = 2 sigmoid(2 b) - 1
+    return _sigmoid(a), spread(TWO) * _sigmoid(spread(TWO) * b) - spread(ONE)
+
+
 @njit(cache=True, nogil=True)
 def _gate(z, side, gated, n_features, n_samples, n_tokens):
     for k in range(n_features):
@@ -547,11 +556,8 @@ def _gate(z, side, gated, n_features, n_samples, n_tokens):
                 at = 2 * CHANNELS * ((k * n_samples + s) * n_tokens + m)
                 beside = 2 * CHANNELS * (k * n_tokens + m)
                 for c in range(0, CHANNELS, LANES):
-                    a = load(z, at + c) + load(side, beside + c)
-                    b = load(z, at + CHANNELS + c) + load(side, beside + CHANNELS + c)
-                    # tanh(b) = 2 sigmoid(2 b) - 1
-                    tanh = spread(TWO) * _sigmoid(spread(TWO) * b) - spread(ONE)
-                    store(gated, at // 2 + c, _sigmoid(a) * tanh)
+                    sigmoid, tanh = _halves(z, side, at + c, beside + c)
+                    store(gated, at // 2 + c, sigmoid * tanh)
 
 
 @njit(cache=True, nogil=True)
@@ -562,10 +568,7 @@ def _gate_backward(z, side, gradient, result, n_features, n_samples, n_tokens):
                 at = 2 * CHANNELS * ((k * n_samples + s) * n_tokens + m)
                 beside = 2 * CHANNELS * (k * n_tokens + m)
                 for c in range(0, CHANNELS, LANES):
-                    a = load(z, at + c) + load(side, beside + c)
-                    b = load(z, at + CHANNELS + c) + load(side, beside + CHANNELS + c)
-                    sigmoid = _sigmoid(a)
-                    tanh = spread(TWO) * _sigmoid(spread(TWO) * b) - spread(ONE)
+                    sigmoid, tanh = _halves(z, side, at + c, beside + c)
                     slope = load(gradient, at // 2 + c) * sigmoid
                     store(result, at + c, slope * (spread(ONE) - sigmoid) * tanh)
                     store(result, at + CHANNELS + c, slope * (spread(ONE) - tanh * tanh))

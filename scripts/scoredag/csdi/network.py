@@ -13,12 +13,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from scoredag.csdi import kernels
+from scoredag.csdi.kernels import CHANNELS, HEADS
 
 TIME_CHANNELS = 128
 FEATURE_CHANNELS = 16
 STEP_CHANNELS = 128
-CHANNELS = 64
-HEADS = 8
 LAYERS = 4
 
 

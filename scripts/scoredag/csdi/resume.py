@@ -51,7 +51,5 @@ class Store:
 
 def fingerprint(settings, paths):
     """SHA-256 of `settings` (what JSON can hold) and of the contents of the files at `paths`."""
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for path in paths:
-        digest.update(hashlib.sha256(Path(path).read_bytes()).digest())
-    return digest.hexdigest()
+    parts = [json.dumps(settings, sort_keys=True), *map(files.sha256, paths)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -17,18 +17,18 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from scoredag import streams
 from scoredag.csdi import devices, diffusion, masks
+from scoredag.csdi.network import LAYERS
 from scoredag.errors import InputError
 
 log = logging.getLogger(__name__)
 
-OPTIMIZERS = ("adam", "adamw", "muon")
 DECAYS = ("cosine", "milestones")
 WEIGHT_DECAY = {"adam": 1e-6, "adamw": 0.01, "muon": 0.1}
 ADAM_SHARE = 0.2  # of the learning rate, for what muon leaves to Adam
 PARTS = {  # what `trainable` names: the beginnings of the parameters' names
     "all": ("",),
     "embeddings": ("embed_layer.",),
-    "last-layers": ("diffmodel.residual_layers.3.", "diffmodel.output_projection"),
+    "last-layers": (f"diffmodel.residual_layers.{LAYERS - 1}.", "diffmodel.output_projection"),
 }
 
 
@@ -54,7 +54,7 @@ class Settings(NamedTuple):
     average_decay: float  # of the exponential moving average of the weights
     validate_every: int  # steps
     validation_draws: int  # diffusion steps a validation window is scored at
-    optimizer: str = "adam"  # or another of OPTIMIZERS
+    optimizer: str = "adam"  # or another of WEIGHT_DECAY
     decay: str = "cosine"  # or another of DECAYS; milestones: a tenth after 75 % and again after 90 % of the steps
     masks: tuple = ("random",)  # strategies of `masks`
     patience: int | None = None  # validations without a better one after which training stops
@@ -173,7 +173,9 @@ def validation_loss(model, valid, settings, seed, schedule, pool=None):
     scores = list(pool.map(score, parts) if pool else map(score, parts))
     total, n_targets = (sum(column) for column in zip(*scores, strict=True))
     if not n_targets:
-        raise InputError("training: the validation windows hold no target; raise datasets.*.windows.held_out")
+        raise InputError(
+            "training: the validation windows hold no target; raise the shares of datasets.*.windows.held_out"
+        )
     return total / n_targets
 
 
@@ -181,7 +183,7 @@ class _Run:
     """The state of training: weights, optimizer, averaged weights, the best ones, history."""
 
     def __init__(self, model, settings, seed):
-        for field, known in {"optimizer": OPTIMIZERS, "decay": DECAYS, "trainable": PARTS}.items():
+        for field, known in {"optimizer": WEIGHT_DECAY, "decay": DECAYS, "trainable": PARTS}.items():
             if (value := getattr(settings, field)) not in known:
                 raise InputError(f"training.{field}: '{value}' is unknown; known are {', '.join(known)}")
         self.model, self.settings, self.seed = model, settings, seed

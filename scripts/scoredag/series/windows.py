@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from scoredag import tables
 from scoredag.errors import InputError
 
 SPLITS = ("train", "valid", "test")
@@ -153,6 +154,11 @@ def cut(wide, first_steps, window_splits, length, hold_out):
             "split": pd.Categorical.from_codes(np.repeat(window_splits, size), SPLITS),
         }
     )
+
+
+def read(path, stats, split):
+    """`to_arrays` of the windows of `split` in the table at `path`."""
+    return to_arrays(tables.read(path, tables.WINDOWS, filters=[("split", "==", split)]), stats)
 
 
 def to_arrays(table, stats):
