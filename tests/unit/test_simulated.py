@@ -1,5 +1,7 @@
 """Simulated series: streams a block, and numbers of the size that the docstring says."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -63,3 +65,25 @@ def test_features_of_a_block_are_related_and_smooth(many):
     next_hour = np.mean([np.corrcoef(block[1:, 0], block[:-1, 0])[0, 1] for block in blocks])
     assert between > 0.2
     assert next_hour > 0.5
+
+
+def explained(target, others):
+    """Largest share of the variance of `target` (n,) that a quadratic of two columns of `others` explains."""
+    shares = []
+    for i, j in itertools.combinations(range(others.shape[1]), 2):
+        a, b = others[:, i], others[:, j]
+        terms = np.stack([np.ones_like(a), a, b, a * a, a * b, b * b], axis=1)
+        rest = target - terms @ np.linalg.lstsq(terms, target)[0]
+        shares.append(1 - rest.var() / target.var())
+    return max(shares)
+
+
+def test_some_features_follow_from_two_others():
+    blocks = simulate(n_steps=6000).to_numpy().reshape(-1, 100, 6)
+    best = np.array([[explained(block[:, k], np.delete(block, k, axis=1)) for k in range(6)] for block in blocks])
+    assert 0.1 < (best > 0.99).mean() < 0.7
+
+
+@pytest.mark.parametrize("n_features", [2, 3])
+def test_few_features(n_features):
+    assert np.isfinite(simulate(n_features=n_features).to_numpy()).all()

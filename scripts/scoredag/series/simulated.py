@@ -1,4 +1,4 @@
-"""Simulated series to pretrain on: shared factors, daily cycles, own noise, odd sensors.
+"""Simulated series to pretrain on: shared factors, daily cycles, own noise, derived quantities, odd sensors.
 
 Every block of steps is another world with newly drawn parameters, so that a model cannot
 learn the features by heart and has to read their relations off the window.
@@ -45,6 +45,7 @@ def _block(n_steps, n_features, rng):
     white_scale = _log_uniform(rng, 0.005, 0.4, n_features)
     x = factors @ loadings.T + own_scale * own + white_scale * white
     x /= np.sqrt(1 + own_scale**2 + white_scale**2)
+    x = _derive(x, rng)
     return np.stack([_sensor(x[:, k], rng) for k in range(n_features)], axis=1)
 
 
@@ -67,6 +68,30 @@ def _daily_cycles(n_steps, rng):
     waves = np.stack([np.sin(phase), np.cos(phase)], axis=1)
     sharpness = _log_uniform(rng, 0.1, 3)
     return amplitude[:, None] * np.tanh(sharpness * waves) / np.tanh(sharpness)
+
+
+def _derive(x, rng):
+    """Make some features functions of two others, as humidity is of temperature and dew point.
+
+    Half of the time the other is what the first resembles most, and their difference is taken: what
+    little tells them apart is then all there is.
+    """
+    n_steps, n_features = x.shape
+    if n_features < 3:
+        return x
+    x = x.copy()
+    for k in rng.permutation(n_features)[: rng.integers(n_features // 2 + 1)]:
+        first, second = rng.choice(np.delete(np.arange(n_features), k), 2, replace=False)
+        weights = rng.normal(size=2)
+        if rng.uniform() < 0.5:
+            likeness = np.corrcoef(x, rowvar=False)[first]
+            likeness[[first, k]] = -1
+            second, weights = np.argmax(likeness), [1, -rng.uniform(0.7, 1.3)]
+        value = x[:, [first, second]] @ weights
+        value = (value - value.mean()) / value.std()
+        value += rng.uniform(-0.3, 0.3) * value**2
+        x[:, k] = value + _log_uniform(rng, 0.005, 0.2) * rng.normal(size=n_steps)
+    return x
 
 
 def _sensor(x, rng):
