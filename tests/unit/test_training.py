@@ -211,16 +211,18 @@ def test_adamw_shrinks_weights_apart_from_the_gradient_and_adam_does_not():
     assert found["adam"].abs().max() > 1.5 * 0.1 * SETTINGS.learning_rate  # its step is the rate, whatever the decay
 
 
-def test_muon_gets_the_hidden_matrices_and_adam_the_rest_at_a_fifth_of_the_rate():
+def test_muon_gets_the_hidden_matrices_and_adam_the_rest():
     model = CSDI(3)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    (muon, matrices, full), (adam, others, share) = training._optimizers(model, SETTINGS._replace(optimizer="muon"))
-    assert isinstance(muon, torch.optim.Muon) and isinstance(adam, torch.optim.AdamW)
-    assert (full, share) == (1.0, training.ADAM_SHARE)
-    taken, left = ({names[id(parameter)] for parameter, _ in leaves} for leaves in (matrices, others))
-    assert taken | left == ALL and not taken & left
+    found = training._optimizers(model, SETTINGS._replace(optimizer="muon"))
+    (muon, matrices, full), (adam, others, share), (adam_too, embedding, rate) = found
+    assert isinstance(muon, torch.optim.Muon)
+    assert isinstance(adam, torch.optim.AdamW) and isinstance(adam_too, torch.optim.AdamW)
+    assert (full, share, rate) == (1.0, training.ADAM_SHARE, training.EMBEDDING_RATE["muon"])
+    taken, left, own = ({names[id(parameter)] for parameter, _ in leaves} for leaves in (matrices, others, embedding))
+    assert len(taken) + len(left) + len(own) == len(ALL) and taken | left | own == ALL
+    assert own == {"embed_layer.weight"}
     assert {name for name in left if not name.endswith("bias") and "norm" not in name} == {
-        "embed_layer.weight",
         "diffmodel.input_projection.weight",
         "diffmodel.output_projection2.weight",
     }
@@ -228,11 +230,23 @@ def test_muon_gets_the_hidden_matrices_and_adam_the_rest_at_a_fifth_of_the_rate(
         assert leaf.ndim == 2 and leaf.data_ptr() == parameter.data_ptr() and leaf.numel() == parameter.numel()
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "rate", "shares"),
+    [("adam", None, [1.0]), ("adam", 3.0, [1.0, 3.0]), ("muon", 0.2, [1.0, 0.2]), ("muon", 2.0, [1.0, 0.2, 2.0])],
+)
+def test_the_embedding_learns_at_a_rate_of_its_own(optimizer, rate, shares):
+    model = CSDI(3)
+    found = training._optimizers(model, SETTINGS._replace(optimizer=optimizer, embedding_rate=rate))
+    assert [share for *_, share in found] == shares
+    of_embedding = [share for _, leaves, share in found if leaves[0][0] is model.embed_layer.weight]
+    assert of_embedding == [rate or 1.0]
+
+
 def test_a_muon_step_is_nearly_orthogonal():
     model = CSDI(3)
     parameter = model.diffmodel.residual_layers[0].time_layer.layers[0].linear1.weight
     before = parameter.detach().clone()
-    (muon, matrices, _), _ = training._optimizers(model, SETTINGS._replace(optimizer="muon", learning_rate=0.01))
+    (muon, matrices, _), *_ = training._optimizers(model, SETTINGS._replace(optimizer="muon", learning_rate=0.01))
     for _, leaf in matrices:
         leaf.grad = torch.randn(leaf.shape, generator=torch.Generator().manual_seed(0))
     muon.step()

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 DECAYS = ("cosine", "milestones")
 WEIGHT_DECAY = {"adam": 1e-6, "adamw": 0.01, "muon": 0.1}
 ADAM_SHARE = 0.2  # of the learning rate, for what muon leaves to Adam
+EMBEDDING_RATE = {"adam": 1.0, "adamw": 1.0, "muon": 5.0}  # in learning rates
 PARTS = {  # what `trainable` names: the beginnings of the parameters' names
     "all": ("",),
     "embeddings": ("embed_layer.",),
@@ -58,6 +59,7 @@ class Settings(NamedTuple):
     decay: str = "cosine"  # or another of DECAYS; milestones: a tenth after 75 % and again after 90 % of the steps
     masks: tuple = ("random",)  # strategies of `masks`
     patience: int | None = None  # validations without a better one after which training stops
+    embedding_rate: float | None = None  # of the feature embedding, in learning rates; None takes EMBEDDING_RATE's
     trainable: str = "all"  # or another of PARTS; the rest is frozen
     crop_features: tuple | None = None  # fewest and most features of a batch, chosen at random
     crop_steps: tuple | None = None  # shortest and longest crop of the windows of a batch
@@ -294,28 +296,36 @@ def _optimizers(model, settings):
 
     Muon orthogonalises the updates of the hidden layers' matrices (Jordan et al. 2024; the
     learning rate is scaled to Adam's, after Liu et al. 2025). It works on matrices, so that it
-    gets 1x1 convolutions as views. Embedding, input, output, biases and norms stay with Adam. Its
+    gets 1x1 convolutions as views. Embedding, input, output, biases and norms stay with Adam. Muon's
     updates are as large at the end as at the start: without weight decay a long training ends in
     weights too large to be fine-tuned.
     """
-    named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    named = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     decay = WEIGHT_DECAY[settings.optimizer] if settings.weight_decay is None else settings.weight_decay
+    rate = EMBEDDING_RATE[settings.optimizer] if settings.embedding_rate is None else settings.embedding_rate
+    embedding = [(named.pop(name), rate) for name in list(named) if name.startswith("embed_layer.")]
     if settings.optimizer != "muon":
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer]
-        leaves = [(parameter, parameter) for _, parameter in named]
-        return [(kind([leaf for _, leaf in leaves], settings.learning_rate, weight_decay=decay), leaves, 1.0)]
-    outer = ("embed_layer.", "diffmodel.input_projection.", "diffmodel.output_projection2.")
-    hidden = {name for name, parameter in named if parameter.ndim > 1 and not name.startswith(outer)}
-    matrices = [(parameter, parameter.detach().flatten(1)) for name, parameter in named if name in hidden]
-    others = [(parameter, parameter) for name, parameter in named if name not in hidden]
+        return _by_share(kind, [*embedding, *((parameter, 1.0) for parameter in named.values())], settings, decay)
+    outer = ("diffmodel.input_projection.", "diffmodel.output_projection2.")
+    hidden = {name for name, parameter in named.items() if parameter.ndim > 1 and not name.startswith(outer)}
+    matrices = [(parameter, parameter.detach().flatten(1)) for name, parameter in named.items() if name in hidden]
+    others = [(parameter, ADAM_SHARE) for name, parameter in named.items() if name not in hidden]
     optimizers = []
     for some in (matrices[part :: settings.threads] for part in range(min(settings.threads, len(matrices)))):
         options = {"weight_decay": decay, "adjust_lr_fn": "match_rms_adamw"}
         muon = torch.optim.Muon([leaf for _, leaf in some], settings.learning_rate, **options)
         optimizers.append((muon, some, 1.0))
-    if others:
-        adam = torch.optim.AdamW([leaf for _, leaf in others], settings.learning_rate, weight_decay=0.0)
-        optimizers.append((adam, others, ADAM_SHARE))
+    return optimizers + _by_share(torch.optim.AdamW, [*embedding, *others], settings, 0.0)
+
+
+def _by_share(kind, parameters, settings, decay):
+    """An optimizer of this kind for each share among `parameters`, pairs of a parameter and its share of the rate."""
+    optimizers = []
+    for share in sorted({share for _, share in parameters}):
+        leaves = [(parameter, parameter) for parameter, own in parameters if own == share]
+        optimizer = kind([leaf for _, leaf in leaves], settings.learning_rate, weight_decay=decay)
+        optimizers.append((optimizer, leaves, share))
     return optimizers
 
 
