@@ -1,7 +1,9 @@
 """Readers: a file or a simulation to a wide series on a regular grid, and wide to tidy.
 
-Wide: a data frame with a UTC time index and one float64 column a feature, NaN = missing.
-Tidy: one row a time and feature, with columns time, feature, value.
+Wide: a data frame with a UTC time index and one float64 column a feature, NaN = missing. Several
+series, of patients, say, stand one below the other: the index is then (series, time).
+Tidy: one row a time and feature, with columns time, feature, value; of several series, by series
+first, with their names in a column series.
 """
 
 import logging
@@ -75,11 +77,17 @@ def on_grid(path, wide, interval):
 
 
 def to_tidy(wide):
-    """Columns time, feature, value; by time, then in the order of the features."""
+    """Columns time, feature, value; by time, then in the order of the features. Of several series: see above."""
     n_times, n_features = wide.shape
+    names, lengths = series_of(wide)
+    several = {}
+    if names is not None:
+        codes = np.repeat(np.arange(len(names)), lengths * n_features)
+        several = {"series": pd.Categorical.from_codes(codes, categories=names)}
     return pd.DataFrame(
-        {
-            "time": np.repeat(wide.index, n_features),
+        several
+        | {
+            "time": np.repeat(wide.index.get_level_values(-1), n_features),
             "feature": pd.Categorical.from_codes(np.tile(np.arange(n_features), n_times), categories=wide.columns),
             "value": wide.to_numpy().ravel(),
         }
@@ -89,8 +97,20 @@ def to_tidy(wide):
 def from_tidy(tidy):
     """The wide series that `to_tidy` was given."""
     features = list(tidy["feature"].cat.categories)
-    times = pd.DatetimeIndex(tidy["time"].to_numpy()[:: len(features)], tz="UTC", name="time")
-    return pd.DataFrame(tidy["value"].to_numpy().reshape(-1, len(features)), times, features)
+    index = pd.DatetimeIndex(tidy["time"].to_numpy()[:: len(features)], tz="UTC", name="time")
+    if "series" in tidy:
+        names = tidy["series"].iloc[:: len(features)].astype("object")
+        index = pd.MultiIndex.from_arrays([names, index], names=["series", "time"])
+    return pd.DataFrame(tidy["value"].to_numpy().reshape(-1, len(features)), index, features)
+
+
+def series_of(wide):
+    """Names of the series in their order, and the length of each; (None, lengths) of an only one without a name."""
+    if not isinstance(wide.index, pd.MultiIndex):
+        return None, np.array([len(wide)])
+    codes = wide.index.codes[0]
+    firsts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]])
+    return wide.index.levels[0][codes[firsts]], np.diff(np.r_[firsts, len(codes)])
 
 
 def _offset(path, interval):
