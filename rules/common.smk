@@ -100,8 +100,11 @@ def check_references(config):
         check_variant(f"langevin.variants.{name}", variant)
     for name, dataset in config["datasets"].items():
         key = f"datasets.{name}"
-        if dataset["reader"] == "csv" and dataset["file"] is None:
-            fail(f"{key}.file", "the csv reader needs a file")
+        if dataset["reader"] != "simulated" and dataset["file"] is None:
+            fail(f"{key}.file", f"the {dataset['reader']} reader needs a file")
+        for field in ("group", "features", "plausible") if dataset["reader"] == "physionet-2012" else ():
+            if dataset[field]:
+                fail(f"{key}.{field}", "the physionet-2012 reader takes the 35 features as they are; leave it out")
         if abs(sum(dataset["windows"]["shares"]) - 1) > 1e-9:
             fail(f"{key}.windows.shares", f"they sum to {sum(dataset['windows']['shares']):g}, not 1")
         if dataset["windows"]["length"] > dataset["windows"]["block"]:
@@ -118,6 +121,8 @@ def check_references(config):
         for field, names in known.items():
             if run[field] not in names:
                 fail(f"csdi.runs.{name}.{field}", f"'{run[field]}' is unknown; known are {', '.join(names)}")
+        if run["init"] == "scratch" and not run["training"]["n_steps"]:
+            fail(f"csdi.runs.{name}.training.n_steps", "0 takes a checkpoint as it is, and 'scratch' is none; write 1 or more")
         for field in ("crop_features", "crop_steps"):
             lowest, highest = run["training"][field] or (1, 1)
             if lowest > highest:
@@ -132,7 +137,7 @@ def check_references(config):
 def check_source(key, entry):
     """A file has to be there, or to come from a url with a checksum."""
     if entry.get("url"):
-        if entry["sha256"] is None:
+        if entry["sha256"] is None and entry.get("contents_sha256") is None:
             fail(f"{key}.sha256", "a download needs its sha256")
     elif entry["file"] and not os.path.exists(shipped(entry["file"])):
         fail(f"{key}.file", f"there is no file '{entry['file']}'")

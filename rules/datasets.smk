@@ -15,7 +15,9 @@ rule fetch_file:
         mem_mb=500,
         runtime=30,
     params:
-        settings=lambda wildcards: ordered({key: DOWNLOADS[wildcards.file][key] for key in ("sha256", "url")}),
+        settings=lambda wildcards: ordered(
+            {key: DOWNLOADS[wildcards.file].get(key) for key in ("contents_sha256", "sha256", "url")}
+        ),
     script:
         "../scripts/fetch_file.py"
 

@@ -63,7 +63,7 @@ def cut_windows(series_path, windows_path, starts_path, statistics_path, setting
 
 
 def _split(lengths, several, block, settings):
-    """Split of each step; first step and split of each window. Of several series none longer than a block is divided."""
+    """Split of each step; first step and split of each window. Several series go whole, if none exceeds a block."""
     if several and max(lengths) <= block:
         splits = np.repeat(windows.deal_series(len(lengths), settings["shares"], settings["split_seed"]), lengths)
     else:

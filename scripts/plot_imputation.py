@@ -22,10 +22,11 @@ def plot_imputation(samples_path, windows_path, starts_path, figure_path, settin
     targets, samples = tables.read_imputations(samples_path)
     lower, upper = metrics.interval(samples, 0.9)
     targets = targets.assign(lower=lower, median=np.median(samples, axis=0), upper=upper)
+    titles = {window: _title(starts.loc[window], starts["start"].nunique() > 1) for window in windows}
     spans = table.groupby("feature", observed=True)["value"].std() / 2
     panels = [
         [
-            _panel(_of(table, window, feature), _of(targets, window, feature), starts["start"][window], spans[feature])
+            _panel(_of(table, window, feature), _of(targets, window, feature), titles[window], spans[feature])
             | {"label": _label(feature, settings["units"])}
             for window in windows
         ]
@@ -38,14 +39,20 @@ def _of(table, window, feature):
     return table[(table["window"] == window) & (table["feature"] == feature)]
 
 
-def _panel(rows, targets, start, least_span):
+def _title(window, dated):
+    """When a window starts, and of which series if there are several; a date that all share is left out."""
+    names = [f"series {window['series']}"] if "series" in window else []
+    return ", ".join(names + [f"{window['start']:%Y-%m-%d %H:%M} UTC"] * (dated or not names))
+
+
+def _panel(rows, targets, title, least_span):
     """One window of one feature, as `imputations.imputation` wants it."""
     values, role = rows["value"].to_numpy(), rows["role"].to_numpy()
     observed = np.where(role == "observed", values, np.nan)
     quantiles = np.tile(observed, (3, 1))
     quantiles[:, targets["step"]] = targets[["lower", "median", "upper"]].T
     return {
-        "title": f"{start:%Y-%m-%d %H:%M} UTC",
+        "title": title,
         "steps": rows["step"].to_numpy(),
         "observed": observed,
         "target": np.where(role == "target", values, np.nan),

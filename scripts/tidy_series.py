@@ -1,7 +1,7 @@
 """Read a dataset into one tidy series on a regular time grid."""
 
-from scoredag import files, logs, streams, tables
-from scoredag.series import simulated, tidy
+from scoredag import archives, files, logs, streams, tables
+from scoredag.series import physionet, simulated, tidy
 
 
 def tidy_series(path, series_path, settings, dataset):
@@ -11,8 +11,12 @@ def tidy_series(path, series_path, settings, dataset):
         wide = simulated.simulate(seed=seed, interval=settings["interval"], **settings["simulation"])
     else:
         files.check_sha256(path, settings["sha256"])
+        archives.check_contents(path, settings["contents_sha256"])
         columns = ("time", "group", "features", "interval", "plausible")
-        wide = tidy.read_csv(path, **{key: settings[key] for key in columns})
+        if settings["reader"] == "physionet-2012":
+            wide = physionet.read(path)
+        else:
+            wide = tidy.read_csv(path, **{key: settings[key] for key in columns})
     tables.write(tidy.to_tidy(wide), series_path, tables.SERIES)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import hashlib
 import io
 import lzma
 import stat
@@ -42,6 +43,23 @@ def members(path, *, max_bytes=4_000_000_000):
             yield name, content
     if not seen:
         raise InputError(f"{path}: is an archive that holds no file")
+
+
+def check_contents(path, expected):
+    """Raise InputError unless the files in the archive, joined in the order of their names, have SHA-256 `expected`.
+
+    None: anything goes. Unlike the archive's own checksum it stays the same when the files are packed anew.
+    """
+    if expected is None:
+        return
+    digest = hashlib.sha256()
+    for _, content in sorted(members(path)):
+        digest.update(content)
+    if digest.hexdigest() != expected:
+        raise InputError(
+            f"{path}: sha256 of its files' contents is {digest.hexdigest()}, the config says {expected}; "
+            "the archive was changed or is another one"
+        )
 
 
 @contextlib.contextmanager

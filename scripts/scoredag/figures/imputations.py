@@ -24,6 +24,8 @@ def history(table, colour):
     looks = {"train": (style.GREY, "o", "training"), "valid": (colour, "s", "validation (averaged weights)")}
     for split, (shade, marker, label) in looks.items():
         rows = table[table["split"] == split]
+        if rows.empty:  # nothing was trained
+            continue
         axes.plot(rows["step"], rows["loss"], color=shade, marker=marker, markersize=4, label=label)
     valid = table[table["split"] == "valid"]
     best = valid.loc[valid["loss"].idxmin()]

@@ -97,10 +97,10 @@ def to_tidy(wide):
 def from_tidy(tidy):
     """The wide series that `to_tidy` was given."""
     features = list(tidy["feature"].cat.categories)
-    index = pd.DatetimeIndex(tidy["time"].to_numpy()[:: len(features)], tz="UTC", name="time")
+    rows = tidy.iloc[:: len(features)]
+    index = pd.DatetimeIndex(rows["time"], name="time")
     if "series" in tidy:
-        names = tidy["series"].iloc[:: len(features)].astype("object")
-        index = pd.MultiIndex.from_arrays([names, index], names=["series", "time"])
+        index = pd.MultiIndex.from_arrays([rows["series"].astype("str"), index], names=["series", "time"])
     return pd.DataFrame(tidy["value"].to_numpy().reshape(-1, len(features)), index, features)
 
 
