@@ -122,7 +122,10 @@ def check_references(config):
             if run[field] not in names:
                 fail(f"csdi.runs.{name}.{field}", f"'{run[field]}' is unknown; known are {', '.join(names)}")
         if run["init"] == "scratch" and not run["training"]["n_steps"]:
-            fail(f"csdi.runs.{name}.training.n_steps", "0 takes a checkpoint as it is, and 'scratch' is none; write 1 or more")
+            fail(
+                f"csdi.runs.{name}.training.n_steps",
+                "0 takes a checkpoint as it is, and 'scratch' is none; write 1 or more",
+            )
         for field in ("crop_features", "crop_steps"):
             lowest, highest = run["training"][field] or (1, 1)
             if lowest > highest:
