@@ -142,6 +142,10 @@ def check_source(key, entry):
     if entry.get("url"):
         if entry["sha256"] is None and entry.get("contents_sha256") is None:
             fail(f"{key}.sha256", "a download needs its sha256")
+        if entry["file"] is None:
+            fail(f"{key}.file", "a download needs a name")
+        if os.path.isabs(entry["file"]) or ".." in Path(entry["file"]).parts:
+            fail(f"{key}.file", f"'{entry['file']}' names a download; write a name below the working directory")
     elif entry["file"] and not os.path.exists(shipped(entry["file"])):
         fail(f"{key}.file", f"there is no file '{entry['file']}'")
 
@@ -152,13 +156,48 @@ def shipped(path):
 
 
 def source(entry):
-    """The file of a dataset or checkpoint: the one that is there, else its download; [] for none."""
+    """The file of a dataset or checkpoint, which is a download where it has a url; [] for none."""
     if entry is None or entry["file"] is None:
         return []
-    there = shipped(entry["file"])
-    if os.path.exists(there) or not entry.get("url"):
-        return there
-    return f"results/downloads/{entry['file']}"
+    # by the config alone: a file that comes or goes would be another input, and everything would run again
+    return f"results/downloads/{entry['file']}" if entry.get("url") else shipped(entry["file"])
+
+
+def downloads(config):
+    """{file: {sha256, url}} of what has a url; those of entries that share a file are joined."""
+    found = {}
+    sections = {"datasets": config["datasets"], "csdi.checkpoints": config["csdi"]["checkpoints"]}
+    for part, name, entry in [(part, *item) for part, entries in sections.items() for item in entries.items()]:
+        if entry["url"]:
+            urls = [entry["url"]] if isinstance(entry["url"], str) else entry["url"]
+            known = found.setdefault(entry["file"], {"sha256": entry["sha256"], "url": []})
+            if known["sha256"] != entry["sha256"]:
+                fail(
+                    f"{part}.{name}.sha256", f"'{entry['file']}' has another one elsewhere; give one file another name"
+                )
+            known["url"] += [url for url in urls if url not in known["url"]]
+    return found
+
+
+def sources(wildcards, output):
+    """Where a download may come from, in order: a file that is there, the mirror, its urls.
+
+    It asks for `output` since Snakemake never compares such params: the sha256 says what
+    the file is, and where it comes from is no reason to fetch it again.
+    """
+    there = shipped(wildcards.file)
+    return {
+        "local": there if os.path.isfile(there) else None,
+        "mirror": os.environ.get("SCOREDAG_MIRROR") or config["mirror"],
+        "url": DOWNLOADS[wildcards.file]["url"],
+    }
+
+
+def checksum(wildcards):
+    """The sha256 of a download, or of an archive's contents."""
+    entry = DOWNLOADS[wildcards.file]
+    contents = entry["sha256"] is None
+    return {"contents": contents, "sha256": entry["contents_sha256"] if contents else entry["sha256"]}
 
 
 def section(*keys):
@@ -260,11 +299,7 @@ drop_nulls(config)
 check_schema(config)
 check_references(config)
 
-DOWNLOADS = {
-    entry["file"]: entry
-    for entry in [*config["datasets"].values(), *config["csdi"]["checkpoints"].values()]
-    if entry["url"]
-}
+DOWNLOADS = downloads(config)
 
 
 wildcard_constraints:
