@@ -2,11 +2,13 @@
 
 import hashlib
 import http.server
+import io
 import logging
 import os
 import socket
 import threading
 import time
+import zipfile
 
 import pytest
 
@@ -298,3 +300,36 @@ def test_attempts_are_told_in_the_log_and_not_on_the_terminal(path, server, capl
         f"{path}: from {address(server, 'busy')}",
     ]
     assert capfd.readouterr() == ("", "")
+
+
+def an_archive(*records):
+    """Bytes of a zip file of (name, text)."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, text in records:
+            archive.writestr(name, text)
+    return packed.getvalue()
+
+
+def test_an_archive_packed_anew_is_the_same_by_its_contents(path, mirror):
+    one, two = an_archive(("a", "1"), ("b", "2")), an_archive(("b", "2"), ("a", "1"))
+    assert one != two
+    sha256 = hashlib.sha256(b"12").hexdigest()
+    for content in (one, two):
+        (mirror / path.name).write_bytes(content)
+        download.fetch(path, sha256=sha256, contents=True, mirror=mirror)
+        assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(an_archive(("a", "2")), "another file, with sha256"), (CONTENT, "is not an archive")],
+    ids=["another", "none"],
+)
+def test_an_archive_with_other_contents_is_refused(path, mirror, content, words):
+    (mirror / path.name).write_bytes(content)
+    sha256 = hashlib.sha256(b"1").hexdigest()
+    with pytest.raises(InputError, match=words) as caught:
+        download.fetch(path, sha256=sha256, contents=True, mirror=mirror)
+    assert sha256 in str(caught.value) and "\n" not in str(caught.value)
+    assert list(path.parent.iterdir()) == []

@@ -57,6 +57,12 @@ def run(settings):
         (run("training: {masks: [random, stripes]}"), ["training.masks.1", "'stripes'", "outages"]),
         (run("training: {masks: []}"), ["csdi.runs.nyc-weather.training.masks"]),
         (run("training: {optimizer: sgd}"), ["csdi.runs.nyc-weather.training.optimizer", "'sgd'", "muon"]),
+        (run("init: scratch, training: {n_steps: 0}"), ["training.n_steps", "'scratch' is none"]),
+        (
+            "datasets: {p: {reader: physionet-2012, file: data/gmm.csv, features: [HR]}}",
+            ["datasets.p.features", "physionet-2012", "35 features"],
+        ),
+        ("datasets: {p: {reader: physionet-2012}}", ["datasets.p.file", "physionet-2012 reader needs a file"]),
         (run("training: {decay: linear}"), ["csdi.runs.nyc-weather.training.decay", "'linear'", "milestones"]),
         (run("training: {trainable: none}"), ["training.trainable", "'none'", "last-layers"]),
         (run("training: {learning_rate: 0}"), ["csdi.runs.nyc-weather.training.learning_rate"]),
@@ -249,6 +255,10 @@ def test_a_checkpoint_of_the_other_kind_is_refused(finished, edited):
 def test_a_gpu_that_is_not_there_is_refused(finished, edited):
     training_is_refused(finished, edited, run("device: cuda"), "device: cuda", "no GPU", "auto or cpu")
     assert not TRAINED & files_of(edited)
+
+
+def test_a_checkpoint_of_other_features_cannot_be_taken_as_it_is(finished, edited):
+    checkpoint_is_refused(finished, edited, "other features", "n_steps: 0", overlay=run("training: {n_steps: 0}"))
 
 
 def test_a_training_that_diverges_says_so_and_leaves_its_best_weights(finished, edited):
