@@ -92,7 +92,7 @@ def run(settings):
         (etth1("file: null, reader: simulated"), ["datasets.etth1.file", "a download needs a name"]),
         (
             f"datasets: {{again: {{reader: csv, file: ETTh1.csv, url: 'https://example.org', sha256: {'a' * 64}}}}}",
-            ["datasets.again.sha256", "'ETTh1.csv' has another one"],
+            ["datasets.etth1.sha256", "datasets.again", "'ETTh1.csv'"],
         ),
         ("seed: 1.5", ["seed", "1.5"]),
         (held_out("{}"), ["datasets.nyc-weather.windows.held_out", "no pattern", "random-10: {pattern: random"]),
