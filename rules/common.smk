@@ -164,17 +164,16 @@ def source(entry):
 
 
 def downloads(config):
-    """{file: {sha256, url}} of what has a url; those of entries that share a file are joined."""
+    """{file: {sha256, url}} of what has a url; the urls of entries that share a file are joined."""
+    entries = {f"datasets.{name}": entry for name, entry in config["datasets"].items()}
+    entries |= {f"csdi.checkpoints.{name}": entry for name, entry in config["csdi"]["checkpoints"].items()}
     found = {}
-    sections = {"datasets": config["datasets"], "csdi.checkpoints": config["csdi"]["checkpoints"]}
-    for part, name, entry in [(part, *item) for part, entries in sections.items() for item in entries.items()]:
+    for key, entry in entries.items():
         if entry["url"]:
-            urls = [entry["url"]] if isinstance(entry["url"], str) else entry["url"]
-            known = found.setdefault(entry["file"], {"sha256": entry["sha256"], "url": []})
+            known = found.setdefault(entry["file"], {"key": key, "sha256": entry["sha256"], "url": []})
             if known["sha256"] != entry["sha256"]:
-                fail(
-                    f"{part}.{name}.sha256", f"'{entry['file']}' has another one elsewhere; give one file another name"
-                )
+                fail(f"{key}.sha256", f"is not that of {known['key']}, which names '{entry['file']}' too; rename one")
+            urls = [entry["url"]] if isinstance(entry["url"], str) else entry["url"]
             known["url"] += [url for url in urls if url not in known["url"]]
     return found
 

@@ -1,6 +1,7 @@
 """Bad input: one clear line that names the file or key, a status that is not 0, no output."""
 
 import re
+import socket
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,10 @@ def files_of(project):
 
 def held_out(patterns):
     return f"datasets: {{nyc-weather: {{windows: {{held_out: {patterns}}}}}}}"
+
+
+def etth1(settings):
+    return f"datasets: {{etth1: {{{settings}}}}}"
 
 
 def run(settings):
@@ -83,6 +88,18 @@ def run(settings):
             ["datasets.nyc-weather.url", "http://example.org/x"],
         ),
         ("csdi: {checkpoints: {x: {file: x.pth, url: 'https://example.org/x'}}}", ["csdi.checkpoints.x.sha256"]),
+        (
+            etth1("url: [https://example.org/x, 'http://example.org/x']"),
+            ["datasets.etth1.url.1", "http://example.org/x"],
+        ),
+        (etth1("url: []"), ["datasets.etth1.url", "[]"]),
+        (etth1("file: ../ETTh1.csv"), ["datasets.etth1.file", "'../ETTh1.csv'", "below the working directory"]),
+        (etth1("file: /ETTh1.csv"), ["datasets.etth1.file", "'/ETTh1.csv'"]),
+        (etth1("file: null, reader: simulated"), ["datasets.etth1.file", "a download needs a name"]),
+        (
+            f"datasets: {{again: {{reader: csv, file: ETTh1.csv, url: 'https://example.org', sha256: {'a' * 64}}}}}",
+            ["datasets.etth1.sha256", "datasets.again", "'ETTh1.csv'"],
+        ),
         ("seed: 1.5", ["seed", "1.5"]),
         (held_out("{}"), ["datasets.nyc-weather.windows.held_out", "no pattern", "random-10: {pattern: random"]),
         (held_out("{random-90: null}"), ["datasets.nyc-weather.windows.held_out", "no pattern"]),
@@ -220,14 +237,18 @@ def test_an_absurd_value_is_refused(project):
     series_is_refused(project, change, "feature 'x': 1e+30 at 2020-01-05 04:00:00", "plausible")
 
 
-OFFICIAL = ("config/presets/tiny.yaml", "config/presets/official.yaml")
-DOWNLOADED = "results/downloads/csdi-physionet.pth"
+DOWNLOADED = "results/downloads/ETTh1.csv"
 
 
-def test_a_mirrors_file_with_other_content_is_refused(project, tmp_path):
-    (tmp_path / "csdi-physionet.pth").write_bytes(b"something else")
-    line = complaint(project, DOWNLOADED, configfiles=OFFICIAL, SCOREDAG_MIRROR=str(tmp_path))
-    assert "csdi-physionet.pth" in line and "sha256" in line
+def test_a_download_without_a_source_says_what_each_one_gave(project, tmp_path):
+    (tmp_path / "ETTh1.csv").write_bytes(b"something else")
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"https://127.0.0.1:{closed.getsockname()[1]}/ETTh1.csv"
+    (project.folder / "closed.yaml").write_text(etth1(f"url: {url}"), encoding="utf-8")
+    environment = {"SCOREDAG_MIRROR": str(tmp_path), "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+    line = complaint(project, DOWNLOADED, configfiles=("closed.yaml",), **environment)
+    for words in (f"{tmp_path / 'ETTh1.csv'}: another file", f"{url}: no connection", "sha256 f18de3ad", "mirror"):
+        assert words in line
     assert files_of(project) == set()
 
 
@@ -282,12 +303,3 @@ def test_a_checkpoint_with_wrong_shapes_is_refused(finished, edited):
     tensors["diffmodel.input_projection.weight"] = torch.zeros(64, 3, 1)
     save_file(tensors, path)
     checkpoint_is_refused(finished, edited, "diffmodel.input_projection.weight", "(64, 3, 1)")
-
-
-def test_the_official_checkpoint_comes_through_the_mirror(project, mirror):
-    done = project.snakemake(DOWNLOADED, configfiles=OFFICIAL, SCOREDAG_MIRROR=str(mirror))
-    assert done.returncode == 0, done.stdout
-    assert (project.folder / DOWNLOADED).stat().st_size == 1716818
-    # where a file came from is no reason to run again
-    again = project.snakemake(DOWNLOADED, configfiles=OFFICIAL, SCOREDAG_MIRROR="/nowhere")
-    assert "Nothing to be done" in again.stdout
