@@ -102,22 +102,22 @@ def _scores(terms, window, feature, names, counts):
         names: (K,), the features'.
         counts: from `metrics.resamples`.
     """
-    cell = window * len(names) + feature
-    shape = counts.shape[1], len(names)
+    there, feature = np.unique(feature, return_inverse=True)
+    shape = counts.shape[1], len(there)
+    cell = window * len(there) + feature
 
     def by_window(terms):
         sums = np.bincount(cell, terms, minlength=np.prod(shape)).reshape(shape)
         return np.column_stack([sums.sum(axis=1), sums])
 
-    n_targets = np.bincount(feature, minlength=len(names))
+    n_targets = [len(cell), *np.bincount(feature).tolist()]
     scores = {
         metric: np.stack(metrics.bootstrap(metric, by_window(numerator), by_window(denominator), counts))
         for metric, (numerator, denominator) in terms.items()
     }
-    for column, (name, n) in enumerate(zip(["all", *names], [len(cell), *n_targets.tolist()], strict=True)):
-        if n:
-            for metric, values in scores.items():
-                yield name, metric, *values[:, column].tolist(), n
+    for column, (name, n) in enumerate(zip(["all", *(names[k] for k in there)], n_targets, strict=True)):
+        for metric, values in scores.items():
+            yield name, metric, *values[:, column].tolist(), n
 
 
 def _log(rows, pattern, n_windows):

@@ -36,6 +36,7 @@ def _panel(gap, times, cubes, name, units):
         "title": f"{pd.Timestamp(times[gap.first]):%Y-%m-%d %H:%M}, {gap.length:,} {steps}",
         "label": features.label(name, units),
         "times": times[part],
+        "ends": (times[gap.first], times[gap.stop - 1]),
         "observed": np.where(imputed, np.nan, value),
         "quantiles": np.where(imputed, [lower, value, upper], value),
     }

@@ -117,7 +117,9 @@ def bootstrap(score, numerators, denominators, counts):
     """
     value = ratio(score, numerators.sum(axis=0), denominators.sum(axis=0))
     drawn = ratio(score, counts @ numerators, counts @ denominators)
-    return value, *np.nanquantile(drawn, [0.025, 0.975], axis=0)
+    # what a feature misses from some bootstrap samples does not count; the plain function is much faster
+    quantile = np.nanquantile if np.isnan(drawn).any() else np.quantile
+    return value, *quantile(drawn, [0.025, 0.975], axis=0)
 
 
 def _pinball(samples, truth, levels):

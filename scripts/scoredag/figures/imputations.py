@@ -90,8 +90,8 @@ def gaps(panels, colour):
     """Gaps of a series as they were filled, a panel each.
 
     Args:
-        panels: dicts with `title`, `label` (feature and unit), `times` (n,), `observed` (n,), NaN
-            where missing, and `quantiles` (3, n), the 5, 50 and 95 % quantiles; where a
+        panels: dicts with `title`, `label` (feature and unit), `times` (n,), the gap's first and last
+            time as `ends`, `observed` (n,), NaN where missing, and `quantiles` (3, n), the 5, 50 and 95 % quantiles; where a
             value is observed all three are the value.
         colour: of median and band.
     """
@@ -108,6 +108,7 @@ def gaps(panels, colour):
     for axes, panel in zip(grid.flat, panels, strict=False):
         lower, median, upper = panel["quantiles"]
         imputed = np.isnan(panel["observed"])
+        axes.axvspan(*panel["ends"], color=style.GREY, alpha=0.15, lw=0, label="the gap")
         axes.fill_between(panel["times"], lower, upper, color=colour, alpha=0.3, lw=0, label="5-95 % band")
         axes.plot(panel["times"], median, color=colour, lw=1.2, label="median")
         small = 4 if len(imputed) <= 120 else 2
@@ -118,11 +119,11 @@ def gaps(panels, colour):
         axes.margins(y=0.15)
         locator = AutoDateLocator(minticks=3, maxticks=6)
         axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # the title says it
     for axes in grid.flat[max(len(panels) - n_columns, 0) : len(panels)]:
         axes.set_xlabel("time (UTC)")
     handles, labels = grid[0][0].get_legend_handles_labels()
-    drawn.legend(handles, labels, loc="outside lower center", ncols=4)
+    drawn.legend(handles, labels, loc="outside lower center", ncols=5)
     return drawn
 
 

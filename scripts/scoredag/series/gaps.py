@@ -6,6 +6,7 @@ windows, each half over the next, and each sample changes windows at a time of i
 step a few more samples are those of the next window. Averaged samples would make intervals too narrow.
 """
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -94,9 +95,8 @@ def merge(windows, drawn, length):
     Yields:
         (steps (n,), features (n,), samples (S, n)): each missing entry once, by steps as they are complete.
     """
-    starts = list(windows)
     buffer = filled = None
-    for start, following, samples in zip(starts, [*starts[1:], np.inf], drawn, strict=True):
+    for (start, following), samples in zip(itertools.pairwise([*windows, np.inf]), drawn, strict=True):
         if buffer is None:
             buffer, filled = np.empty_like(samples), np.zeros(samples.shape[1:], bool)
         for part in windows[start]:
