@@ -79,10 +79,11 @@ def test_a_gap_that_fits_comes_from_one_window_in_whose_middle_it_lies(run):
 
 
 def test_a_gap_is_filled_from_the_more_central_of_two_windows():
-    missing = missing_of([(0, 50, 62), (0, 64, 72), (1, 55, 59), (1, 60, 65), (1, 66, 67)])
-    starts, found = merged(missing, own_start)
-    assert starts == [44, 58]
-    assert [found[0, step, 1] for step in (55, 58, 60, 64, 66)] == [44, 44, 58, 58, 58]
+    for step, start in ((60, 44), (61, 54)):
+        missing = missing_of([(0, 50, 62), (1, 60, 72), (2, step, step + 1)], n_features=3)
+        starts, found = merged(missing, own_start)
+        assert starts == [44, 54]
+        assert (found[:, step, 2] == start).all()
 
 
 def test_windows_are_few():

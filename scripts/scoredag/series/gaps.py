@@ -46,7 +46,7 @@ def find(missing):
 
 def is_long(gaps, length):
     """Whether each gap is too long to fit into a window of `length` steps with a step to spare on either side."""
-    return gaps["stop"] - gaps["first"] > max(length - 2, 1)
+    return gaps["stop"] - gaps["first"] > max(length - 2, min(length, 2))
 
 
 def plan(gaps, n_steps, length):
