@@ -282,6 +282,28 @@ def units(wildcards):
     return section("datasets", dataset_of(wildcards.run), "units")
 
 
+def filling(wildcards):
+    """What filling the gaps has to know of the dataset that the run is about."""
+    dataset = section("datasets", dataset_of(wildcards.run))
+    return {"group": dataset["group"], "length": dataset["windows"]["length"], "plausible": dataset["plausible"]}
+
+
+def validation_of(wildcards):
+    """The imputed validation windows where the run's intervals are corrected by them; else []."""
+    corrected = section("csdi", "runs", wildcards.run, "conformal")
+    return f"results/csdi/{wildcards.run}/validation_samples.parquet" if corrected else []
+
+
+def optional_files():
+    """What `rule all` makes of the runs that ask for more than the others."""
+    files = {
+        "fill_gaps": ["imputed.parquet", "imputed.csv", "gaps.png"],
+        "conformal": ["validation_samples.parquet"],
+    }
+    runs = config["csdi"]["runs"].items()
+    return [f"results/csdi/{name}/{file}" for name, run in runs for key in files if run[key] for file in files[key]]
+
+
 def checkpoint_of(wildcards):
     """The checkpoint that the run starts from, an entry of csdi.checkpoints; None from scratch."""
     init = section("csdi", "runs", wildcards.run, "init")

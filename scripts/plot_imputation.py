@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from scoredag import logs, metrics, tables
+from scoredag import features, logs, metrics, tables
 from scoredag.errors import InputError
 from scoredag.figures import imputations, style
 
@@ -11,8 +11,8 @@ def plot_imputation(samples_path, windows_path, starts_path, figure_path, settin
     """Draw some features (rows) of some test windows (columns) of one pattern, in physical units."""
     table = tables.read(windows_path, tables.WINDOWS, filters=[("split", "==", "test")])
     names = list(table["feature"].cat.categories)
-    features = settings["features"] or list(dict.fromkeys([names[0], names[(len(names) - 1) // 2], names[-1]]))
-    for name in features:
+    shown = settings["features"] or list(dict.fromkeys([names[0], names[(len(names) - 1) // 2], names[-1]]))
+    for name in shown:
         if name not in names:
             raise InputError(f"csdi.runs.*.figure.features: '{name}' is unknown; known are {', '.join(names)}")
     starts = tables.read(starts_path, tables.WINDOW_STARTS).set_index("window")
@@ -27,10 +27,10 @@ def plot_imputation(samples_path, windows_path, starts_path, figure_path, settin
     panels = [
         [
             _panel(_of(table, window, feature), _of(targets, window, feature), titles[window], spans[feature])
-            | {"label": _label(feature, settings["units"])}
+            | {"label": features.label(feature, settings["units"])}
             for window in windows
         ]
-        for feature in features
+        for feature in shown
     ]
     style.save(imputations.imputation(panels, pattern, style.colour(settings["colour"])), figure_path)
 
@@ -59,12 +59,6 @@ def _panel(rows, targets, title, least_span):
         "least_span": least_span,
         "quantiles": quantiles,
     }
-
-
-def _label(feature, units):
-    """The feature with its unit; that of column `temp` also holds for `EWR_temp`."""
-    found = [unit for column, unit in units.items() if feature == column or feature.endswith(f"_{column}")]
-    return f"{feature} ({found[0]})" if found else feature
 
 
 def _spread(entries, n):

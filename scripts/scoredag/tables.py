@@ -33,6 +33,9 @@ SERIES = _schema(time=_TIME, feature=_NAME, value=pa.float64())
 WINDOWS = _schema(window=pa.int32(), step=pa.int32(), feature=_NAME, value=pa.float64(), role=_NAME, split=_NAME)
 WINDOW_STARTS = _schema(window=pa.int32(), start=_TIME, held_out=_NAME)
 STATISTICS = _schema(feature=pa.string(), mean=pa.float64(), std=pa.float64(), missing_fraction=pa.float64())
+IMPUTED = _schema(
+    time=_TIME, feature=_NAME, value=pa.float64(), lower=pa.float64(), upper=pa.float64(), imputed=pa.bool_()
+)
 HISTORY = _schema(
     step=pa.int64(),
     epoch=pa.float64(),
@@ -48,6 +51,8 @@ CSDI_METRICS = _schema(
     feature=pa.string(),
     metric=pa.string(),
     value=pa.float64(),
+    lower=pa.float64(),
+    upper=pa.float64(),
     n_targets=pa.int64(),
     n_samples=pa.int64(),
 )
