@@ -11,7 +11,7 @@ import yaml
 
 from scoredag import files
 from scoredag.errors import InputError
-from scoredag.series import tidy
+from scoredag.series import readers, tidy
 
 ROOT = Path(__file__).parents[2]
 PLAIN = """time,temp,wind
@@ -39,7 +39,7 @@ def read(path):
 
     def read(text, **options):
         path.write_text(text)
-        return tidy.read_csv(path, **{"time": "time"} | options)
+        return readers.read_wide(path, **{"time": "time"} | options)
 
     return read
 
@@ -147,7 +147,7 @@ def weather():
     with open(path, newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     options = {key: settings[key] for key in ("time", "group", "features", "plausible")}
-    return tidy.read_csv(path, **options), rows, settings
+    return readers.read_wide(path, **options), rows, settings
 
 
 def test_shipped_weather_has_its_hours_and_features(weather):
@@ -192,11 +192,11 @@ def refused(call, path, *words):
 
 
 def test_missing_file_is_refused(path):
-    refused(lambda: tidy.read_csv(path, time="time"), path, "no such file")
+    refused(lambda: readers.read_wide(path, time="time"), path, "no such file")
 
 
 def test_folder_is_refused(tmp_path):
-    refused(lambda: tidy.read_csv(tmp_path, time="time"), tmp_path)
+    refused(lambda: readers.read_wide(tmp_path, time="time"), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_fewer_than_two_rows_are_refused(read, path, text, group, n_rows):
 )
 def test_what_is_not_such_a_table_is_refused(path, content, word):
     path.write_bytes(content)
-    refused(lambda: tidy.read_csv(path, time="time"), path, word)
+    refused(lambda: readers.read_wide(path, time="time"), path, word)
 
 
 def test_an_interval_that_is_not_the_series_own_is_refused(tmp_path):
@@ -283,8 +283,8 @@ def test_an_interval_that_is_not_the_series_own_is_refused(tmp_path):
     days = pd.date_range("2020-01-01", periods=20, freq="1D")
     path.write_text("time,x\n" + "".join(f"{day:%Y-%m-%d},1\n" for day in days), encoding="utf-8")
     with pytest.raises(InputError, match=r"daily\.csv: most times are 1 days .* interval is 1h"):
-        tidy.read_csv(path, time="time", interval="1h")
-    assert len(tidy.read_csv(path, time="time", interval="1D")) == 20
+        readers.read_wide(path, time="time", interval="1h")
+    assert len(readers.read_wide(path, time="time", interval="1D")) == 20
 
 
 @pytest.mark.parametrize("text", ["time,x\n2020-01-01,1,\n2020-01-02,2,\n", "time,x\n2020-01-01,1,5\n2020-01-02,2\n"])
@@ -292,4 +292,4 @@ def test_rows_longer_than_the_header_are_refused(tmp_path, text):
     path = tmp_path / "long.csv"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=r"long\.csv: .*(more fields than the header|cannot be read)"):
-        tidy.read_csv(path, time="time", interval="1D")
+        readers.read_wide(path, time="time", interval="1D")
