@@ -20,10 +20,8 @@ def read(path):
     table = pd.DataFrame({name: tablefiles.numbers(path, text[name]) for name in COLUMNS})
     for name, values in table.items():
         if values.isna().any():
-            n_values, line = values.notna().sum(), values.isna().idxmax()
-            raise InputError(
-                f"{path}: {n_values} values of '{name}' for {len(table)} components; {values.index.name} {line} has none"
-            )
+            n_values, line = values.notna().sum(), f"{values.index.name} {values.isna().idxmax()}"
+            raise InputError(f"{path}: {n_values} values of '{name}' for {len(table)} components; {line} has none")
     try:
         return mixture.from_table(table)
     except InputError as error:
