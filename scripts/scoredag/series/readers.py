@@ -9,6 +9,8 @@ import logging
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from scoredag import tablefiles
 from scoredag.errors import InputError
@@ -18,6 +20,7 @@ log = logging.getLogger(__name__)
 TOLD = 10  # implausible values of a column that the log names one by one
 MANY, TOO_MANY = 200, 1000  # features
 BYTES_A_VALUE = 100  # of memory at its peak, to read a series and write it as a tidy table; measured
+ZONED = r"[T ]\S*([Zz]|[+-]\d\d(:?\d\d)?)$"  # a time with its offset from UTC
 OFFSETS = "write times with their offset from UTC, as 2013-11-03T01:00-04:00"
 
 
@@ -169,12 +172,12 @@ def _times(path, column):
     if bad.any():
         found = f"'{column[bad].iloc[0]}' is not a time (ISO 8601, as 2020-01-31T13:00)"
         raise InputError(f"{path}: {tablefiles.place(column, bad)}: {found}")
-    zoned = column.str.contains(r"[T ]\S*(?:[Zz]|[+-]\d\d(?::?\d\d)?)$")
+    zoned = pc.match_substring_regex(pa.array(column), ZONED).to_numpy(zero_copy_only=False)
     if zoned.all():
         return times
-    odd = zoned != zoned.iloc[0]
+    odd = pd.Series(zoned != zoned[0], column.index)
     if odd.any():
-        has, before = ("an offset", "none") if zoned[odd].iloc[0] else ("no offset", "one")
+        has, before = ("no offset", "one") if zoned[0] else ("an offset", "none")
         found = f"'{column[odd].iloc[0]}' has {has} from UTC, '{column.iloc[0]}' before it has {before}"
         raise InputError(f"{path}: {tablefiles.place(column, odd)}: {found}; write all alike")
     return times.dt.tz_localize(None)
