@@ -140,18 +140,19 @@ def cut(wide, first_steps, window_splits, length, hold_out):
     """
     n, n_features = len(first_steps), wide.shape[1]
     values = wide.to_numpy()[first_steps[:, None] + np.arange(length)]  # (N, L, K)
-    roles = np.where(np.isnan(values), MISSING, OBSERVED)
+    # small integers: a long series has tens of millions of rows here
+    roles = np.where(np.isnan(values), np.int8(MISSING), np.int8(OBSERVED))
     for window in np.flatnonzero(window_splits != SPLITS.index("train")):
         roles[window][hold_out(int(window), roles[window] == OBSERVED)] = TARGET
     size = length * n_features
     return pd.DataFrame(
         {
-            "window": np.repeat(np.arange(n), size),
-            "step": np.tile(np.repeat(np.arange(length), n_features), n),
+            "window": np.repeat(np.arange(n, dtype=np.int32), size),
+            "step": np.tile(np.repeat(np.arange(length, dtype=np.int32), n_features), n),
             "feature": pd.Categorical.from_codes(np.tile(np.arange(n_features), n * length), wide.columns),
             "value": values.ravel(),
             "role": pd.Categorical.from_codes(roles.ravel(), ROLES),
-            "split": pd.Categorical.from_codes(np.repeat(window_splits, size), SPLITS),
+            "split": pd.Categorical.from_codes(np.repeat(window_splits.astype(np.int8), size), SPLITS),
         }
     )
 
