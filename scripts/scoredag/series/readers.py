@@ -253,12 +253,10 @@ def _weigh(path, n_features, n_times, named):
     """Say what very many features cost; refuse them unless they were named one by one."""
     if n_features <= MANY:
         return
-    gigabytes = n_features * n_times * BYTES_A_VALUE / 1e9
+    memory = f"{n_features * n_times * BYTES_A_VALUE / 1e9:.2g} GB of memory"
     # by the products in CSDI's network, with 64 channels and 24 steps
     ratio = n_features * (207_000 + 256 * n_features) / (18 * (207_000 + 256 * 18))
-    cost = (
-        f"{n_features} features: about {gigabytes:.1g} GB to read, and CSDI takes {ratio:.0f} times as long as for 18"
-    )
+    cost = f"{n_features} features take about {memory} to read, and CSDI {ratio:.0f} times as long as 18 features"
     if n_features > TOO_MANY and not named:
         raise InputError(f"{path}: {cost}; name those that you need in 'features'")
     log.info("%s: %s", path, cost)
@@ -295,11 +293,11 @@ def _on_grid(path, wide, interval, resample):
     offset = _offset(path, interval)
     if len(wide) < 2:
         raise InputError(f"{path}: {len(wide)} row(s); a series needs at least two")
+    wide = wide.sort_index()
     if resample:
         levels = [pd.Grouper(level=name) for name in wide.index.names[:-1]]
         bins = wide.groupby([*levels, pd.Grouper(level="time", freq=offset, origin="epoch")])
         wide = bins.sum(min_count=1) if resample == "sum" else bins.agg(resample)
-    wide = wide.sort_index()
     if wide.index.nlevels == 1:
         regular = _regular(wide, offset)
     else:
