@@ -4,6 +4,8 @@ import csv
 import datetime
 import gzip
 import logging
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -631,3 +633,9 @@ def test_etth1_is_read_by_the_csv_reader(mirror):
     wide = readers.read_wide(path, time="date")
     assert wide.shape == (17_420, 7) and not wide.isna().any(axis=None)
     assert wide.columns.tolist() == ["HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT"]
+
+
+def test_the_small_series_is_what_its_script_makes_of_the_weather(tmp_path):
+    script = ROOT / "data/make_own_series.py"
+    subprocess.run([sys.executable, script, "--output", tmp_path / "own-series.csv"], check=True)
+    assert (tmp_path / "own-series.csv").read_bytes() == (ROOT / "data/own-series.csv").read_bytes()
