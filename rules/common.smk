@@ -12,6 +12,7 @@ from snakemake.utils import validate
 
 HOME = Path(workflow.basedir)
 SCRIPTS = HOME / "scripts"
+PHYSIONET_TAKES_NO = ("circular", "features", "group", "plausible", "resample", "series")
 
 
 def fail(key, message):
@@ -76,6 +77,19 @@ def check_variant(key, variant):
             fail(f"{key}.noise_covariance", f"{variant['noise_covariance']} is not symmetric positive semidefinite")
 
 
+def check_reader(key, dataset):
+    """Refuse settings of a reader that the schema cannot judge."""
+    if dataset["reader"] != "simulated" and dataset["file"] is None:
+        fail(f"{key}.file", f"the {dataset['reader']} reader needs a file")
+    for field in PHYSIONET_TAKES_NO if dataset["reader"] == "physionet-2012" else ():
+        if dataset[field]:
+            fail(f"{key}.{field}", "the physionet-2012 reader takes the 35 features as they are; leave it out")
+    if dataset["reader"] == "tidy" and dataset["group"] is not None:
+        fail(f"{key}.group", "a tidy table has none; rename its features, or see 'series'")
+    if dataset["resample"] == "sum" and dataset["circular"]:
+        fail(f"{key}.resample", "sums of angles mean nothing; write mean, or leave circular out")
+
+
 def check_patterns(key, windows):
     """Refuse patterns of missing entries that the schema cannot judge."""
     if not windows["held_out"]:
@@ -100,11 +114,7 @@ def check_references(config):
         check_variant(f"langevin.variants.{name}", variant)
     for name, dataset in config["datasets"].items():
         key = f"datasets.{name}"
-        if dataset["reader"] != "simulated" and dataset["file"] is None:
-            fail(f"{key}.file", f"the {dataset['reader']} reader needs a file")
-        for field in ("group", "features", "plausible") if dataset["reader"] == "physionet-2012" else ():
-            if dataset[field]:
-                fail(f"{key}.{field}", "the physionet-2012 reader takes the 35 features as they are; leave it out")
+        check_reader(key, dataset)
         if abs(sum(dataset["windows"]["shares"]) - 1) > 1e-9:
             fail(f"{key}.windows.shares", f"they sum to {sum(dataset['windows']['shares']):g}, not 1")
         if dataset["windows"]["length"] > dataset["windows"]["block"]:

@@ -14,7 +14,7 @@ from scoredag import tables
 from scoredag.csdi import checkpoint
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
-from scoredag.series import gaps, tidy, windows
+from scoredag.series import gaps, readers, tidy, windows
 
 LENGTH = 24
 
@@ -197,7 +197,7 @@ def test_observed_values_stay_bit_for_bit_and_gaps_are_filled(results):
 def test_the_csv_is_the_same_series_and_can_be_read_again(results):
     folder, _ = results
     table = fill(folder)
-    again = tidy.read_csv(folder / "imputed.csv", time="time")
+    again = readers.read_wide(folder / "imputed.csv", time="time")
     assert (tidy.to_tidy(again)["value"].to_numpy() == table["value"].to_numpy()).all()
     assert list(again.columns) == ["A_temp", "B_wind"]
 

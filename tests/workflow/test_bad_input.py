@@ -82,6 +82,18 @@ def run(settings):
         ("langevin: 3", ["langevin", "object"]),
         ("gmm: {file: absent.csv}", ["gmm.file", "absent.csv"]),
         ("datasets: {nyc-weather: {file: null}}", ["datasets.nyc-weather.file"]),
+        ("datasets: {mine: {reader: tidy}}", ["datasets.mine.file", "the tidy reader needs a file"]),
+        ("datasets: {mine: {reader: excel}}", ["datasets.mine.reader", "'excel'", "tidy"]),
+        (
+            "datasets: {mine: {reader: tidy, file: data/gmm.csv, group: place}}",
+            ["datasets.mine.group", "a tidy table has none"],
+        ),
+        ("datasets: {nyc-weather: {resample: max}}", ["datasets.nyc-weather.resample", "'max'", "median"]),
+        ("datasets: {nyc-weather: {circular: {wind_dir: 0}}}", ["datasets.nyc-weather.circular.wind_dir", "0"]),
+        (
+            "datasets: {nyc-weather: {circular: {wind_dir: 360}, resample: sum}}",
+            ["datasets.nyc-weather.resample", "sums of angles"],
+        ),
         ("datasets: {nyc-weather: {windows: {shares: [0.5, 0.1, 0.1]}}}", ["windows.shares", "0.7, not 1"]),
         (
             "datasets: {nyc-weather: {url: 'http://example.org/x'}}",
@@ -187,6 +199,35 @@ def test_a_dataset_without_its_time_column_is_refused(project):
     line = complaint(project, SERIES.format("mine"), configfiles=("overlay.yaml",))
     assert "mine.csv" in line and "'when'" in line and "hour, x" in line
     assert files_of(project) == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("mine.csv", b"time,x\n2020-01-01,1\n2020-01-02,cold\n", ["'x', line 3", "'cold'"]),
+        ("mine.csv", b"time,x\n2020-01-01T00:00Z,1\n2020-01-01T01:00,2\n", ["'time', line 3", "no offset from UTC"]),
+        ("mine.csv", "time,x\n2020-01-01,1\n".encode("utf-16"), ["not UTF-8"]),
+        ("mine.csv", b"", ["cannot be read as CSV"]),
+        ("mine.parquet", b"time,x\n2020-01-01,1\n", ["cannot be read as Parquet"]),
+    ],
+    ids=["text", "zones", "UTF-16", "empty", "no Parquet"],
+)
+def test_a_bad_table_is_refused(project, name, content, words):
+    (project.folder / name).write_bytes(content)
+    overlay = f"datasets: {{mine: {{reader: csv, file: {name}, interval: 1D}}}}"
+    (project.folder / "overlay.yaml").write_text(overlay, encoding="utf-8")
+    line = complaint(project, SERIES.format("mine"), configfiles=("overlay.yaml",))
+    assert name in line and all(word in line for word in words), line
+    assert files_of(project) == set()
+
+
+def test_a_series_shorter_than_a_window_is_refused(project):
+    rows = "".join(f"2020-01-01T{hour:02d}:00,{hour % 7}\n" for hour in range(20))
+    (project.folder / "mine.csv").write_text("time,x\n" + rows, encoding="utf-8")
+    (project.folder / "overlay.yaml").write_text("datasets: {mine: {reader: csv, file: mine.csv}}", encoding="utf-8")
+    line = complaint(project, "results/datasets/mine/windows.parquet", configfiles=("overlay.yaml",))
+    assert "datasets.mine.windows: 20 steps" in line and "make length and block smaller" in line
+    assert files_of(project) == {SERIES.format("mine")}
 
 
 def test_a_series_too_short_for_its_blocks_is_told_which_would_do(project):

@@ -1,7 +1,6 @@
 """Presets, downloads and the default run, end to end."""
 
 import hashlib
-
 import io
 import tarfile
 
@@ -157,6 +156,22 @@ def test_the_official_weights_score_as_in_the_paper(project, mirror):
     totals = metrics[metrics["feature"] == "all"].set_index(["method", "metric"])["value"]
     assert 0.18 < totals["CSDI", "mae"] < 0.3 and 0.19 < totals["CSDI", "crps"] < 0.33
     assert totals["CSDI", "crps"] < totals.loc[:, "crps"].drop("CSDI").min()
+
+
+def test_a_series_of_ones_own_is_read_with_its_gaps(project):
+    overlay = "config/presets/own-series.yaml"
+    assert "nyc-weather" not in project.snakemake("--dry-run", "--quiet", "rules", configfiles=(overlay,)).stdout
+    done = project.snakemake("results/datasets/own-series/windows.parquet", configfiles=(overlay,))
+    assert done.returncode == 0, done.stdout
+    folder = project.folder / "results/datasets/own-series"
+    missing = pd.read_parquet(folder / "statistics.parquet").set_index("feature")["missing_fraction"] * 4388
+    assert missing.round().to_dict() == {
+        **dict.fromkeys(["temp", "dewp", "humid", "wind_speed"], 20),
+        "pressure": 448,
+        **dict.fromkeys(["wind_dir_sin", "wind_dir_cos"], 97 + 196),  # missing, and calms
+    }
+    starts = pd.read_parquet(folder / "window_starts.parquet")["start"]
+    assert starts.iloc[0] == pd.Timestamp("2013-07-01T04:00Z")  # midnight in New York
 
 
 @pytest.mark.slow

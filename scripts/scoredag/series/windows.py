@@ -196,7 +196,8 @@ def cut(wide, first_steps, window_splits, length, hold_out):
     series = np.searchsorted(ends, first_steps, side="right")
     values = wide.to_numpy()[steps.clip(max=len(wide) - 1)]  # (N, L, K)
     values[steps >= ends[series, None]] = np.nan
-    roles = np.where(np.isnan(values), MISSING, OBSERVED)
+    # small integers: a long series has tens of millions of rows here
+    roles = np.where(np.isnan(values), np.int8(MISSING), np.int8(OBSERVED))
     before = np.roll(np.arange(n), 1)
     ahead = first_steps - first_steps[before]  # of the window before
     same = (series == series[before]) & (window_splits == window_splits[before]) & (ahead > 0)
@@ -209,12 +210,12 @@ def cut(wide, first_steps, window_splits, length, hold_out):
     size = length * n_features
     return pd.DataFrame(
         {
-            "window": np.repeat(np.arange(n), size),
-            "step": np.tile(np.repeat(np.arange(length), n_features), n),
+            "window": np.repeat(np.arange(n, dtype=np.int32), size),
+            "step": np.tile(np.repeat(np.arange(length, dtype=np.int32), n_features), n),
             "feature": pd.Categorical.from_codes(np.tile(np.arange(n_features), n * length), wide.columns),
             "value": values.ravel(),
             "role": pd.Categorical.from_codes(roles.ravel(), ROLES),
-            "split": pd.Categorical.from_codes(np.repeat(window_splits, size), SPLITS),
+            "split": pd.Categorical.from_codes(np.repeat(window_splits.astype(np.int8), size), SPLITS),
         }
     )
 
