@@ -6,6 +6,7 @@ import numpy as np
 
 from scoredag import features, files, logs, metrics, streams, tables
 from scoredag.csdi import checkpoint, imputation
+from scoredag.errors import InputError
 from scoredag.series import gaps, tidy
 
 LEVEL = 0.9  # of the intervals: from the 5 % to the 95 % quantile
@@ -18,6 +19,10 @@ def fill_gaps(model_path, series_path, statistics_path, imputed_path, csv_path, 
     stats = tables.read(statistics_path, tables.STATISTICS)
     checkpoint.check_features(model_path, list(stats["feature"]))
     wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
+    if tidy.series_of(wide)[0] is not None:
+        raise InputError(
+            f"csdi.runs.{run}.fill_gaps: the dataset holds several series; gaps of a single one can be filled"
+        )
     missing = wide.isna().to_numpy()
     length = settings["dataset"]["length"]
     found = gaps.find(missing)
