@@ -173,15 +173,21 @@ def source(entry):
     return f"results/downloads/{entry['file']}" if entry.get("url") else shipped(entry["file"])
 
 
+def checksum(entry):
+    """The sha256 of a file, or else of its archive's contents, as `download.fetch` wants it."""
+    contents = entry["sha256"] is None
+    return {"contents": contents, "sha256": entry.get("contents_sha256") if contents else entry["sha256"]}
+
+
 def downloads(config):
-    """{file: {sha256, url}} of what has a url; the urls of entries that share a file are joined."""
+    """{file: {checksum, url}} of what has a url; the urls of entries that share a file are joined."""
     entries = {f"datasets.{name}": entry for name, entry in config["datasets"].items()}
     entries |= {f"csdi.checkpoints.{name}": entry for name, entry in config["csdi"]["checkpoints"].items()}
     found = {}
     for key, entry in entries.items():
         if entry["url"]:
-            known = found.setdefault(entry["file"], {"key": key, "sha256": entry["sha256"], "url": []})
-            if known["sha256"] != entry["sha256"]:
+            known = found.setdefault(entry["file"], {"key": key, "checksum": checksum(entry), "url": []})
+            if known["checksum"] != checksum(entry):
                 fail(f"{key}.sha256", f"is not that of {known['key']}, which names '{entry['file']}' too; rename one")
             urls = [entry["url"]] if isinstance(entry["url"], str) else entry["url"]
             known["url"] += [url for url in urls if url not in known["url"]]
@@ -200,13 +206,6 @@ def sources(wildcards, output):
         "mirror": os.environ.get("SCOREDAG_MIRROR") or config["mirror"],
         "url": DOWNLOADS[wildcards.file]["url"],
     }
-
-
-def checksum(wildcards):
-    """The sha256 of a download, or of an archive's contents."""
-    entry = DOWNLOADS[wildcards.file]
-    contents = entry["sha256"] is None
-    return {"contents": contents, "sha256": entry["contents_sha256"] if contents else entry["sha256"]}
 
 
 def section(*keys):

@@ -20,7 +20,7 @@ rule fetch_file:
         mem_mb=500,
         runtime=30,
     params:
-        settings=checksum,
+        settings=lambda wildcards: DOWNLOADS[wildcards.file]["checksum"],
         sources=sources,
     script:
         "../scripts/fetch_file.py"

@@ -112,6 +112,7 @@ def test_patients_are_imputed_with_a_checkpoint_as_it_is(project):
     (project.folder / "small.yaml").write_text(PHYSIONET, encoding="utf-8")
     configfiles = ("config/presets/physionet.yaml", "small.yaml")
     figures = [f"results/csdi/physionet/{name}.png" for name in ("loss", "imputation", "calibration", "metrics")]
+    assert "fetch_file" in project.jobs(*figures, configfiles=configfiles[:1])
     done = project.snakemake(*figures, configfiles=configfiles)
     assert done.returncode == 0, done.stdout
     for figure in figures:
