@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import io
 import lzma
+import os
 import stat
 import tarfile
 import zipfile
@@ -115,16 +116,16 @@ class _Metered(io.RawIOBase):
 
 
 class _Header(tarfile.TarInfo):
-    """A tar header; a block that is none is an error, where tarfile takes it for the archive's end."""
+    """A tar header; a block that is none is an error, where tarfile may take it for the end."""
 
     @classmethod
-    def frombuf(cls, buf, encoding, errors):
-        """See `tarfile.TarInfo.frombuf`; only a block of zeros ends an archive."""
+    def fromtarfile(cls, archive):
+        """See `tarfile.TarInfo.fromtarfile`; only a block of zeros ends an archive."""
         try:
-            header = super().frombuf(buf, encoding, errors)
+            header = super().fromtarfile(archive)
+        except tarfile.EOFHeaderError:
+            raise
         except tarfile.HeaderError as error:
-            if len(buf) == tarfile.BLOCKSIZE and not any(buf):
-                raise
             raise tarfile.ReadError(str(error)) from error
         if header.size < 0:
             raise tarfile.ReadError("negative size")
@@ -176,6 +177,7 @@ def _of_tar(path, stream):
 
 def _of_zip(path, packed, meter):
     with zipfile.ZipFile(packed) as archive:
+        _check_count(packed, archive)
         consumed = 0
         for header in archive.infolist():
             _check_name(path, header.filename)
@@ -197,6 +199,15 @@ def _of_zip(path, packed, meter):
                     content.write(data)
                 consumed = packed.tell() - before
             yield header.filename, content.getvalue()
+
+
+def _check_count(packed, archive):
+    """Raise BadZipFile unless the zip lists as many files as its end says, which zipfile does not compare."""
+    packed.seek(-22 - len(archive.comment), os.SEEK_END)
+    end = packed.read(12)
+    count = int.from_bytes(end[10:], "little")  # 65535: or more, as a longer record says
+    if not end.startswith(b"PK\x05\x06") or count not in (len(archive.infolist()), 0xFFFF):
+        raise zipfile.BadZipFile(f"{len(archive.infolist())} files are listed, and not {count}")
 
 
 def _all_of(stream):

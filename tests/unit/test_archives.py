@@ -119,6 +119,22 @@ def test_sparse_files_are_refused(tmp_path):
     refused(tar(tmp_path / "x.tar", [(sparse, b"")], format=tarfile.PAX_FORMAT), "'hole'", "sparse")
 
 
+def test_a_zip_that_lists_fewer_files_than_its_end_says_is_refused(tmp_path):
+    path = pack(tmp_path / "x.zip", FILES)
+    whole = bytearray(path.read_bytes())
+    first = whole.index(b"PK\x01\x02")
+    whole[first + 30] = len(whole) - 22 - whole.index(b"PK\x01\x02", first + 1)  # the others become its extra field
+    path.write_bytes(whole)
+    refused(path, "damaged")
+
+
+def test_a_zip_may_have_a_comment(tmp_path):
+    path = pack(tmp_path / "x.zip", FILES)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.comment = b"as published"
+    assert list(archives.members(path)) == FILES
+
+
 def test_a_name_that_comes_twice_is_refused(tmp_path):
     refused(tar(tmp_path / "x.tar", [*FILES, FILES[0]]), "'set/b.txt' twice")
 
@@ -181,10 +197,12 @@ def test_a_damaged_header_is_not_taken_for_the_end(tmp_path):
     refused(path, "damaged")
 
 
-def test_a_negative_size_is_refused(tmp_path):
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, b"!"])
+def test_a_negative_size_is_refused(tmp_path, kind):
     path = tmp_path / "x.tar"
-    path.write_bytes(tar_header("a", size=-512).tobuf(tarfile.GNU_FORMAT) + bytes(10240))
-    refused(path, "negative size")
+    header = tar_header("a", size=-512, type=kind).tobuf(tarfile.GNU_FORMAT)
+    path.write_bytes(tar_header("b").tobuf() + header + bytes(10240))
+    refused(path, "damaged")
 
 
 def test_more_bytes_than_allowed_are_refused_and_as_many_are_not(make):
