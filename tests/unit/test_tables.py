@@ -24,6 +24,9 @@ COLUMNS = {
     "variant": ["a", "b", "c"],
     "metric": ["mae", "crps", "\N{GREEK SMALL LETTER TAU}"],
     "value": [1.5, np.nan, -2.0],
+    "lower": [0.5, np.nan, -3.0],
+    "upper": [2.5, np.nan, np.inf],
+    "imputed": [True, False, True],
     "time": TIMES,
     "start": TIMES,
     "feature": pd.Categorical(["wind", "temp", "wind"], categories=["wind", "temp"]),
@@ -46,7 +49,7 @@ SCHEMAS = {
     name: getattr(tables, name)
     for name in (
         "GMM", "POINTS", "PARTICLES", "LANGEVIN_METRICS", "SERIES", "WINDOWS", "WINDOW_STARTS", "STATISTICS", "HISTORY",
-        "CSDI_METRICS",
+        "CSDI_METRICS", "IMPUTED",
     )
 }  # fmt: skip
 POINTS = {"particle": [0, 1], "x": [0.5, 1.5], "y": [2.5, 3.5]}

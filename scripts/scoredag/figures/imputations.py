@@ -93,8 +93,8 @@ def gaps(panels, colour):
 
     Args:
         panels: dicts with `title`, `label` (feature and unit), `times` (n,), the gap's first and last
-            time as `ends`, `observed` (n,), NaN where missing, and `quantiles` (3, n), the 5, 50 and 95 % quantiles; where a
-            value is observed all three are the value.
+            time as `ends`, `observed` (n,), NaN where missing, and `quantiles` (3, n), the 5, 50 and
+            95 % quantiles; where a value is observed all three are the value.
         colour: of median and band.
     """
     n_columns = min(len(panels), 3)
