@@ -43,3 +43,4 @@ rule all:
             file=["model.safetensors", "history.parquet", "samples.parquet", "metrics.parquet"]
             + ["loss.png", "imputation.png", "calibration.png", "metrics.png"],
         ),
+        optional_files(),

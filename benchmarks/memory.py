@@ -5,14 +5,13 @@ python benchmarks/memory.py WINDOWS SAMPLES CHUNK THREADS NETWORK_EVERY
 
 import itertools
 import json
-import re
-import resource
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import numpy as np
+from peaks import peak
 
 from scoredag.csdi import checkpoint, imputation
 
@@ -36,19 +35,6 @@ class Sparing:
     def denoise(self, conditions, noisy, step, seed=0):
         """The predicted noise, or `noisy`."""
         return noisy if next(self.count) % self.every else self.model.denoise(conditions, noisy, step, seed)
-
-
-def peak():
-    """The largest resident memory of this process so far, in bytes.
-
-    Linux hands a parent's peak on to its children in `ru_maxrss`, which would hide what the child itself
-    takes, so that it is read from /proc there.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) * 1024
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return used if sys.platform == "darwin" else used * 1024
 
 
 def main(n_windows, n_samples, chunk, threads, network_every):

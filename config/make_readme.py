@@ -37,7 +37,7 @@ def leaves(schema, node, path=()):
 def allowed(node):
     """What values a key takes, in words."""
     if "enum" in node:
-        return ", ".join(f"`{value}`" for value in node["enum"])
+        return ", ".join(f"`{'null' if value is None else value}`" for value in node["enum"])
     if "oneOf" in node:
         return "matrix or null"
     kinds = [node["type"]] if isinstance(node["type"], str) else node["type"]

@@ -12,6 +12,7 @@ from snakemake.utils import validate
 
 HOME = Path(workflow.basedir)
 SCRIPTS = HOME / "scripts"
+PHYSIONET_TAKES_NO = ("circular", "features", "group", "plausible", "resample", "series")
 
 
 def fail(key, message):
@@ -76,6 +77,19 @@ def check_variant(key, variant):
             fail(f"{key}.noise_covariance", f"{variant['noise_covariance']} is not symmetric positive semidefinite")
 
 
+def check_reader(key, dataset):
+    """Refuse settings of a reader that the schema cannot judge."""
+    if dataset["reader"] != "simulated" and dataset["file"] is None:
+        fail(f"{key}.file", f"the {dataset['reader']} reader needs a file")
+    for field in PHYSIONET_TAKES_NO if dataset["reader"] == "physionet-2012" else ():
+        if dataset[field]:
+            fail(f"{key}.{field}", "the physionet-2012 reader takes the 35 features as they are; leave it out")
+    if dataset["reader"] == "tidy" and dataset["group"] is not None:
+        fail(f"{key}.group", "a tidy table has none; rename its features, or see 'series'")
+    if dataset["resample"] == "sum" and dataset["circular"]:
+        fail(f"{key}.resample", "sums of angles mean nothing; write mean, or leave circular out")
+
+
 def check_patterns(key, windows):
     """Refuse patterns of missing entries that the schema cannot judge."""
     if not windows["held_out"]:
@@ -100,8 +114,7 @@ def check_references(config):
         check_variant(f"langevin.variants.{name}", variant)
     for name, dataset in config["datasets"].items():
         key = f"datasets.{name}"
-        if dataset["reader"] == "csv" and dataset["file"] is None:
-            fail(f"{key}.file", "the csv reader needs a file")
+        check_reader(key, dataset)
         if abs(sum(dataset["windows"]["shares"]) - 1) > 1e-9:
             fail(f"{key}.windows.shares", f"they sum to {sum(dataset['windows']['shares']):g}, not 1")
         if dataset["windows"]["length"] > dataset["windows"]["block"]:
@@ -118,6 +131,11 @@ def check_references(config):
         for field, names in known.items():
             if run[field] not in names:
                 fail(f"csdi.runs.{name}.{field}", f"'{run[field]}' is unknown; known are {', '.join(names)}")
+        if run["init"] == "scratch" and not run["training"]["n_steps"]:
+            fail(
+                f"csdi.runs.{name}.training.n_steps",
+                "0 takes a checkpoint as it is, and 'scratch' is none; write 1 or more",
+            )
         for field in ("crop_features", "crop_steps"):
             lowest, highest = run["training"][field] or (1, 1)
             if lowest > highest:
@@ -132,8 +150,12 @@ def check_references(config):
 def check_source(key, entry):
     """A file has to be there, or to come from a url with a checksum."""
     if entry.get("url"):
-        if entry["sha256"] is None:
+        if entry["sha256"] is None and entry.get("contents_sha256") is None:
             fail(f"{key}.sha256", "a download needs its sha256")
+        if entry["file"] is None:
+            fail(f"{key}.file", "a download needs a name")
+        if os.path.isabs(entry["file"]) or ".." in Path(entry["file"]).parts:
+            fail(f"{key}.file", f"'{entry['file']}' names a download; write a name below the working directory")
     elif entry["file"] and not os.path.exists(shipped(entry["file"])):
         fail(f"{key}.file", f"there is no file '{entry['file']}'")
 
@@ -144,13 +166,46 @@ def shipped(path):
 
 
 def source(entry):
-    """The file of a dataset or checkpoint: the one that is there, else its download; [] for none."""
+    """The file of a dataset or checkpoint, which is a download where it has a url; [] for none."""
     if entry is None or entry["file"] is None:
         return []
-    there = shipped(entry["file"])
-    if os.path.exists(there) or not entry.get("url"):
-        return there
-    return f"results/downloads/{entry['file']}"
+    # by the config alone: a file that comes or goes would be another input, and everything would run again
+    return f"results/downloads/{entry['file']}" if entry.get("url") else shipped(entry["file"])
+
+
+def checksum(entry):
+    """The sha256 of a file, or else of its archive's contents, as `download.fetch` wants it."""
+    contents = entry["sha256"] is None
+    return {"contents": contents, "sha256": entry.get("contents_sha256") if contents else entry["sha256"]}
+
+
+def downloads(config):
+    """{file: {checksum, url}} of what has a url; the urls of entries that share a file are joined."""
+    entries = {f"datasets.{name}": entry for name, entry in config["datasets"].items()}
+    entries |= {f"csdi.checkpoints.{name}": entry for name, entry in config["csdi"]["checkpoints"].items()}
+    found = {}
+    for key, entry in entries.items():
+        if entry["url"]:
+            known = found.setdefault(entry["file"], {"key": key, "checksum": checksum(entry), "url": []})
+            if known["checksum"] != checksum(entry):
+                fail(f"{key}.sha256", f"is not that of {known['key']}, which names '{entry['file']}' too; rename one")
+            urls = [entry["url"]] if isinstance(entry["url"], str) else entry["url"]
+            known["url"] += [url for url in urls if url not in known["url"]]
+    return found
+
+
+def sources(wildcards, output):
+    """Where a download may come from, in order: a file that is there, the mirror, its urls.
+
+    It asks for `output` since Snakemake never compares such params: the sha256 says what
+    the file is, and where it comes from is no reason to fetch it again.
+    """
+    there = shipped(wildcards.file)
+    return {
+        "local": there if os.path.isfile(there) else None,
+        "mirror": os.environ.get("SCOREDAG_MIRROR") or config["mirror"],
+        "url": DOWNLOADS[wildcards.file]["url"],
+    }
 
 
 def section(*keys):
@@ -236,6 +291,28 @@ def units(wildcards):
     return section("datasets", dataset_of(wildcards.run), "units")
 
 
+def filling(wildcards):
+    """What filling the gaps has to know of the dataset that the run is about."""
+    dataset = section("datasets", dataset_of(wildcards.run))
+    return {"group": dataset["group"], "length": dataset["windows"]["length"], "plausible": dataset["plausible"]}
+
+
+def validation_of(wildcards):
+    """The imputed validation windows where the run's intervals are corrected by them; else []."""
+    corrected = section("csdi", "runs", wildcards.run, "conformal")
+    return f"results/csdi/{wildcards.run}/validation_samples.parquet" if corrected else []
+
+
+def optional_files():
+    """What `rule all` makes of the runs that ask for more than the others."""
+    files = {
+        "fill_gaps": ["imputed.parquet", "imputed.csv", "gaps.png"],
+        "conformal": ["validation_samples.parquet"],
+    }
+    runs = config["csdi"]["runs"].items()
+    return [f"results/csdi/{name}/{file}" for name, run in runs for key in files if run[key] for file in files[key]]
+
+
 def checkpoint_of(wildcards):
     """The checkpoint that the run starts from, an entry of csdi.checkpoints; None from scratch."""
     init = section("csdi", "runs", wildcards.run, "init")
@@ -252,11 +329,7 @@ drop_nulls(config)
 check_schema(config)
 check_references(config)
 
-DOWNLOADS = {
-    entry["file"]: entry
-    for entry in [*config["datasets"].values(), *config["csdi"]["checkpoints"].values()]
-    if entry["url"]
-}
+DOWNLOADS = downloads(config)
 
 
 wildcard_constraints:

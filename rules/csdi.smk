@@ -56,10 +56,90 @@ rule impute_csdi:
         "../scripts/impute_csdi.py"
 
 
+rule impute_validation:
+    """Impute the held-out entries of the validation windows, to correct intervals by them."""
+    input:
+        model="results/csdi/{run}/model.safetensors",
+        windows=of_dataset("windows.parquet"),
+        statistics=of_dataset("statistics.parquet"),
+        code=code("impute_validation.py"),
+    output:
+        samples="results/csdi/{run}/validation_samples.parquet",
+    log:
+        "logs/csdi/{run}/impute_validation.log",
+    benchmark:
+        "logs/csdi/{run}/impute_validation.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: lambda wildcards: section("csdi", "runs", wildcards.run, "sampling", "threads")
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        settings=settings("csdi", "runs", "{run}", only=["device", "sampling"], seed=config["seed"]),
+    script:
+        "../scripts/impute_validation.py"
+
+
+rule fill_gaps:
+    """Fill the series' own gaps with a trained CSDI, with intervals."""
+    input:
+        model="results/csdi/{run}/model.safetensors",
+        series=of_dataset("series.parquet"),
+        statistics=of_dataset("statistics.parquet"),
+        code=code("fill_gaps.py"),
+    output:
+        imputed="results/csdi/{run}/imputed.parquet",
+        csv="results/csdi/{run}/imputed.csv",
+    log:
+        "logs/csdi/{run}/fill_gaps.log",
+    benchmark:
+        "logs/csdi/{run}/fill_gaps.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: lambda wildcards: section("csdi", "runs", wildcards.run, "sampling", "threads")
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        settings=settings("csdi", "runs", "{run}", only=["device", "sampling"], dataset=filling, seed=config["seed"]),
+    script:
+        "../scripts/fill_gaps.py"
+
+
+rule plot_gaps:
+    """Draw the longest gaps of the series as they were filled."""
+    input:
+        imputed="results/csdi/{run}/imputed.parquet",
+        code=code("plot_gaps.py"),
+    output:
+        figure=report(
+            "results/csdi/{run}/gaps.png",
+            caption="../report/gaps.rst",
+            category="CSDI",
+            labels={"figure": "gaps", "run": "{run}"},
+        ),
+    log:
+        "logs/csdi/{run}/plot_gaps.log",
+    benchmark:
+        "logs/csdi/{run}/plot_gaps.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        settings=settings("csdi", "runs", "{run}", "figure", only=["colour"], units=units),
+    script:
+        "../scripts/plot_gaps.py"
+
+
 rule evaluate_csdi:
     """Score the imputation of held-out entries beside the baselines."""
     input:
         samples="results/csdi/{run}/samples.parquet",
+        validation=validation_of,
         windows=of_dataset("windows.parquet"),
         starts=of_dataset("window_starts.parquet"),
         statistics=of_dataset("statistics.parquet"),
@@ -76,6 +156,8 @@ rule evaluate_csdi:
     resources:
         mem_mb=4000,
         runtime=30,
+    params:
+        settings=settings(seed=config["seed"]),
     script:
         "../scripts/evaluate_csdi.py"
 
@@ -142,7 +224,9 @@ rule plot_calibration:
     """Draw how often held-out values fall inside the intervals."""
     input:
         samples="results/csdi/{run}/samples.parquet",
+        validation=validation_of,
         starts=of_dataset("window_starts.parquet"),
+        statistics=of_dataset("statistics.parquet"),
         code=code("plot_calibration.py"),
     output:
         figure=report(

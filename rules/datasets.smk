@@ -1,5 +1,10 @@
+# compute nodes often reach no network
+localrules:
+    fetch_file,
+
+
 rule fetch_file:
-    """Fetch a file from the mirror or its url and check its sha256."""
+    """Fetch a file from the first source that has it and check its sha256."""
     input:
         code=code("fetch_file.py"),
     output:
@@ -15,7 +20,8 @@ rule fetch_file:
         mem_mb=500,
         runtime=30,
     params:
-        settings=lambda wildcards: ordered({key: DOWNLOADS[wildcards.file][key] for key in ("sha256", "url")}),
+        settings=lambda wildcards: DOWNLOADS[wildcards.file]["checksum"],
+        sources=sources,
     script:
         "../scripts/fetch_file.py"
 

@@ -2,6 +2,7 @@
 
 import logging
 
+import numpy as np
 import pandas as pd
 
 from scoredag import logs, streams, tables
@@ -15,46 +16,68 @@ def cut_windows(series_path, windows_path, starts_path, statistics_path, setting
     `settings["held_out"]` lists pairs of a name and a pattern of missing entries.
     """
     wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
+    series, lengths = tidy.series_of(wide)
     length = settings["length"]
-    splits = windows.assign_splits(len(wide), settings["block"], settings["shares"])
-    first_steps, window_splits = windows.starts(splits, length, (settings["train_stride"], length, length))
+    splits, first_steps, window_splits = _split(lengths, series is not None, settings["block"], settings)
     counts = {name: int((window_splits == code).sum()) for code, name in enumerate(windows.SPLITS)}
     if not all(counts.values()):
         shown = ", ".join(f"{count} {name}" for name, count in counts.items())
+        steps = f"{len(wide)} steps" if series is None else f"{len(series)} series, {len(wide)} steps,"
         raise InputError(
-            f"datasets.{dataset}.windows: {len(wide)} steps in blocks of {settings['block']} give {shown} windows; "
-            f"each split needs one: {_advice(len(wide), settings)}"
+            f"datasets.{dataset}.windows: {steps} in blocks of {settings['block']} give {shown} windows; "
+            f"each split needs one: {_advice(lengths, series is not None, settings)}"
         )
     logging.info("%s: windows of %d steps: %s", dataset, length, counts)
+    kept = windows.first_tests(window_splits, settings["max_windows"])
+    if not kept.all():
+        logging.info("%s: of the test windows only the first %d (max_windows)", dataset, settings["max_windows"])
+    first_steps, window_splits = first_steps[kept], window_splits[kept]
 
     names, patterns = zip(*settings["held_out"], strict=True)
     which, codes = windows.assign_patterns(window_splits, len(patterns))
     first_steps, window_splits = first_steps[which], window_splits[which]
 
+    ends = np.cumsum(lengths)
+    whose = np.searchsorted(ends, first_steps, side="right")
+    own_steps = first_steps - (ends - lengths)[whose]
+
     def hold_out(window, observed):
         code = codes[window]
-        rng = streams.generator(settings["seed"], "held out", dataset, names[code], first_steps[window])
+        place = (own_steps[window],) if series is None else (series[whose[window]], own_steps[window])
+        rng = streams.generator(settings["seed"], "held out", dataset, names[code], *place)
         return missingness.hold_out(observed, rng, **patterns[code])
 
     table = windows.cut(wide, first_steps, window_splits, length, hold_out)
     starts = pd.DataFrame(
         {
             "window": range(len(first_steps)),
-            "start": wide.index[first_steps],
+            "start": wide.index.get_level_values(-1)[first_steps],
             "held_out": pd.Categorical.from_codes(codes, names),
         }
     )
-    tables.write(windows.statistics(wide, splits), statistics_path, tables.STATISTICS)
+    if series is not None:
+        starts["series"] = pd.Categorical.from_codes(whose, series)
+    tables.write(windows.statistics(wide, splits, settings["statistics"]), statistics_path, tables.STATISTICS)
     tables.write(starts, starts_path, tables.WINDOW_STARTS)
     tables.write(table, windows_path, tables.WINDOWS)
 
 
-def _advice(n_steps, settings):
+def _split(lengths, several, block, settings):
+    """Split of each step; first step and split of each window. Several series go whole, if none exceeds a block."""
+    if several and max(lengths) <= block:
+        splits = np.repeat(windows.deal_series(len(lengths), settings["shares"], settings["split_seed"]), lengths)
+    else:
+        splits = windows.assign_splits(lengths, block, settings["shares"])
+    length = settings["length"]
+    strides = (settings["train_stride"], length, length)
+    return splits, *windows.starts(splits, length, strides, lengths if several else None)
+
+
+def _advice(lengths, several, settings):
     """The largest block with which every split gets a window."""
     length = settings["length"]
     for block in range(settings["block"], length - 1, -1):
-        splits = windows.assign_splits(n_steps, block, settings["shares"])
-        _, found = windows.starts(splits, length, (settings["train_stride"], length, length))
+        *_, found = _split(lengths, several, block, settings)
         if len(set(found.tolist())) == len(windows.SPLITS):
             return f"write block: {block}"
     return "the series is too short for this length; make length and block smaller"

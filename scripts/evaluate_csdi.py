@@ -4,33 +4,43 @@ import logging
 
 import numpy as np
 
-from scoredag import logs, metrics, tables
+from scoredag import conformal, logs, metrics, streams, tables
 from scoredag.errors import InputError
 from scoredag.series import baselines, windows
 
+CORRECTED = "CSDI, conformal"
 
-def evaluate_csdi(samples_path, windows_path, starts_path, statistics_path, metrics_path):
-    """Write MAE, RMSE, CRPS and coverage on z-scores, by pattern, of all features and of each."""
+
+def evaluate_csdi(
+    samples_path, windows_path, starts_path, statistics_path, metrics_path, settings, validation_path=None
+):
+    """Write scores on z-scores by pattern, of all features and of each, with bootstrap intervals over windows.
+
+    Baselines get MAE, RMSE and CRPS, CSDI also coverage and mean width of intervals; with imputed
+    validation windows also those of the intervals that these correct.
+    """
     stats = tables.read(statistics_path, tables.STATISTICS)
     train = windows.read(windows_path, stats, "train")
     numbers, values, roles = windows.read(windows_path, stats, "test")
     window, _, feature = entries = np.nonzero((roles == windows.TARGET).transpose(0, 2, 1))  # the order of the samples
-    truth = values.transpose(0, 2, 1)[entries]
+    truth = values.transpose(0, 2, 1)[entries].astype(np.float64)
     forecasts = {
         name: fill(values, roles == windows.OBSERVED).transpose(0, 2, 1)[entries][None]
         for name, fill in _fitted(*train)
     }
-    _, samples = tables.read_imputations(samples_path)
-    mean, std = stats["mean"].to_numpy()[feature], stats["std"].to_numpy()[feature]
-    forecasts["CSDI"] = (samples - mean) / std
-    held_out = tables.read(starts_path, tables.WINDOW_STARTS).set_index("window")["held_out"][numbers].to_numpy()
-    rows = [
-        (pattern, method, name, metric, value, int(chosen.sum()), len(samples))
-        for pattern, targets in _patterns(held_out, window)
-        for method, samples in forecasts.items()
-        for name, chosen in _parts(stats["feature"], feature, targets)
-        for metric, value in _scores(samples, truth, chosen).items()
-    ]
+    _, forecasts["CSDI"] = metrics.z_scores(*tables.read_imputations(samples_path), stats)
+    _say_what_is_too_much(len(forecasts["CSDI"]))
+    starts = tables.read(starts_path, tables.WINDOW_STARTS)
+    calibration = conformal.read(validation_path, starts, stats) if validation_path else None
+    held_out = starts.set_index("window")["held_out"][numbers].to_numpy()
+    rows = []
+    for pattern, targets in _patterns(held_out, window):
+        of_window, which = np.unique(window[targets], return_inverse=True)
+        counts = metrics.resamples(len(of_window), streams.generator(settings["seed"], "bootstrap", pattern))
+        for method, samples, terms in _terms(forecasts, truth, targets, calibration, pattern):
+            scores = _scores(terms, which, feature[targets], list(stats["feature"]), counts)
+            rows += [(pattern, method, *score, len(samples)) for score in scores]
+        _log(rows, pattern, len(of_window))
     columns = zip(*rows, strict=True)
     tables.write(dict(zip(tables.CSDI_METRICS.names, columns, strict=True)), metrics_path, tables.CSDI_METRICS)
 
@@ -40,6 +50,18 @@ def _fitted(_, values, roles):
     for name, fit in baselines.METHODS.items():
         logging.info("baseline: %s", name)
         yield name, fit(values, roles == windows.OBSERVED)
+
+
+def _say_what_is_too_much(n_samples):
+    """Say in the log at which levels the intervals cannot be as wide as they should."""
+    for percent in metrics.PERCENTS:
+        needed = round(200 / (100 - percent)) - 1
+        if n_samples < needed:
+            logging.info(
+                "%d samples are too few for intervals that hold %d %%, which take %d: theirs reach from the least to "
+                "the greatest sample, and hold less (sampling.n_samples)",
+                n_samples, percent, needed,
+            )  # fmt: skip
 
 
 def _patterns(held_out, window):
@@ -58,21 +80,55 @@ def _patterns(held_out, window):
             logging.warning("held_out.%s hides nothing in the test windows: no scores", name)
 
 
-def _parts(names, feature, targets):
-    """All of the targets, then those of each feature that has some."""
-    yield "all", targets
-    for code, name in enumerate(names):
-        chosen = targets & (feature == code)
-        if chosen.any():
-            yield name, chosen
+def _terms(forecasts, truth, targets, calibration, pattern):
+    """(method, its samples, what each target adds to each score), with the corrected intervals as a method more."""
+    truth = truth[targets]
+    for method, samples in forecasts.items():
+        yield method, samples, metrics.terms(samples[:, targets], truth)
+    if calibration is not None:
+        samples, terms, similar = forecasts["CSDI"], {}, calibration.of_pattern(pattern)
+        for percent in metrics.PERCENTS:
+            lower, upper = conformal.intervals(samples[:, targets], percent / 100, similar)
+            terms |= metrics.interval_terms(lower, upper, truth, percent)
+        yield CORRECTED, samples, terms
 
 
-def _scores(samples, truth, chosen):
-    scores = {name: getattr(metrics, name)(samples, truth, chosen) for name in ("mae", "rmse", "crps")}
-    if len(samples) > 1:  # a point forecast has no interval
-        for percent in (50, 90):
-            scores[f"coverage_{percent}"] = metrics.coverage(samples, truth, chosen, percent / 100)
-    return scores
+def _scores(terms, window, feature, names, counts):
+    """(feature, metric, value, lower, upper, number of targets), of all features together, then of each.
+
+    Args:
+        terms: from `metrics.terms`.
+        window, feature: (n,), numbers from 0 on, of each target.
+        names: (K,), the features'.
+        counts: from `metrics.resamples`.
+    """
+    there, feature = np.unique(feature, return_inverse=True)
+    shape = counts.shape[1], len(there)
+    cell = window * len(there) + feature
+
+    def by_window(terms):
+        sums = np.bincount(cell, terms, minlength=np.prod(shape)).reshape(shape)
+        return np.column_stack([sums.sum(axis=1), sums])
+
+    n_targets = [len(cell), *np.bincount(feature).tolist()]
+    scores = {
+        metric: np.stack(metrics.bootstrap(metric, by_window(numerator), by_window(denominator), counts))
+        for metric, (numerator, denominator) in terms.items()
+    }
+    for column, (name, n) in enumerate(zip(["all", *(names[k] for k in there)], n_targets, strict=True)):
+        for metric, values in scores.items():
+            yield name, metric, *values[:, column].tolist(), n
+
+
+def _log(rows, pattern, n_windows):
+    """Say in a line how good CSDI is, and how sure that is."""
+    _, _, _, _, crps, lower, upper, n_targets, n_samples = next(
+        row for row in rows if row[:4] == (pattern, "CSDI", "all", "crps")
+    )
+    logging.info(
+        "%s: CRPS %.3f (95 %% bootstrap interval over %d windows %.3f to %.3f; %d targets, %d samples)",
+        pattern, crps, n_windows, lower, upper, n_targets, n_samples,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
@@ -83,4 +139,6 @@ if __name__ == "__main__":
             snakemake.input.starts,
             snakemake.input.statistics,
             snakemake.output.metrics,
+            snakemake.params.settings,
+            snakemake.input.get("validation"),
         )

@@ -1,17 +1,13 @@
-"""Fetch a file from the mirror or its url and check its sha256."""
-
-import os
+"""Fetch a file from the first source that has it and check its sha256."""
 
 from scoredag import download, logs
 
 
-def fetch_file(path, settings, mirror):
+def fetch_file(path, settings, sources):
     """See `scoredag.download.fetch`."""
-    download.fetch(path, mirror=mirror, **settings)
+    download.fetch(path, **settings, **sources)
 
 
 if __name__ == "__main__":
     with logs.to_file(snakemake.log[0]):
-        # not a parameter: where a file comes from does not change what it is
-        mirror = os.environ.get("SCOREDAG_MIRROR") or snakemake.config["mirror"]
-        fetch_file(snakemake.output[0], snakemake.params.settings, mirror)
+        fetch_file(snakemake.output[0], snakemake.params.settings, snakemake.params.sources)

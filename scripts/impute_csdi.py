@@ -6,16 +6,15 @@ import numpy as np
 
 from scoredag import logs, streams, tables
 from scoredag.csdi import checkpoint, imputation
-from scoredag.errors import InputError
 from scoredag.series import windows
 
 
-def impute_csdi(model_path, windows_path, statistics_path, samples_path, settings, run):
-    """Write samples, in physical units, of every target of the test split."""
+def impute_csdi(model_path, windows_path, statistics_path, samples_path, settings, run, split="test"):
+    """Write samples, in physical units, of every target of a split."""
     model = checkpoint.load(model_path)
     stats = tables.read(statistics_path, tables.STATISTICS)
-    _check_features(model_path, list(stats["feature"]))
-    table = tables.read(windows_path, tables.WINDOWS, filters=[("split", "==", "test")])
+    checkpoint.check_features(model_path, list(stats["feature"]))
+    table = tables.read(windows_path, tables.WINDOWS, filters=[("split", "==", split)])
     numbers, values, roles = windows.to_arrays(table, stats)
     seed = streams.seed(settings["seed"], "imputation", run)
     targets = table.loc[table["role"] == "target", ["window", "step", "feature", "value"]]
@@ -41,12 +40,6 @@ def impute_csdi(model_path, windows_path, statistics_path, samples_path, setting
             write(rows.assign(samples=list(drawn)))
             if 10 * batch.stop // len(numbers) > 10 * batch.start // len(numbers):
                 logging.info("%d of %d windows", batch.stop, len(numbers))
-
-
-def _check_features(model_path, features):
-    trained_on = checkpoint.metadata(model_path).get("features", features)
-    if trained_on != features:
-        raise InputError(f"{model_path}: trained on the features {trained_on}, but the dataset has {features}")
 
 
 if __name__ == "__main__":

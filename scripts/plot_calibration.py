@@ -2,30 +2,42 @@
 
 import numpy as np
 
-from scoredag import logs, metrics, tables
+from scoredag import conformal, logs, metrics, tables
 from scoredag.figures import imputations, style
 
 
-def plot_calibration(samples_path, starts_path, figure_path, settings):
+def plot_calibration(samples_path, starts_path, statistics_path, figure_path, settings, validation_path=None):
     """Draw coverage against the nominal level of central intervals, a line for each pattern.
 
-    Only up to the level that so many samples can serve: see `metrics.interval`.
+    As sampled, up to the level that so many samples can serve (see `metrics.interval`), and beside
+    it as corrected by the validation windows, if these are there.
     """
-    targets, samples = tables.read_imputations(samples_path)
-    truth = targets["truth"].to_numpy()
-    held_out = tables.read(starts_path, tables.WINDOW_STARTS).set_index("window")["held_out"][targets["window"]]
-    n_samples = len(samples)
+    starts = tables.read(starts_path, tables.WINDOW_STARTS)
+    stats = tables.read(statistics_path, tables.STATISTICS)
+    test = conformal.read(samples_path, starts, stats)
+    n_samples = len(test.samples)
     nominal = np.arange(1, 20) / 20
-    nominal = nominal[nominal <= (n_samples - 1) / (n_samples + 1)]
-    curves = {
-        name: _coverages(samples, truth, held_out.to_numpy() == name, nominal) for name in dict.fromkeys(held_out)
-    }
-    style.save(imputations.calibration(nominal, curves, n_samples, style.colour(settings["colour"])), figure_path)
+    served = nominal[nominal <= (n_samples - 1) / (n_samples + 1)]
+    panels = {"as sampled": (served, _curves(test, served, lambda samples, level, _: metrics.interval(samples, level)))}
+    if validation_path:
+        validation = conformal.read(validation_path, starts, stats)
+
+        def corrected(samples, level, pattern):
+            return conformal.intervals(samples, level, validation.of_pattern(pattern))
+
+        panels["corrected by the validation windows"] = nominal, _curves(test, nominal, corrected)
+    style.save(imputations.calibration(panels, n_samples, style.colour(settings["colour"])), figure_path)
 
 
-def _coverages(samples, truth, chosen, nominal):
-    """Coverage at each nominal level, and of how many targets."""
-    return [metrics.coverage(samples, truth, chosen, level) for level in nominal], int(chosen.sum())
+def _curves(test, nominal, interval):
+    """{pattern: (coverage at each nominal level, of how many targets)} of intervals (samples, level, pattern)."""
+    curves = {}
+    for name in dict.fromkeys(test.pattern):
+        chosen = test.pattern == name
+        samples, truth = test.samples[:, chosen], test.truth[chosen]
+        ends = [interval(samples, level, name) for level in nominal]
+        curves[name] = [np.mean((lower <= truth) & (truth <= upper)) for lower, upper in ends], int(chosen.sum())
+    return curves
 
 
 if __name__ == "__main__":
@@ -33,6 +45,8 @@ if __name__ == "__main__":
         plot_calibration(
             snakemake.input.samples,
             snakemake.input.starts,
+            snakemake.input.statistics,
             snakemake.output.figure,
             snakemake.params.settings,
+            snakemake.input.get("validation"),
         )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from scoredag import logs, metrics, tables
+from scoredag import features, logs, metrics, tables
 from scoredag.errors import InputError
 from scoredag.figures import imputations, style
 
@@ -11,8 +11,8 @@ def plot_imputation(samples_path, windows_path, starts_path, figure_path, settin
     """Draw some features (rows) of some test windows (columns) of one pattern, in physical units."""
     table = tables.read(windows_path, tables.WINDOWS, filters=[("split", "==", "test")])
     names = list(table["feature"].cat.categories)
-    features = settings["features"] or list(dict.fromkeys([names[0], names[(len(names) - 1) // 2], names[-1]]))
-    for name in features:
+    shown = settings["features"] or list(dict.fromkeys([names[0], names[(len(names) - 1) // 2], names[-1]]))
+    for name in shown:
         if name not in names:
             raise InputError(f"csdi.runs.*.figure.features: '{name}' is unknown; known are {', '.join(names)}")
     starts = tables.read(starts_path, tables.WINDOW_STARTS).set_index("window")
@@ -22,14 +22,15 @@ def plot_imputation(samples_path, windows_path, starts_path, figure_path, settin
     targets, samples = tables.read_imputations(samples_path)
     lower, upper = metrics.interval(samples, 0.9)
     targets = targets.assign(lower=lower, median=np.median(samples, axis=0), upper=upper)
+    titles = {window: _title(starts.loc[window], starts["start"].nunique() > 1) for window in windows}
     spans = table.groupby("feature", observed=True)["value"].std() / 2
     panels = [
         [
-            _panel(_of(table, window, feature), _of(targets, window, feature), starts["start"][window], spans[feature])
-            | {"label": _label(feature, settings["units"])}
+            _panel(_of(table, window, feature), _of(targets, window, feature), titles[window], spans[feature])
+            | {"label": features.label(feature, settings["units"])}
             for window in windows
         ]
-        for feature in features
+        for feature in shown
     ]
     style.save(imputations.imputation(panels, pattern, style.colour(settings["colour"])), figure_path)
 
@@ -38,26 +39,26 @@ def _of(table, window, feature):
     return table[(table["window"] == window) & (table["feature"] == feature)]
 
 
-def _panel(rows, targets, start, least_span):
+def _title(window, dated):
+    """When a window starts, and of which series if there are several; a date that all share is left out."""
+    names = [f"series {window['series']}"] if "series" in window else []
+    return ", ".join(names + [f"{window['start']:%Y-%m-%d %H:%M} UTC"] * (dated or not names))
+
+
+def _panel(rows, targets, title, least_span):
     """One window of one feature, as `imputations.imputation` wants it."""
     values, role = rows["value"].to_numpy(), rows["role"].to_numpy()
     observed = np.where(role == "observed", values, np.nan)
     quantiles = np.tile(observed, (3, 1))
     quantiles[:, targets["step"]] = targets[["lower", "median", "upper"]].T
     return {
-        "title": f"{start:%Y-%m-%d %H:%M} UTC",
+        "title": title,
         "steps": rows["step"].to_numpy(),
         "observed": observed,
         "target": np.where(role == "target", values, np.nan),
         "least_span": least_span,
         "quantiles": quantiles,
     }
-
-
-def _label(feature, units):
-    """The feature with its unit; that of column `temp` also holds for `EWR_temp`."""
-    found = [unit for column, unit in units.items() if feature == column or feature.endswith(f"_{column}")]
-    return f"{feature} ({found[0]})" if found else feature
 
 
 def _spread(entries, n):

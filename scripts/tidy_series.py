@@ -1,7 +1,9 @@
 """Read a dataset into one tidy series on a regular time grid."""
 
-from scoredag import files, logs, streams, tables
-from scoredag.series import simulated, tidy
+from scoredag import archives, files, logs, streams, tables
+from scoredag.series import physionet, readers, simulated, tidy
+
+TABLES = {"csv": readers.read_wide, "tidy": readers.read_tidy}
 
 
 def tidy_series(path, series_path, settings, dataset):
@@ -11,8 +13,13 @@ def tidy_series(path, series_path, settings, dataset):
         wide = simulated.simulate(seed=seed, interval=settings["interval"], **settings["simulation"])
     else:
         files.check_sha256(path, settings["sha256"])
-        columns = ("time", "group", "features", "interval", "plausible")
-        wide = tidy.read_csv(path, **{key: settings[key] for key in columns})
+        archives.check_contents(path, settings["contents_sha256"])
+        if settings["reader"] == "physionet-2012":
+            wide = physionet.read(path)
+        else:
+            common = ("time", "time_zone", "series", "features", "interval", "resample", "plausible", "circular")
+            own = settings["tidy"] if settings["reader"] == "tidy" else {"group": settings["group"]}
+            wide = TABLES[settings["reader"]](path, **{key: settings[key] for key in common}, **own)
     tables.write(tidy.to_tidy(wide), series_path, tables.SERIES)
 
 

@@ -8,6 +8,7 @@ import torch
 from scoredag import files, logs, streams, tables
 from scoredag.csdi import checkpoint, resume, training
 from scoredag.csdi.network import CSDI
+from scoredag.errors import InputError
 from scoredag.series import windows
 
 
@@ -32,7 +33,10 @@ def train_csdi(init_path, windows_path, statistics_path, code_paths, model_path,
     )
     if init_path:
         files.check_sha256(init_path, settings["init_sha256"])
-    model = _start(init_path, features, dropout, settings["conditional"], streams.seed(seed, "weights"))
+    if options.n_steps:
+        model = _start(init_path, features, dropout, settings["conditional"], streams.seed(seed, "weights"))
+    else:
+        model = _as_it_is(init_path, features, settings["conditional"])
     logging.info("%d training windows of %d features x %d steps", *values.shape)
     inputs = [path for path in (init_path, windows_path, statistics_path, *code_paths) if path]
     store = resume.Store(Path(model_path).with_name("unfinished.pt"), resume.fingerprint([settings, run], inputs))
@@ -78,6 +82,17 @@ def _start(init_path, features, dropout, conditional, seed):
     if anew:
         logging.info("%s: trained on other features; their embedding starts anew", init_path)
     return checkpoint.load(init_path, len(features), dropout, conditional=conditional, new_embedding=anew)
+
+
+def _as_it_is(init_path, features, conditional):
+    """The checkpoint's network, which has to be one for these features."""
+    model = checkpoint.load(init_path, conditional=conditional)
+    if checkpoint.metadata(init_path).get("features", features) != features or model.n_features != len(features):
+        raise InputError(
+            f"{init_path}: trained on other features than the dataset's {len(features)}, "
+            "and training.n_steps: 0 takes it as it is; write more steps"
+        )
+    return model
 
 
 if __name__ == "__main__":

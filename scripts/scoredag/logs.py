@@ -11,9 +11,9 @@ from tqdm import tqdm
 from scoredag.errors import InputError
 
 
-def progress(description, total, unit):
-    """A tqdm bar on the terminal, if there is one; a context manager."""
-    return tqdm(desc=description, total=total, unit=unit, file=sys.__stderr__, disable=None, leave=False)
+def progress(description, total, unit, **options):
+    """A tqdm bar on the terminal, if there is one; a context manager. `options` are tqdm's."""
+    return tqdm(desc=description, total=total, unit=unit, file=sys.__stderr__, disable=None, leave=False, **options)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Scores of imputations: MAE, RMSE, CRPS and coverage.
+"""Scores of imputations: MAE, RMSE, CRPS, coverage and width of intervals.
 
 `samples` are (S, ...); `truth` and `mask` (...), the mask true (or 1) where an entry counts.
 """
@@ -6,6 +6,8 @@
 import numpy as np
 
 LEVELS = np.arange(1, 20) / 20
+N_RESAMPLES = 1000
+PERCENTS = (50, 80, 90, 95)  # of the intervals that are scored
 
 
 def mae(samples, truth, mask):
@@ -25,10 +27,7 @@ def crps(samples, truth, mask, levels=LEVELS):
     samples; of one sample, a point forecast, it is the MAE over the mean |truth|.
     """
     samples, truth = _selected(samples, truth, mask)
-    quantiles = np.quantile(samples, levels, axis=0)
-    levels = np.asarray(levels)[:, None]
-    pinball = (truth - quantiles) * (levels - (truth < quantiles))
-    return float(2 * pinball.sum(axis=1).mean() / np.abs(truth).sum())
+    return float(_pinball(samples, truth, levels).sum() / np.abs(truth).sum())
 
 
 def interval(samples, level):
@@ -51,6 +50,83 @@ def coverage(samples, truth, mask, level=0.9):
     samples, truth = _selected(samples, truth, mask)
     lower, upper = interval(samples, level)
     return float(((lower <= truth) & (truth <= upper)).mean())
+
+
+def z_scores(targets, samples, stats):
+    """Truth (n,) and samples (S, n) of imputed targets, from physical units to z-scores, float64.
+
+    Args:
+        targets, samples: from `tables.read_imputations`.
+        stats: table of the statistics of the features.
+    """
+    feature = targets["feature"]
+    where = stats.set_index("feature").index.get_indexer(list(feature.cat.categories))[feature.cat.codes]
+    mean, std = stats["mean"].to_numpy()[where], stats["std"].to_numpy()[where]
+    return (targets["truth"].to_numpy() - mean) / std, (samples - mean) / std
+
+
+def terms(samples, truth):
+    """What each entry adds to each score, so that scores of any part of the entries are sums away.
+
+    Args:
+        samples: (S, n).
+        truth: (n,).
+
+    Returns:
+        {score: (numerators (n,), denominators (n,))}: `ratio` of their sums is the score. MAE, RMSE,
+        CRPS, and `interval_terms` at `PERCENTS` if there are several samples.
+    """
+    samples = samples.astype(np.float64)
+    errors, one = np.abs(np.median(samples, axis=0) - truth), np.ones(len(truth))
+    found = {
+        "mae": (errors, one),
+        "rmse": (errors**2, one),
+        "crps": (_pinball(samples, truth, LEVELS), np.abs(truth)),
+    }
+    if len(samples) > 1:  # a point forecast has no interval
+        for percent in PERCENTS:
+            found |= interval_terms(*interval(samples, percent / 100), truth, percent)
+    return found
+
+
+def interval_terms(lower, upper, truth, percent):
+    """`terms` of coverage and mean width of intervals from `lower` to `upper` (n,)."""
+    inside, one = (lower <= truth) & (truth <= upper), np.ones(len(truth))
+    return {f"coverage_{percent}": (inside.astype(np.float64), one), f"interval_width_{percent}": (upper - lower, one)}
+
+
+def ratio(score, numerator, denominator):
+    """The score of which these are the sums of `terms`; NaN where there is nothing to score."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = numerator / denominator
+    return np.sqrt(value) if score == "rmse" else value
+
+
+def resamples(n, rng):
+    """How often each of n windows is drawn in each of `N_RESAMPLES` bootstrap samples of them, (N_RESAMPLES, n)."""
+    return rng.multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES).astype(np.float64)
+
+
+def bootstrap(score, numerators, denominators, counts):
+    """A score and the ends of its 95 % percentile interval when windows are drawn again, three arrays (...).
+
+    Args:
+        score: its name.
+        numerators, denominators: (n, ...), sums of `terms` by window.
+        counts: from `resamples`.
+    """
+    value = ratio(score, numerators.sum(axis=0), denominators.sum(axis=0))
+    drawn = ratio(score, counts @ numerators, counts @ denominators)
+    # what a feature misses from some bootstrap samples does not count; the plain function is much faster
+    quantile = np.nanquantile if np.isnan(drawn).any() else np.quantile
+    return value, *quantile(drawn, [0.025, 0.975], axis=0)
+
+
+def _pinball(samples, truth, levels):
+    """Twice the pinball loss (n,) of quantiles of the samples, averaged over `levels`."""
+    quantiles = np.quantile(samples, levels, axis=0)
+    levels = np.asarray(levels)[:, None]
+    return 2 * ((truth - quantiles) * (levels - (truth < quantiles))).mean(axis=0)
 
 
 def _median_errors(samples, truth, mask):

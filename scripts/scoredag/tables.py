@@ -33,6 +33,9 @@ SERIES = _schema(time=_TIME, feature=_NAME, value=pa.float64())
 WINDOWS = _schema(window=pa.int32(), step=pa.int32(), feature=_NAME, value=pa.float64(), role=_NAME, split=_NAME)
 WINDOW_STARTS = _schema(window=pa.int32(), start=_TIME, held_out=_NAME)
 STATISTICS = _schema(feature=pa.string(), mean=pa.float64(), std=pa.float64(), missing_fraction=pa.float64())
+IMPUTED = _schema(
+    time=_TIME, feature=_NAME, value=pa.float64(), lower=pa.float64(), upper=pa.float64(), imputed=pa.bool_()
+)
 HISTORY = _schema(
     step=pa.int64(),
     epoch=pa.float64(),
@@ -41,12 +44,15 @@ HISTORY = _schema(
     learning_rate=pa.float64(),
     seconds=pa.float64(),
 )
+OF_SERIES = (SERIES, WINDOW_STARTS)  # have a column `series` before the others where a dataset holds several
 CSDI_METRICS = _schema(
     held_out=pa.string(),
     method=pa.string(),
     feature=pa.string(),
     metric=pa.string(),
     value=pa.float64(),
+    lower=pa.float64(),
+    upper=pa.float64(),
     n_targets=pa.int64(),
     n_samples=pa.int64(),
 )
@@ -63,8 +69,18 @@ def imputations(n_samples):
     )
 
 
+def of_several(schema):
+    """A schema of `OF_SERIES` with the column `series`."""
+    return pa.schema([("series", _NAME), *schema])
+
+
 def write(frame, path, schema):
-    """Write a data frame, or a dict of columns, as Parquet with exactly the columns of `schema`."""
+    """Write a data frame, or a dict of columns, as Parquet with exactly the columns of `schema`.
+
+    Tables of `OF_SERIES` keep a column `series`.
+    """
+    if schema in OF_SERIES and "series" in frame:
+        schema = of_several(schema)
     with writing(path, schema) as write_part:
         write_part(frame)
 
@@ -94,7 +110,8 @@ def writing(path, schema):
 def read(path, schema, columns=None, filters=None):
     """The table at `path` as a data frame with the columns of `schema` (or only `columns`).
 
-    `filters` keeps rows, as in pyarrow: [("split", "==", "test")].
+    `filters` keeps rows, as in pyarrow: [("split", "==", "test")]. Tables of `OF_SERIES` may have a column `series`
+    before the others.
 
     Raises:
         InputError: not a Parquet file, or other columns than the schema's.
@@ -119,6 +136,8 @@ def _table(frame, schema):
 
 def _read(path, schema, columns, filters):
     found = _stored_schema(path)
+    if schema in OF_SERIES and "series" in found.names:
+        schema = of_several(schema)
     if found.names != schema.names:
         raise InputError(f"{path}: columns are {', '.join(found.names)}; expected {', '.join(schema.names)}")
     for name in schema.names:

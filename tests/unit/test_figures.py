@@ -62,30 +62,82 @@ def test_a_colour_that_is_none_is_refused():
 def test_every_pattern_has_its_own_line_of_calibration(n_patterns):
     nominal = np.arange(1, 10) / 10
     curves = {f"pattern-{i}": (nominal**i, 1000 + i) for i in range(n_patterns)}
-    drawn = imputations.calibration(nominal, curves, 20, style.GREEN)
+    drawn = imputations.calibration({"as sampled": (nominal, curves)}, 20, style.GREEN)
     lines = drawn.axes[0].get_lines()[1:]  # the first is the diagonal
     assert len({(line.get_color(), line.get_marker()) for line in lines}) == n_patterns
     assert lines[0].get_color() == style.GREEN
     labels = [text.get_text() for text in drawn.legends[0].get_texts()]
     assert labels[1] == "held out: pattern-0 (1,000 targets)" and len(labels) == n_patterns + 1
-    assert "20 samples" in drawn.axes[0].get_title()
+    assert "20 samples" in drawn.get_suptitle()
+
+
+def test_corrected_intervals_have_a_panel_beside_those_as_sampled():
+    nominal = np.arange(1, 10) / 10
+    panels = {title: (nominal[:n], {"a": (nominal[:n], 30)}) for title, n in (("as sampled", 7), ("corrected", 9))}
+    drawn = imputations.calibration(panels, 20, style.BLUE)
+    assert [axes.get_title() for axes in drawn.axes] == ["as sampled", "corrected"]
+    assert [len(axes.get_lines()[1].get_xdata()) for axes in drawn.axes] == [7, 9]
 
 
 def test_scores_stand_pattern_by_pattern_and_long_bars_are_cut():
     scores = {"mean": 9.0, "linear": 1.0, "ridge": 0.5, "CSDI": 0.25}
-    rows = [
-        (pattern, method, feature, metric, score * (1 + (pattern == "b")), 30, 1)
-        for pattern in "ab"
-        for method, score in scores.items()
-        for feature in ("all", "x")
-        for metric in ("mae", "rmse", "crps")
-    ]
-    table = pd.DataFrame(rows, columns=["held_out", "method", "feature", "metric", "value", "n_targets", "n_samples"])
-    drawn = imputations.metrics(table, style.BLUE)
-    assert len(drawn.axes) == 6
+    drawn = imputations.metrics(scores_table(scores, ["all", "x"]), style.BLUE)
+    assert len(drawn.axes) == 6 + 2
     axes = drawn.axes[3]
     assert axes.get_title(loc="left") == "b (30 targets)"
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["CSDI", "ridge", "linear", "mean"]
     assert axes.yaxis_inverted()
     assert [text.get_text() for text in axes.texts] == ["0.500", "1.000", "2.000", "18.000 (cut)"]
     assert max(bar.get_width() for bar in axes.patches) == 2 * 1.5  # twice the median
+    (lines,) = axes.containers[0].lines[2]
+    ends = [segment[:, 0].tolist() for segment in lines.get_segments()]
+    assert ends == [[0.4, 0.6], [0.8, 1.2], [1.6, 2.4], [3.0, 3.0]]  # a bar that is cut has none
+
+
+def scores_table(scores, features):
+    """Columns of metrics.parquet for the patterns a and b, the scores of b twice those of a."""
+    rows = [
+        (pattern, method, feature, metric, value, 0.8 * value, 1.2 * value, 30, 1)
+        for pattern in "ab"
+        for method, score in scores.items()
+        for feature in features
+        for metric, value in dict.fromkeys(("mae", "rmse", "crps"), score * (1 + (pattern == "b"))).items()
+    ]
+    names = ["held_out", "method", "feature", "metric", "value", "lower", "upper", "n_targets", "n_samples"]
+    table = pd.DataFrame(rows, columns=names)
+    corrected = table[(table["method"] == "CSDI") & (table["metric"] == "mae")]
+    return pd.concat([table, corrected.assign(method="CSDI, conformal", metric="coverage_90")])
+
+
+def test_features_stand_beside_the_best_baseline_with_their_intervals():
+    drawn = imputations.metrics(scores_table({"mean": 9.0, "ridge": 0.5, "CSDI": 0.25}, ["all", "x", "y"]), style.BLUE)
+    axes = drawn.axes[-1]
+    assert [tick.get_text() for tick in drawn.axes[-2].get_yticklabels()] == ["x", "y"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["ridge", "CSDI"]
+    values, _, (lines,) = axes.containers[1].lines
+    assert values.get_xdata().tolist() == [0.5, 0.5]
+    assert [segment[:, 0].tolist() for segment in lines.get_segments()] == [[0.4, 0.6]] * 2
+
+
+def test_of_very_many_features_the_first_are_shown():
+    names = ["all", *(f"f{i}" for i in range(300))]
+    drawn = imputations.metrics(scores_table({"mean": 1.0, "CSDI": 0.5}, names), style.BLUE)
+    assert len(drawn.axes[-1].get_yticks()) == imputations.MOST_FEATURES
+    assert "the first 40 of 300" in drawn.subfigs[1].get_suptitle()
+
+
+@pytest.mark.parametrize(("n_panels", "n_axes"), [(0, 0), (1, 1), (3, 3), (5, 6)])
+def test_gaps_have_a_panel_each(n_panels, n_axes):
+    times = np.datetime64("2020-01-01T00:00") + np.arange(9) * np.timedelta64(1, "h")
+    observed = np.where(np.arange(9) // 3 == 1, np.nan, 1.0)
+    quantiles = np.where(np.isnan(observed), [[0.0], [1.0], [2.0]], observed)
+    panel = {"title": "t", "label": "x (m)", "times": times, "ends": (times[3], times[5])}
+    drawn = imputations.gaps([panel | {"observed": observed, "quantiles": quantiles}] * n_panels, style.BLUE)
+    assert len(drawn.axes) == n_axes
+    if n_panels:
+        assert drawn.axes[0].get_ylabel() == "x (m)" and drawn.axes[0].get_title() == "t"
+        labels = [text.get_text() for text in drawn.legends[0].get_texts()]
+        assert labels == ["the gap", "5-95 % band", "median", "imputed", "observed"]
+        assert all(axes.get_xlabel() == "time (UTC)" for axes in drawn.axes[max(n_panels - 3, 0) : n_panels])
+    else:
+        assert drawn.texts[0].get_text() == "The series has no gaps."

@@ -1,6 +1,7 @@
-"""MAE, RMSE, CRPS and coverage, against numbers worked out by hand and closed forms."""
+"""MAE, RMSE, CRPS, coverage and their bootstrap intervals, against numbers worked out by hand and closed forms."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -115,3 +116,73 @@ def test_float32_samples_are_averaged_in_float64(name):
     metric, mask = getattr(metrics, name), np.ones(1000)
     expected = metric(samples.astype(np.float64), truth.astype(np.float64), mask)
     assert metric(samples, truth, mask) == pytest.approx(expected, rel=1e-12)
+
+
+def two_groups():
+    """Samples (20, 600) and truth (600,) of 60 windows of 10 entries."""
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(20, 600)) + 0.3, rng.normal(size=600), np.repeat(np.arange(60), 10)
+
+
+def sums(terms, window):
+    return tuple(np.bincount(window, part)[:, None] for part in terms)
+
+
+@pytest.mark.parametrize("name", ["mae", "rmse", "crps", "coverage_50", "coverage_80", "coverage_90", "coverage_95"])
+def test_sums_of_terms_give_the_scores(name):
+    samples, truth, window = two_groups()
+    numerator, denominator = metrics.terms(samples.astype(np.float32), truth)[name]
+    metric, *level = name.split("_")
+    mask = window < 17
+    expected = getattr(metrics, metric)(samples, truth, mask, *(int(part) / 100 for part in level))
+    assert metrics.ratio(name, numerator[mask].sum(), denominator[mask].sum()) == pytest.approx(expected, rel=1e-6)
+
+
+def test_widths_are_those_of_the_intervals():
+    samples, truth, _ = two_groups()
+    terms = metrics.terms(samples, truth)
+    for percent in (50, 80, 90, 95):
+        lower, upper = metrics.interval(samples, percent / 100)
+        np.testing.assert_array_equal(terms[f"interval_width_{percent}"][0], upper - lower)
+    assert set(metrics.terms(samples[:1], truth)) == {"mae", "rmse", "crps"}  # a point forecast has no interval
+
+
+def test_the_bootstrap_of_a_mean_is_that_of_the_central_limit():
+    """60 window means of known spread: the 95 % interval is 1.96 standard errors to either side."""
+    rng = np.random.default_rng(0)
+    means = rng.normal(2.0, 0.3, 60)
+    counts = metrics.resamples(60, np.random.default_rng(1))
+    assert counts.shape == (metrics.N_RESAMPLES, 60) and (counts.sum(axis=1) == 60).all()
+    value, lower, upper = metrics.bootstrap("mae", 5 * means[:, None], np.full((60, 1), 5.0), counts)
+    assert value == pytest.approx(means.mean())
+    error = means.std() / np.sqrt(60)
+    np.testing.assert_allclose([lower[0], upper[0]], means.mean() + 1.96 * error * np.array([-1, 1]), atol=0.3 * error)
+
+
+@pytest.mark.parametrize("name", ["mae", "rmse", "crps", "coverage_90", "interval_width_50"])
+def test_windows_are_drawn_whole(name):
+    """One bootstrap sample, worked out by picking the entries of the windows that were drawn."""
+    samples, truth, window = two_groups()
+    counts = metrics.resamples(60, np.random.default_rng(5))
+    terms = metrics.terms(samples, truth)[name]
+    picked = np.concatenate([np.flatnonzero(window == w) for w in np.repeat(np.arange(60), counts[0].astype(int))])
+    expected = metrics.ratio(name, *(part[picked].sum() for part in terms))
+    value, lower, upper = metrics.bootstrap(name, *sums(terms, window), counts[:1])
+    assert lower == upper == pytest.approx(expected)
+    assert value == pytest.approx(metrics.ratio(name, *(part.sum() for part in terms)))
+
+
+def test_bootstrap_samples_without_a_feature_do_not_count():
+    numerators, denominators = np.array([[0.0, 3.0], [2.0, 5.0]]), np.array([[0.0, 1.0], [1.0, 1.0]])
+    counts = np.array([[2.0, 0.0], [1.0, 1.0], [0.0, 2.0]])
+    value, lower, upper = metrics.bootstrap("mae", numerators, denominators, counts)
+    assert value.tolist() == [2, 4] and (lower[0], upper[0]) == (2, 2)
+    assert 3 < lower[1] < 3.2 and 4.8 < upper[1] < 5
+
+
+def test_z_scores_know_the_feature_of_each_target():
+    stats = pd.DataFrame({"feature": ["b", "a"], "mean": [1.0, 10.0], "std": [2.0, 5.0]})
+    feature = pd.Categorical(["a", "b", "a"], categories=["a", "b"])
+    targets = pd.DataFrame({"feature": feature, "truth": [15.0, 5.0, 0.0]})
+    truth, samples = metrics.z_scores(targets, np.array([[10, 1, 20]], dtype=np.float32), stats)
+    assert truth.tolist() == [1, 2, -2] and samples.tolist() == [[0, 0, 2]]

@@ -24,6 +24,9 @@ COLUMNS = {
     "variant": ["a", "b", "c"],
     "metric": ["mae", "crps", "\N{GREEK SMALL LETTER TAU}"],
     "value": [1.5, np.nan, -2.0],
+    "lower": [0.5, np.nan, -3.0],
+    "upper": [2.5, np.nan, np.inf],
+    "imputed": [True, False, True],
     "time": TIMES,
     "start": TIMES,
     "feature": pd.Categorical(["wind", "temp", "wind"], categories=["wind", "temp"]),
@@ -46,7 +49,7 @@ SCHEMAS = {
     name: getattr(tables, name)
     for name in (
         "GMM", "POINTS", "PARTICLES", "LANGEVIN_METRICS", "SERIES", "WINDOWS", "WINDOW_STARTS", "STATISTICS", "HISTORY",
-        "CSDI_METRICS",
+        "CSDI_METRICS", "IMPUTED",
     )
 }  # fmt: skip
 POINTS = {"particle": [0, 1], "x": [0.5, 1.5], "y": [2.5, 3.5]}
@@ -431,3 +434,20 @@ def test_root_gives_other_numbers():
 @pytest.mark.parametrize("integer", [np.int64, np.int32, np.uint8])
 def test_an_integer_of_numpy_is_the_same_key(integer):
     assert streams.seed(integer(5), "block", integer(3)) == streams.seed(5, "block", 3)
+
+
+@pytest.mark.parametrize("name", ["SERIES", "WINDOW_STARTS"])
+def test_tables_of_series_may_name_the_series(path, name):
+    schema = SCHEMAS[name]
+    frame = example(schema)
+    frame.insert(0, "series", pd.Categorical(["p2", "p2", "p1"], categories=["p2", "p1"]))
+    tables.write(frame, path, schema)
+    found = tables.read(path, schema)
+    assert list(found.columns) == ["series", *schema.names]
+    assert found["series"].tolist() == ["p2", "p2", "p1"] and list(found["series"].cat.categories) == ["p2", "p1"]
+    refused(lambda: tables.read(path, tables.STATISTICS), path, "series, ")
+
+
+def test_other_tables_take_no_series(path):
+    tables.write(POINTS | {"series": ["a", "b"]}, path, tables.POINTS)
+    assert pq.read_schema(path).names == tables.POINTS.names

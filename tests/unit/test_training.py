@@ -1,5 +1,6 @@
 """Masks, loss and the training loop."""
 
+import copy
 import itertools
 import math
 
@@ -391,3 +392,18 @@ def test_diverging_before_the_first_validation_leaves_nothing():
     with pytest.raises(training.Diverged) as caught:
         train(learning_rate=1e30, warm_up=0, gradient_clip=1e30)
     assert caught.value.best is None
+
+
+def test_no_steps_leave_the_weights_as_they_are_and_validate_them_once():
+    torch.manual_seed(0)
+    before = CSDI(3)
+    torch.nn.init.normal_(before.diffmodel.output_projection2.weight, std=0.01)
+    model = copy.deepcopy(before)
+    values, known = a_dataset()
+    valid = a_batch(*a_dataset(6, seed=9))
+    settings = SETTINGS._replace(n_steps=0)
+    (row,) = training.train(model, values, known, valid, settings, 0)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), before.parameters(), strict=True))
+    assert (row["step"], row["split"], row["epoch"], row["learning_rate"]) == (0, "valid", 0.0, 0.0)
+    expected = training.validation_loss(before, valid, settings, 0, diffusion.quadratic_schedule())
+    assert row["loss"] == pytest.approx(expected, rel=1e-6)

@@ -84,6 +84,8 @@ def test_starts_are_those_of_a_walk_through_each_stretch(splits, found):
         n = len(list(stretch))
         stride = 6 if split == TRAIN else LENGTH
         expected += [(begin + first, split) for first in range(0, n, stride) if first + LENGTH <= n]
+        if split != TRAIN and n % LENGTH:
+            expected.append((begin + n - LENGTH, split))
         begin += n
     np.testing.assert_array_equal(np.transpose(found), expected)
 
@@ -101,9 +103,14 @@ def test_no_hour_is_in_two_splits(splits, found):
 
 
 @pytest.mark.parametrize("split", [VALID, TEST])
-def test_validation_and_test_windows_do_not_overlap(found, split):
+def test_validation_and_test_windows_overlap_at_the_end_of_a_block_alone_and_leave_nothing_over(splits, found, split):
     first_steps, codes = found
-    assert np.diff(first_steps[codes == split]).min() >= LENGTH
+    mine = first_steps[codes == split]
+    overlap = np.flatnonzero(np.diff(mine) < LENGTH) + 1
+    assert len(overlap) > 5
+    assert ((mine[overlap] + LENGTH) % BLOCK == 0).all()
+    covered = np.unique(mine[:, None] + np.arange(LENGTH))
+    np.testing.assert_array_equal(covered, np.flatnonzero(splits == split))
 
 
 def test_training_windows_overlap_by_the_stride(found):
@@ -203,8 +210,26 @@ def test_windows_hold_the_series_from_their_first_step(wide, found, table):
     assert table["window"].tolist() == np.repeat(np.arange(len(found[0])), LENGTH * 3).tolist()
     assert table["feature"][:6].tolist() == ["wind", "pressure", "humid"] * 2
     assert table["step"][:6].tolist() == [0, 0, 0, 1, 1, 1]
-    for first, values in zip(found[0], as_cube(table["value"]), strict=True):
-        np.testing.assert_array_equal(values, wide.to_numpy()[first : first + LENGTH])
+    for i, values in enumerate(as_cube(table["value"])):
+        expected = wide.to_numpy()[found[0][i] : found[0][i] + LENGTH]
+        hidden = np.isnan(values) & ~np.isnan(expected)
+        assert not hidden[overlap_of(found, i) :].any()
+        np.testing.assert_array_equal(values[~hidden], expected[~hidden])
+
+
+def overlap_of(found, i):
+    """Steps of a validation or test window that the one before has, too."""
+    first_steps, codes = found
+    return max(first_steps[i - 1] + LENGTH - first_steps[i], 0) if i and codes[i - 1] == codes[i] != TRAIN else 0
+
+
+def test_each_entry_is_a_target_once_also_where_windows_overlap(wide, found):
+    table = windows.cut(wide, *found, LENGTH, lambda window, observed: observed)  # hides all that there is
+    targets = table[table["role"] == "target"]
+    steps = found[0][targets["window"]] + targets["step"]
+    assert not pd.DataFrame({"step": steps, "feature": targets["feature"]}).duplicated().any()
+    held_out = np.isin(np.arange(N_STEPS), found[0][found[1] != TRAIN][:, None] + np.arange(LENGTH))
+    assert len(targets) == wide[held_out].notna().to_numpy().sum()
 
 
 def test_windows_name_their_split(found, table):
@@ -221,11 +246,24 @@ def test_targets_are_only_in_validation_and_test(table):
     assert set(table.loc[table["role"] == "target", "split"]) == {"valid", "test"}
 
 
-def test_targets_are_the_asked_share_of_what_is_observed(table):
+def test_targets_are_the_asked_share_of_what_is_observed(wide, found, table):
     held_out = table[table["split"] != "train"]
     n_targets = (as_cube(held_out["role"]) == "target").sum(axis=(1, 2))
-    n_values = as_cube(held_out["value"].notna()).sum(axis=(1, 2))
-    assert n_targets.tolist() == [round(0.2 * n) for n in n_values]
+    for i, n in zip(np.flatnonzero(found[1] != TRAIN), n_targets, strict=True):
+        values = wide.to_numpy()[found[0][i] : found[0][i] + LENGTH]
+        share = round(0.2 * np.count_nonzero(~np.isnan(values)))
+        assert n == share if not overlap_of(found, i) else n < share
+
+
+def test_what_was_counted_before_stays_hidden(wide, found, table):
+    """An overlapping window is no easier than the others: it misses as large a share."""
+    roles = as_cube(table["role"])
+    overlapping = [i for i in range(len(roles)) if overlap_of(found, i)]
+    for i in overlapping:
+        values = wide.to_numpy()[found[0][i] : found[0][i] + LENGTH]
+        n = np.count_nonzero(~np.isnan(values))
+        assert (roles[i] == "observed").sum() == n - round(0.2 * n)
+    assert len(overlapping) > 10
 
 
 def test_hold_out_draws_from_the_observed_entries_alone_and_evenly():
@@ -358,6 +396,7 @@ def test_one_pattern_leaves_the_windows_as_they_are(found):
 
 
 SERIES = {"seed": 1, "length": LENGTH, "block": BLOCK, "shares": SHARES, "train_stride": 6}
+SERIES |= {"split_seed": 1, "statistics": "train", "max_windows": None}
 RANDOM = ("random-20", {"pattern": "random", "share": 0.2, "length": None})
 BLOCKS = ("blocks-4", {"pattern": "blocks", "share": 0.1, "length": 4})
 OUTAGES = ("outages", {"pattern": "outages", "share": 0.3, "length": None})
@@ -368,9 +407,9 @@ def cut(wide, tmp_path):
     """A function of patterns that runs the script: windows, starts."""
     paths = [tmp_path / f"{name}.parquet" for name in ("series", "windows", "starts", "statistics")]
 
-    def run(*patterns, series=wide):
+    def run(*patterns, series=wide, **changes):
         tables.write(tidy.to_tidy(series), paths[0], tables.SERIES)
-        cut_windows(*paths, SERIES | {"held_out": patterns}, "mine")
+        cut_windows(*paths, SERIES | {"held_out": patterns} | changes, "mine")
         return tables.read(paths[1], tables.WINDOWS), tables.read(paths[2], tables.WINDOW_STARTS)
 
     return run
@@ -475,3 +514,146 @@ def test_arrays_of_one_split_survive_the_file(wide, splits, found, table, tmp_pa
     np.testing.assert_array_equal(numbers, np.flatnonzero(test))
     np.testing.assert_array_equal(values, all_values[test])
     np.testing.assert_array_equal(roles, all_roles[test])
+
+
+LENGTHS = [60, 24, 10, 30, 24, 59, 1, 48, 24, 24, 33, 60]
+
+
+@pytest.fixture(scope="module")
+def several():
+    """Series of LENGTHS, one below the other; each value tells its row."""
+    rows = np.arange(sum(LENGTHS))
+    names = np.repeat([f"p{i:02d}" for i in range(len(LENGTHS))], LENGTHS)
+    hours = np.concatenate([np.arange(n) for n in LENGTHS])
+    times = pd.DatetimeIndex(pd.Timestamp("2020-01-01", tz="UTC") + pd.to_timedelta(hours, unit="h"), name="time")
+    index = pd.MultiIndex.from_arrays([names, times], names=["series", "time"])
+    return pd.DataFrame(rows[:, None] + [0.0, 0.25, 0.5], index, ["wind", "pressure", "humid"])
+
+
+def test_blocks_do_not_span_series():
+    splits = windows.assign_splits([130, 50, 60], 60, SHARES)
+    assert len(splits) == 240
+    single = windows.assign_splits(6, 1, SHARES)  # three blocks of the first series, one of each other
+    expected = np.repeat(single[:5], [60, 60, 10, 50, 60])
+    np.testing.assert_array_equal(splits, expected)
+
+
+@pytest.mark.parametrize(("n", "counts"), [(3997, [2797, 401, 799]), (10, [7, 1, 2]), (4, [2, 1, 1]), (3, [1, 1, 1])])
+def test_series_are_dealt_whole_by_their_shares(n, counts):
+    codes = windows.deal_series(n, SHARES, 1)
+    assert np.bincount(codes, minlength=3).tolist() == counts
+    np.testing.assert_array_equal(codes, windows.deal_series(n, SHARES, 1))
+
+
+def test_series_are_dealt_as_in_the_papers_code():
+    """Its steps, one by one: shuffle, take a fifth, shuffle the rest again with the same seed."""
+    order = np.arange(50)
+    np.random.RandomState(1).shuffle(order)
+    rest = order[10:].copy()
+    np.random.RandomState(1).shuffle(rest)
+    codes = windows.deal_series(50, SHARES, 1)
+    assert set(np.flatnonzero(codes == TEST)) == set(order[:10])
+    assert set(np.flatnonzero(codes == TRAIN)) == set(rest[:35])
+
+
+def test_another_split_seed_deals_otherwise():
+    assert (windows.deal_series(50, SHARES, 1) != windows.deal_series(50, SHARES, 2)).any()
+
+
+def test_no_window_spans_two_series_and_short_series_get_one(several):
+    ends = np.cumsum(LENGTHS)
+    splits = np.repeat(windows.deal_series(len(LENGTHS), SHARES, 1), LENGTHS)
+    first_steps, codes = windows.starts(splits, LENGTH, (6, LENGTH, LENGTH), LENGTHS)
+    whose = np.searchsorted(ends, first_steps, side="right")
+    assert set(whose) == set(range(len(LENGTHS)))
+    short = np.array(LENGTHS)[whose] < LENGTH
+    assert (first_steps[short] == (ends - LENGTHS)[whose[short]]).all()
+    assert len(set(whose[short])) == short.sum() == 2
+    assert (first_steps[~short] + LENGTH <= ends[whose[~short]]).all()
+    np.testing.assert_array_equal(codes, splits[first_steps])
+    table = windows.cut(several, first_steps, codes, LENGTH, hold_out_fifth)
+    for first, end, roles, values in zip(
+        first_steps, ends[whose], as_cube(table["role"]), as_cube(table["value"]), strict=True
+    ):
+        n = min(end - first, LENGTH)
+        assert (roles[n:] == "missing").all() and np.isnan(values[n:]).all()
+        there = roles[:n] != "missing"
+        np.testing.assert_array_equal(values[:n][there], several.to_numpy()[first : first + n][there])
+
+
+def test_several_series_survive_the_tidy_table(several, tmp_path):
+    table = tidy.to_tidy(several)
+    assert list(table.columns) == ["series", "time", "feature", "value"]
+    tables.write(table, tmp_path / "series.parquet", tables.SERIES)
+    found = tidy.from_tidy(tables.read(tmp_path / "series.parquet", tables.SERIES))
+    pd.testing.assert_frame_equal(found, several, check_index_type=False)
+    names, lengths = tidy.series_of(found)
+    assert names.tolist() == [f"p{i:02d}" for i in range(len(LENGTHS))] and lengths.tolist() == LENGTHS
+
+
+def test_windows_of_several_series_say_whose_they_are(cut, several):
+    table, starts = cut(RANDOM, BLOCKS, series=several)
+    assert list(starts.columns) == ["series", "window", "start", "held_out"]
+    first = table.groupby("window")["value"].first()
+    whose = starts.set_index("window")["series"]
+    for window in first.index[first.notna()]:
+        row = several.index[int(first[window])]
+        assert row == (whose[window], starts["start"][window])
+    splits = table.groupby("window")["split"].first().groupby(whose, observed=True).nunique()
+    assert (splits == 1).all() and len(splits) == len(LENGTHS)
+
+
+def test_long_series_are_cut_into_blocks(cut, several):
+    table, starts = cut(RANDOM, series=several.iloc[:84], block=12, length=5)
+    splits = table.groupby("window")["split"].first()
+    assert set(splits) == {"train", "valid", "test"}
+    assert splits.groupby(starts["series"], observed=True).nunique().max() > 1
+
+
+def test_held_out_entries_of_a_series_do_not_depend_on_the_others(cut, several):
+    """Whatever comes before it in the file; the number of series stays, so that the split does."""
+    other = several.copy()
+    other.iloc[: LENGTHS[0]] = np.nan
+    one, two = (targets_by_series(cut(RANDOM, series=wide)) for wide in (several, other))
+    tests = set(one) & set(two) - {"p00"}
+    assert tests and all(one[name] == two[name] for name in tests)
+
+
+def targets_by_series(cut_tables):
+    table, starts = cut_tables
+    targets = table[table["role"] == "target"].merge(starts[["window", "series"]], on="window")
+    return {
+        name: set(zip(part["window"], part["step"], part["feature"], strict=True))
+        for name, part in targets.groupby("series", observed=True)
+    }
+
+
+def test_fewer_than_three_series_are_refused(cut, several):
+    with pytest.raises(
+        InputError, match=r"datasets.mine.windows: 2 series, 84 steps, .* each split needs one"
+    ) as caught:
+        cut(RANDOM, series=several.iloc[:84], length=48, block=60)
+    assert "\n" not in str(caught.value)
+
+
+def test_statistics_of_all_splits_are_those_of_all_values(wide, splits):
+    stats = windows.statistics(wide, splits, "all")
+    np.testing.assert_allclose(stats["mean"], np.nanmean(wide, axis=0), rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(stats["std"], np.nanstd(wide, axis=0), rtol=1e-9)
+    assert (stats["mean"] != windows.statistics(wide, splits)["mean"]).all()
+
+
+def test_statistics_are_a_setting(cut, wide, splits, tmp_path):
+    cut(RANDOM, statistics="all")
+    found = tables.read(tmp_path / "statistics.parquet", tables.STATISTICS)
+    pd.testing.assert_frame_equal(found, windows.statistics(wide, splits, "all"), check_dtype=False)
+
+
+def test_max_windows_takes_the_first_test_windows_of_each_pattern_and_changes_no_other(cut):
+    all_of_them, few = cut(RANDOM, BLOCKS), cut(RANDOM, BLOCKS, max_windows=3)
+    entries, fewer = targets_of(all_of_them), targets_of(few)
+    kept = sorted(start for name, start in entries if name == "random-20")[:3]
+    assert fewer == {key: found for key, found in entries.items() if key[1] in kept}
+    for split in ("train", "valid"):
+        one, two = (table[table["split"] == split].drop(columns="window") for table, _ in (all_of_them, few))
+        pd.testing.assert_frame_equal(one.reset_index(drop=True), two.reset_index(drop=True))

@@ -1,6 +1,7 @@
 """Bad input: one clear line that names the file or key, a status that is not 0, no output."""
 
 import re
+import socket
 
 import numpy as np
 import pandas as pd
@@ -31,6 +32,10 @@ def held_out(patterns):
     return f"datasets: {{nyc-weather: {{windows: {{held_out: {patterns}}}}}}}"
 
 
+def etth1(settings):
+    return f"datasets: {{etth1: {{{settings}}}}}"
+
+
 def run(settings):
     return f"csdi: {{runs: {{nyc-weather: {{{settings}}}}}}}"
 
@@ -57,6 +62,12 @@ def run(settings):
         (run("training: {masks: [random, stripes]}"), ["training.masks.1", "'stripes'", "outages"]),
         (run("training: {masks: []}"), ["csdi.runs.nyc-weather.training.masks"]),
         (run("training: {optimizer: sgd}"), ["csdi.runs.nyc-weather.training.optimizer", "'sgd'", "muon"]),
+        (run("init: scratch, training: {n_steps: 0}"), ["training.n_steps", "'scratch' is none"]),
+        (
+            "datasets: {p: {reader: physionet-2012, file: data/gmm.csv, features: [HR]}}",
+            ["datasets.p.features", "physionet-2012", "35 features"],
+        ),
+        ("datasets: {p: {reader: physionet-2012}}", ["datasets.p.file", "physionet-2012 reader needs a file"]),
         (run("training: {decay: linear}"), ["csdi.runs.nyc-weather.training.decay", "'linear'", "milestones"]),
         (run("training: {trainable: none}"), ["training.trainable", "'none'", "last-layers"]),
         (run("training: {learning_rate: 0}"), ["csdi.runs.nyc-weather.training.learning_rate"]),
@@ -71,12 +82,36 @@ def run(settings):
         ("langevin: 3", ["langevin", "object"]),
         ("gmm: {file: absent.csv}", ["gmm.file", "absent.csv"]),
         ("datasets: {nyc-weather: {file: null}}", ["datasets.nyc-weather.file"]),
+        ("datasets: {mine: {reader: tidy}}", ["datasets.mine.file", "the tidy reader needs a file"]),
+        ("datasets: {mine: {reader: excel}}", ["datasets.mine.reader", "'excel'", "tidy"]),
+        (
+            "datasets: {mine: {reader: tidy, file: data/gmm.csv, group: place}}",
+            ["datasets.mine.group", "a tidy table has none"],
+        ),
+        ("datasets: {nyc-weather: {resample: max}}", ["datasets.nyc-weather.resample", "'max'", "median"]),
+        ("datasets: {nyc-weather: {circular: {wind_dir: 0}}}", ["datasets.nyc-weather.circular.wind_dir", "0"]),
+        (
+            "datasets: {nyc-weather: {circular: {wind_dir: 360}, resample: sum}}",
+            ["datasets.nyc-weather.resample", "sums of angles"],
+        ),
         ("datasets: {nyc-weather: {windows: {shares: [0.5, 0.1, 0.1]}}}", ["windows.shares", "0.7, not 1"]),
         (
             "datasets: {nyc-weather: {url: 'http://example.org/x'}}",
             ["datasets.nyc-weather.url", "http://example.org/x"],
         ),
         ("csdi: {checkpoints: {x: {file: x.pth, url: 'https://example.org/x'}}}", ["csdi.checkpoints.x.sha256"]),
+        (
+            etth1("url: [https://example.org/x, 'http://example.org/x']"),
+            ["datasets.etth1.url.1", "http://example.org/x"],
+        ),
+        (etth1("url: []"), ["datasets.etth1.url", "[]"]),
+        (etth1("file: ../ETTh1.csv"), ["datasets.etth1.file", "'../ETTh1.csv'", "below the working directory"]),
+        (etth1("file: /ETTh1.csv"), ["datasets.etth1.file", "'/ETTh1.csv'"]),
+        (etth1("file: null, reader: simulated"), ["datasets.etth1.file", "a download needs a name"]),
+        (
+            f"datasets: {{again: {{reader: csv, file: ETTh1.csv, url: 'https://example.org', sha256: {'a' * 64}}}}}",
+            ["datasets.etth1.sha256", "datasets.again", "'ETTh1.csv'"],
+        ),
         ("seed: 1.5", ["seed", "1.5"]),
         (held_out("{}"), ["datasets.nyc-weather.windows.held_out", "no pattern", "random-10: {pattern: random"]),
         (held_out("{random-90: null}"), ["datasets.nyc-weather.windows.held_out", "no pattern"]),
@@ -166,6 +201,35 @@ def test_a_dataset_without_its_time_column_is_refused(project):
     assert files_of(project) == set()
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("mine.csv", b"time,x\n2020-01-01,1\n2020-01-02,cold\n", ["'x', line 3", "'cold'"]),
+        ("mine.csv", b"time,x\n2020-01-01T00:00Z,1\n2020-01-01T01:00,2\n", ["'time', line 3", "no offset from UTC"]),
+        ("mine.csv", "time,x\n2020-01-01,1\n".encode("utf-16"), ["not UTF-8"]),
+        ("mine.csv", b"", ["cannot be read as CSV"]),
+        ("mine.parquet", b"time,x\n2020-01-01,1\n", ["cannot be read as Parquet"]),
+    ],
+    ids=["text", "zones", "UTF-16", "empty", "no Parquet"],
+)
+def test_a_bad_table_is_refused(project, name, content, words):
+    (project.folder / name).write_bytes(content)
+    overlay = f"datasets: {{mine: {{reader: csv, file: {name}, interval: 1D}}}}"
+    (project.folder / "overlay.yaml").write_text(overlay, encoding="utf-8")
+    line = complaint(project, SERIES.format("mine"), configfiles=("overlay.yaml",))
+    assert name in line and all(word in line for word in words), line
+    assert files_of(project) == set()
+
+
+def test_a_series_shorter_than_a_window_is_refused(project):
+    rows = "".join(f"2020-01-01T{hour:02d}:00,{hour % 7}\n" for hour in range(20))
+    (project.folder / "mine.csv").write_text("time,x\n" + rows, encoding="utf-8")
+    (project.folder / "overlay.yaml").write_text("datasets: {mine: {reader: csv, file: mine.csv}}", encoding="utf-8")
+    line = complaint(project, "results/datasets/mine/windows.parquet", configfiles=("overlay.yaml",))
+    assert "datasets.mine.windows: 20 steps" in line and "make length and block smaller" in line
+    assert files_of(project) == {SERIES.format("mine")}
+
+
 def test_a_series_too_short_for_its_blocks_is_told_which_would_do(project):
     rows = "".join(f"2020-01-{1 + i // 24:02d}T{i % 24:02d}:00,{i % 7}\n" for i in range(200))
     (project.folder / "mine.csv").write_text("time,x\n" + rows, encoding="utf-8")
@@ -214,14 +278,18 @@ def test_an_absurd_value_is_refused(project):
     series_is_refused(project, change, "feature 'x': 1e+30 at 2020-01-05 04:00:00", "plausible")
 
 
-OFFICIAL = ("config/presets/tiny.yaml", "config/presets/official.yaml")
-DOWNLOADED = "results/downloads/csdi-physionet.pth"
+DOWNLOADED = "results/downloads/ETTh1.csv"
 
 
-def test_a_mirrors_file_with_other_content_is_refused(project, tmp_path):
-    (tmp_path / "csdi-physionet.pth").write_bytes(b"something else")
-    line = complaint(project, DOWNLOADED, configfiles=OFFICIAL, SCOREDAG_MIRROR=str(tmp_path))
-    assert "csdi-physionet.pth" in line and "sha256" in line
+def test_a_download_without_a_source_says_what_each_one_gave(project, tmp_path):
+    (tmp_path / "ETTh1.csv").write_bytes(b"something else")
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"https://127.0.0.1:{closed.getsockname()[1]}/ETTh1.csv"
+    (project.folder / "closed.yaml").write_text(etth1(f"url: {url}"), encoding="utf-8")
+    environment = {"SCOREDAG_MIRROR": str(tmp_path), "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+    line = complaint(project, DOWNLOADED, configfiles=("closed.yaml",), **environment)
+    for words in (f"{tmp_path / 'ETTh1.csv'}: another file", f"{url}: no connection", "sha256 f18de3ad", "mirror"):
+        assert words in line
     assert files_of(project) == set()
 
 
@@ -251,6 +319,10 @@ def test_a_gpu_that_is_not_there_is_refused(finished, edited):
     assert not TRAINED & files_of(edited)
 
 
+def test_a_checkpoint_of_other_features_cannot_be_taken_as_it_is(finished, edited):
+    checkpoint_is_refused(finished, edited, "other features", "n_steps: 0", overlay=run("training: {n_steps: 0}"))
+
+
 def test_a_training_that_diverges_says_so_and_leaves_its_best_weights(finished, edited):
     diverging = "{learning_rate: 300.0, optimizer: adam, warm_up: 0, n_steps: 20, validate_every: 1}"
     training_is_refused(finished, edited, run(f"training: {diverging}"), "the loss is", "lower training.learning_rate")
@@ -272,12 +344,3 @@ def test_a_checkpoint_with_wrong_shapes_is_refused(finished, edited):
     tensors["diffmodel.input_projection.weight"] = torch.zeros(64, 3, 1)
     save_file(tensors, path)
     checkpoint_is_refused(finished, edited, "diffmodel.input_projection.weight", "(64, 3, 1)")
-
-
-def test_the_official_checkpoint_comes_through_the_mirror(project, mirror):
-    done = project.snakemake(DOWNLOADED, configfiles=OFFICIAL, SCOREDAG_MIRROR=str(mirror))
-    assert done.returncode == 0, done.stdout
-    assert (project.folder / DOWNLOADED).stat().st_size == 1716818
-    # where a file came from is no reason to run again
-    again = project.snakemake(DOWNLOADED, configfiles=OFFICIAL, SCOREDAG_MIRROR="/nowhere")
-    assert "Nothing to be done" in again.stdout

@@ -20,7 +20,7 @@ COLUMNS = {
     "datasets/nyc-weather/statistics.parquet": "feature mean std missing_fraction",
     "csdi/nyc-weather/history.parquet": "step epoch split loss learning_rate seconds",
     "csdi/nyc-weather/samples.parquet": "window step feature truth samples",
-    "csdi/nyc-weather/metrics.parquet": "held_out method feature metric value n_targets n_samples",
+    "csdi/nyc-weather/metrics.parquet": "held_out method feature metric value lower upper n_targets n_samples",
 }
 PATTERNS = {"random-10": (0.09, 0.11), "blocks-6": (0.1, 0.18)}  # shares of targets
 FIGURES = [
@@ -102,13 +102,16 @@ def test_metrics_cover_all_patterns_and_methods_and_say_how_many(results):
     assert metrics["held_out"].drop_duplicates().tolist() == list(PATTERNS)
     assert {"all", "EWR_temp", "LGA_pressure"} <= set(metrics["feature"])
     assert np.isfinite(metrics["value"]).all()
+    assert (metrics["lower"] <= metrics["upper"]).all()
+    assert metrics[metrics["feature"] == "all"].eval("lower <= value <= upper").mean() > 0.95
     n_targets = 0
     for _, part in metrics.groupby("held_out"):
         assert set(part["method"]) == {
             "mean", "last value", "linear", "spline", "nearest neighbours", "ridge", "CSDI",
         }  # fmt: skip
         csdi = part[(part["method"] == "CSDI") & (part["feature"] == "all")].set_index("metric")
-        assert set(csdi.index) == {"mae", "rmse", "crps", "coverage_50", "coverage_90"}
+        of_intervals = {f"{name}_{percent}" for name in ("coverage", "interval_width") for percent in (50, 80, 90, 95)}
+        assert set(csdi.index) == {"mae", "rmse", "crps"} | of_intervals
         assert (csdi["n_samples"] == 3).all()
         assert (part[part["method"] != "CSDI"]["n_samples"] == 1).all()
         counts = part[(part["feature"] != "all") & (part["method"] == "CSDI") & (part["metric"] == "mae")]["n_targets"]

@@ -1,7 +1,19 @@
-"""Presets and the default run, end to end."""
+"""Presets, downloads and the default run, end to end."""
 
+import hashlib
+import io
+import tarfile
+
+import numpy as np
 import pandas as pd
 import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from scoredag.csdi import checkpoint
+from scoredag.csdi.network import CSDI
+from scoredag.series import physionet
 
 SMALL = """
 csdi:
@@ -24,9 +36,143 @@ def test_the_official_checkpoint_is_fine_tuned(project, mirror):
     assert "CSDI" in set(metrics["method"])
 
 
+def test_a_dataset_is_downloaded_once_wherever_it_comes_from(project, mirror):
+    """Through the mirror, from which it may go; another url or a file at hand is no reason to run again."""
+    series = "results/datasets/etth1/series.parquet"
+    done = project.snakemake(series, SCOREDAG_MIRROR=str(mirror))
+    assert done.returncode == 0, done.stdout
+    table = pd.read_parquet(project.folder / series)
+    assert len(table) == 17420 * 7 and table["value"].notna().all()
+    (project.folder / "url.yaml").write_text(
+        "datasets: {etth1: {url: [https://example.org/x, https://example.org/y]}}", encoding="utf-8"
+    )
+    (project.folder / "ETTh1.csv").write_bytes((mirror / "ETTh1.csv").read_bytes())
+    assert project.jobs(series, configfiles=("url.yaml",), SCOREDAG_MIRROR="/nowhere") == set()
+    # another sha256 is
+    (project.folder / "sha256.yaml").write_text(f"datasets: {{etth1: {{sha256: {'a' * 64}}}}}", encoding="utf-8")
+    assert project.jobs(series, configfiles=("sha256.yaml",)) == {"fetch_file", "tidy_series"}
+
+
+def test_the_mirror_is_a_key_and_the_file_at_hand_needs_none(project, tmp_path):
+    content = b"when,x\n" + b"".join(b"2020-01-01T%02d:00,%d\n" % (hour, hour) for hour in range(24))
+    sha256 = hashlib.sha256(content).hexdigest()
+    entry = f"{{reader: csv, time: when, file: s.csv, url: 'https://example.org/s.csv', sha256: {sha256}}}"
+    (project.folder / "mine.yaml").write_text(f"mirror: {tmp_path}\ndatasets: {{s: {entry}}}", encoding="utf-8")
+    for folder in (tmp_path, project.folder):
+        (folder / "s.csv").write_bytes(content)
+        target = "results/downloads/s.csv"
+        done = project.snakemake(target, "--forcerun", "fetch_file", configfiles=("mine.yaml",), SCOREDAG_MIRROR="")
+        assert done.returncode == 0, done.stdout
+        assert (project.folder / target).read_bytes() == content
+        (folder / "s.csv").unlink()
+
+
 def test_pretraining_starts_from_scratch_on_simulated_series(project):
     jobs = project.jobs("results/csdi/base/model.safetensors", configfiles=("config/presets/pretrain.yaml",))
     assert jobs == {"tidy_series", "cut_windows", "train_csdi"}
+
+
+PHYSIONET = """
+datasets:
+  physionet-2012:
+    file: set-a.tar.gz
+    url: null
+    contents_sha256: null
+    windows: {max_windows: 2}
+csdi:
+  checkpoints:
+    official: {file: weights.safetensors, url: null, sha256: null}
+  runs:
+    physionet:
+      sampling: {n_steps: 2, n_samples: 3}
+"""
+
+
+def write_records(path, n):
+    """An archive of `n` patients, each with four values of each feature."""
+    rng = np.random.default_rng(0)
+    with tarfile.open(path, "w:gz") as archive:
+        for record in range(132539, 132539 + n):
+            lines = [
+                f"{hour:02d}:07,{name},{rng.normal(10, 3):.2f}\n"
+                for hour in range(0, 48, 12)
+                for name in physionet.FEATURES
+            ]
+            content = "".join(["Time,Parameter,Value\n", *lines]).encode()
+            header = tarfile.TarInfo(f"set-a/{record}.txt")
+            header.size = len(content)
+            archive.addfile(header, io.BytesIO(content))
+
+
+def test_patients_are_imputed_with_a_checkpoint_as_it_is(project):
+    write_records(project.folder / "set-a.tar.gz", 20)
+    torch.manual_seed(0)
+    model = CSDI(35)
+    checkpoint.save(model, project.folder / "weights.safetensors", {})
+    (project.folder / "small.yaml").write_text(PHYSIONET, encoding="utf-8")
+    configfiles = ("config/presets/physionet.yaml", "small.yaml")
+    figures = [f"results/csdi/physionet/{name}.png" for name in ("loss", "imputation", "calibration", "metrics")]
+    assert "fetch_file" in project.jobs(*figures, configfiles=configfiles[:1])
+    done = project.snakemake(*figures, configfiles=configfiles)
+    assert done.returncode == 0, done.stdout
+    for figure in figures:
+        with Image.open(project.folder / figure) as image:
+            assert min(image.size) > 400
+    results = project.folder / "results"
+    weights = load_file(results / "csdi/physionet/model.safetensors")
+    assert all(torch.equal(weights[name], tensor) for name, tensor in model.state_dict().items())
+    history = pd.read_parquet(results / "csdi/physionet/history.parquet")
+    assert history[["step", "split"]].to_numpy().tolist() == [[0, "valid"]]
+    folder = results / "datasets/physionet-2012"
+    series = pd.read_parquet(folder / "series.parquet")
+    assert list(series.columns) == ["series", "time", "feature", "value"] and len(series) == 20 * 48 * 35
+    assert list(series["feature"].cat.categories) == list(physionet.FEATURES)
+    stats = pd.read_parquet(folder / "statistics.parquet").set_index("feature")
+    assert stats["mean"]["HR"] == pytest.approx(series[series["feature"] == "HR"]["value"].mean())  # of all patients
+    windows = pd.read_parquet(folder / "windows.parquet")
+    n_windows = windows.groupby("split", observed=True)["window"].nunique()
+    assert n_windows[["train", "valid", "test"]].tolist() == [14, 2, 2 * 3]  # a window a patient, three patterns
+    metrics = pd.read_parquet(results / "csdi/physionet/metrics.parquet")
+    totals = metrics[(metrics["method"] == "CSDI") & (metrics["feature"] == "all") & (metrics["metric"] == "mae")]
+    assert totals["held_out"].tolist() == ["random-10", "random-50", "random-90"]
+    assert totals["n_targets"].tolist() == [2 * 14, 2 * 70, 2 * 126]
+    again = project.snakemake(*figures, configfiles=configfiles)
+    assert "Nothing to be done" in again.stdout
+
+
+@pytest.mark.slow
+def test_the_official_weights_score_as_in_the_paper(project, mirror):
+    small = "{windows: {max_windows: 16, held_out: {random-50: null, random-90: null}}}"
+    (project.folder / "small.yaml").write_text(
+        f"datasets: {{physionet-2012: {small}}}\ncsdi: {{runs: {{physionet: {{sampling: {{n_samples: 20}}}}}}}}\n",
+        encoding="utf-8",
+    )
+    done = project.snakemake(
+        "results/csdi/physionet/metrics.parquet",
+        configfiles=("config/presets/physionet.yaml", "small.yaml"),
+        SCOREDAG_MIRROR=str(mirror),
+    )
+    assert done.returncode == 0, done.stdout
+    metrics = pd.read_parquet(project.folder / "results/csdi/physionet/metrics.parquet")
+    totals = metrics[metrics["feature"] == "all"].set_index(["method", "metric"])["value"]
+    assert 0.18 < totals["CSDI", "mae"] < 0.3 and 0.19 < totals["CSDI", "crps"] < 0.33
+    assert totals["CSDI", "crps"] < totals.loc[:, "crps"].drop("CSDI").min()
+
+
+def test_a_series_of_ones_own_is_read_with_its_gaps(project):
+    overlay = "config/presets/own-series.yaml"
+    assert "nyc-weather" not in project.snakemake("--dry-run", "--quiet", "rules", configfiles=(overlay,)).stdout
+    done = project.snakemake("results/datasets/own-series/windows.parquet", configfiles=(overlay,))
+    assert done.returncode == 0, done.stdout
+    folder = project.folder / "results/datasets/own-series"
+    missing = pd.read_parquet(folder / "statistics.parquet").set_index("feature")["missing_fraction"] * 4388
+    assert missing.round().to_dict() == {
+        **dict.fromkeys(["temp", "dewp", "humid", "wind_speed"], 20),
+        "pressure": 448,
+        **dict.fromkeys(["wind_dir_sin", "wind_dir_cos"], 97 + 196),  # missing, and calms
+    }
+    starts = pd.read_parquet(folder / "window_starts.parquet")["start"]
+    assert starts.iloc[0] == pd.Timestamp("2013-07-01T04:00Z")  # midnight in New York
 
 
 @pytest.mark.slow

@@ -68,6 +68,13 @@ def metadata(path):
         raise _unreadable(path, error) from error
 
 
+def check_features(path, features):
+    """Refuse, by InputError, a model that says it was trained on others than the list `features`."""
+    trained_on = metadata(path).get("features", features)
+    if trained_on != features:
+        raise InputError(f"{path}: trained on the features {trained_on}, but the dataset has {features}")
+
+
 def _is_torch(path):
     return os.path.splitext(path)[1] in {".pth", ".pt"}
 

@@ -46,7 +46,7 @@ class Batch(NamedTuple):
 class Settings(NamedTuple):
     """How to train; the config's keys under `training`."""
 
-    n_steps: int
+    n_steps: int  # 0 only validates
     batch_size: int
     learning_rate: float
     warm_up: int  # steps
@@ -131,6 +131,8 @@ def train(model, values, observed_mask, valid, settings, seed, *, store=None, pr
         progress.update(run.step)
     advice = "lower training.batch_size"
     with devices.workers(settings.threads, device) as pool, devices.enough_memory(advice):
+        if not settings.n_steps:
+            run.validate(pool, _to(device, valid), len(values), time.perf_counter() - start)
         while run.step < settings.n_steps and not run.is_stale():
             batch, noise, level = _draw(values, observed_mask, valid.cond_mask, settings, seed, run.step)
             value = run.update(pool, _to(device, batch), noise.to(device), level.to(device))
@@ -249,12 +251,14 @@ class _Run:
         row = {
             "step": self.step,
             "epoch": self.step * self.settings.batch_size / n_windows,
-            "learning_rate": learning_rate(self.step - 1, self.settings),
+            "learning_rate": learning_rate(self.step - 1, self.settings) if self.step else 0.0,
             "seconds": seconds,
         }
-        self.history.append(row | {"split": "train", "loss": float(np.mean(self.losses))})
+        if self.losses:
+            self.history.append(row | {"split": "train", "loss": float(np.mean(self.losses))})
+            log.info("step %d: training loss %.4f", self.step, self.history[-1]["loss"])
         self.history.append(row | {"split": "valid", "loss": score})
-        log.info("step %d: training loss %.4f, validation loss %.4f", self.step, np.mean(self.losses), score)
+        log.info("step %d: validation loss %.4f", self.step, score)
         self.losses = []
 
     def is_stale(self):

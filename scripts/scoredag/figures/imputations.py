@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 from matplotlib.colors import same_color
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.ticker import MaxNLocator
 
 from scoredag.figures import style
@@ -13,6 +14,8 @@ _METRICS = {
     "mae": "MAE (z-scores)",
     "rmse": "RMSE (z-scores)",
 }
+MOST_FEATURES = 40  # that have a row of their own
+_ENDS = {"error_kw": {"lw": 1.0}}  # of the lines at the ends of bars
 _SHADES = (style.ORANGE, style.GREEN, style.PURPLE, style.VERMILION, style.SKY, style.BLUE, style.BLACK)
 _MARKERS = "osD^vPX*"
 
@@ -24,6 +27,8 @@ def history(table, colour):
     looks = {"train": (style.GREY, "o", "training"), "valid": (colour, "s", "validation (averaged weights)")}
     for split, (shade, marker, label) in looks.items():
         rows = table[table["split"] == split]
+        if rows.empty:  # nothing was trained
+            continue
         axes.plot(rows["step"], rows["loss"], color=shade, marker=marker, markersize=4, label=label)
     valid = table[table["split"] == "valid"]
     best = valid.loc[valid["loss"].idxmin()]
@@ -83,60 +88,149 @@ def imputation(panels, pattern, colour):
     return drawn
 
 
-def calibration(nominal, curves, n_samples, colour):
+def gaps(panels, colour):
+    """Gaps of a series as they were filled, a panel each.
+
+    Args:
+        panels: dicts with `title`, `label` (feature and unit), `times` (n,), the gap's first and last
+            time as `ends`, `observed` (n,), NaN where missing, and `quantiles` (3, n), the 5, 50 and
+            95 % quantiles; where a value is observed all three are the value.
+        colour: of median and band.
+    """
+    n_columns = min(len(panels), 3)
+    n_rows = -(-len(panels) // 3)
+    if not panels:
+        drawn = style.figure(6.4, 2.0)
+        drawn.text(0.5, 0.5, "The series has no gaps.", ha="center", va="center", fontsize=12)
+        return drawn
+    drawn = style.figure(max(3.9 * n_columns, 6.4), 2.7 * n_rows + 0.6)
+    grid = drawn.subplots(n_rows, n_columns, squeeze=False)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_axis_off()
+    for axes, panel in zip(grid.flat, panels, strict=False):
+        lower, median, upper = panel["quantiles"]
+        imputed = np.isnan(panel["observed"])
+        axes.axvspan(*panel["ends"], color=style.GREY, alpha=0.15, lw=0, label="the gap")
+        axes.fill_between(panel["times"], lower, upper, color=colour, alpha=0.3, lw=0, label="5-95 % band")
+        axes.plot(panel["times"], median, color=colour, lw=1.2, label="median")
+        small = 4 if len(imputed) <= 120 else 2
+        axes.plot(panel["times"][imputed], median[imputed], "s", color=colour, ms=small, label="imputed")
+        axes.plot(panel["times"], panel["observed"], "o", color=style.BLACK, ms=0.65 * small, label="observed")
+        axes.set_title(panel["title"])
+        axes.set_ylabel(panel["label"])
+        axes.margins(y=0.15)
+        locator = AutoDateLocator(minticks=3, maxticks=6)
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # the title says it
+    for axes in grid.flat[max(len(panels) - n_columns, 0) : len(panels)]:
+        axes.set_xlabel("time (UTC)")
+    handles, labels = grid[0][0].get_legend_handles_labels()
+    drawn.legend(handles, labels, loc="outside lower center", ncols=5)
+    return drawn
+
+
+def calibration(panels, n_samples, colour):
     """Coverage of central intervals against what they promise, both in [0, 1].
 
     Args:
-        nominal: levels (n,).
-        curves: {pattern: (coverage (n,), number of targets)}.
+        panels: {what the intervals are: (nominal levels (n,), {pattern: (coverage (n,), number of targets)})}.
         n_samples: S.
         colour: of the first pattern; the others' are told apart by colour-blind readers, too.
     """
-    drawn = style.figure(5.0, 5.6 + 0.24 * len(curves))
-    axes = drawn.subplots()
-    axes.plot([0, 1], [0, 1], color=style.GREY, lw=1, ls="--", label="perfect")
+    n_patterns = max(len(curves) for _, curves in panels.values())
+    drawn = style.figure(5.0 if len(panels) == 1 else 4.4 * len(panels), 5.6 + 0.24 * n_patterns)
+    row = drawn.subplots(1, len(panels), squeeze=False, sharey=True)[0]
     others = [shade for shade in _SHADES if not same_color(shade, colour)]
-    looks = zip(itertools.chain([colour], itertools.cycle(others)), itertools.cycle(_MARKERS), strict=False)
-    for (name, (actual, n_targets)), (shade, marker) in zip(curves.items(), looks, strict=False):
-        label = f"held out: {name} ({n_targets:,} targets)"
-        axes.plot(nominal, actual, marker=marker, color=shade, ms=5, lw=1.2, mfc="none", mew=1.2, label=label)
-    axes.set(
-        xlim=(0, 1),
-        ylim=(0, 1),
-        aspect="equal",
-        xlabel="nominal coverage of the central interval",
-        ylabel="share of held-out values inside",
-        title=f"Calibration of CSDI ({n_samples} samples)",
-    )
-    drawn.legend(loc="outside lower center")
+    for axes, (title, (nominal, curves)) in zip(row, panels.items(), strict=True):
+        axes.plot([0, 1], [0, 1], color=style.GREY, lw=1, ls="--", label="perfect")
+        looks = zip(itertools.chain([colour], itertools.cycle(others)), itertools.cycle(_MARKERS), strict=False)
+        for (name, (actual, n_targets)), (shade, marker) in zip(curves.items(), looks, strict=False):
+            label = f"held out: {name} ({n_targets:,} targets)"
+            axes.plot(nominal, actual, marker=marker, color=shade, ms=5, lw=1.2, mfc="none", mew=1.2, label=label)
+        axes.set(
+            xlim=(0, 1),
+            ylim=(0, 1),
+            aspect="equal",
+            xlabel="nominal coverage of the central interval",
+            title=title,
+        )
+    row[0].set_ylabel("share of held-out values inside")
+    drawn.suptitle(f"Calibration of CSDI ({n_samples} samples)", fontsize=12)
+    handles, labels = row[0].get_legend_handles_labels()
+    drawn.legend(handles, labels, loc="outside lower center")
     return drawn
 
 
 def metrics(table, colour):
-    """Scores of all methods over all features, a row of panels for each pattern; columns of metrics.parquet.
+    """Scores of all methods, a row of panels for each pattern, and below CRPS feature by feature.
 
-    Bars longer than twice the median of their panel are cut; each ends in its value.
+    Args:
+        table: columns of metrics.parquet.
+        colour: of CSDI.
+
+    Bars longer than twice the median of their panel are cut; each ends in its value. Lines at the
+    ends of bars, and beside dots, are bootstrap intervals.
     """
-    table = table[table["feature"] == "all"]
-    methods = ["CSDI", *(name for name in reversed(dict.fromkeys(table["method"])) if name != "CSDI")]
-    patterns = list(dict.fromkeys(table["held_out"]))
-    values = table.set_index(["held_out", "method", "metric"])["value"]
+    table = table[table["metric"].isin(_METRICS)]
+    totals = table[table["feature"] == "all"]
+    methods = ["CSDI", *(name for name in reversed(dict.fromkeys(totals["method"])) if name != "CSDI")]
+    patterns = list(dict.fromkeys(totals["held_out"]))
+    features = [name for name in dict.fromkeys(table["feature"]) if name != "all"]
+    heights = (0.21 * len(methods) + 0.45) * len(patterns) + 0.6, 0.19 * min(len(features), MOST_FEATURES) + 1.4
+    drawn = style.figure(10.0, sum(heights))
+    top, bottom = drawn.subfigures(2, 1, height_ratios=heights)
+    _totals(top, totals, methods, patterns, colour)
+    _by_feature(bottom, table[(table["metric"] == "crps") & (table["feature"] != "all")], features, patterns, colour)
+    return drawn
+
+
+def _totals(part, table, methods, patterns, colour):
+    """Bars of all scores of all features together."""
+    table = table.set_index(["held_out", "method", "metric"])
     n_targets = table.groupby("held_out")["n_targets"].first()
-    drawn = style.figure(10.0, (0.21 * len(methods) + 0.45) * len(patterns) + 0.6)
-    grid = drawn.subplots(len(patterns), len(_METRICS), squeeze=False, sharey=True)
+    grid = part.subplots(len(patterns), len(_METRICS), squeeze=False, sharey=True)
     grid[0, 0].invert_yaxis()  # CSDI on top; all panels share the axis
     colours = [colour if name == "CSDI" else style.GREY for name in methods]
     for row, pattern in zip(grid, patterns, strict=True):
         for axes, metric in zip(row, _METRICS, strict=True):
-            lengths = np.array([values[pattern, name, metric] for name in methods])
+            rows = table.loc[[(pattern, name, metric) for name in methods]]
+            lengths = rows["value"].to_numpy()
             limit = min(lengths.max(), 2 * np.median(lengths))
-            bars = axes.barh(range(len(methods)), lengths.clip(max=limit), 0.78, color=colours)
-            labels = [f"{length:.3f}" + " (cut)" * bool(length > limit) for length in lengths]
+            cut = lengths > limit
+            ends = np.where(cut, 0, np.abs(rows[["lower", "upper"]].to_numpy().T - lengths))
+            bars = axes.barh(range(len(methods)), lengths.clip(max=limit), 0.78, xerr=ends, color=colours, **_ENDS)
+            labels = [f"{length:.3f}" + " (cut)" * bool(over) for length, over in zip(lengths, cut, strict=True)]
             axes.bar_label(bars, labels, fontsize=8, padding=2)
-            axes.set_xlim(0, 1.35 * limit or 1)  # room for the values
+            axes.set_xlim(0, 1.4 * limit or 1)  # room for the values
             axes.set_yticks(range(len(methods)), methods)
             axes.xaxis.set_major_locator(MaxNLocator(4))
         row[0].set_title(f"{pattern} ({n_targets[pattern]:,} targets)", loc="left", fontweight="bold")
     for axes, label in zip(grid[-1], _METRICS.values(), strict=True):
         axes.set_xlabel(label)
-    return drawn
+
+
+def _by_feature(part, table, features, patterns, colour):
+    """CRPS of CSDI and of the best baseline, a panel for each pattern and a row for each feature."""
+    shown = features[:MOST_FEATURES]
+    row = part.subplots(1, len(patterns), squeeze=False, sharey=True)[0]
+    row[0].invert_yaxis()
+    for axes, pattern in zip(row, patterns, strict=True):
+        rows = table[table["held_out"] == pattern]
+        baselines = rows[rows["method"] != "CSDI"]
+        best = baselines.groupby("method")["value"].mean().idxmin()
+        for method, shade, marker, shift in ((best, style.GREY, "s", 0.17), ("CSDI", colour, "o", -0.17)):
+            found = rows[rows["method"] == method].set_index("feature").reindex(shown)
+            value = found["value"].to_numpy()
+            ends = np.abs(found[["lower", "upper"]].to_numpy().T - value)
+            places = np.arange(len(shown)) + shift
+            axes.errorbar(value, places, xerr=ends, fmt=marker, color=shade, ms=4, lw=1.2, label=method)
+        axes.set_xlim(0, None)
+        axes.set_yticks(range(len(shown)), shown)
+        axes.grid(axis="y", lw=0.3)
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.set_title(pattern, loc="left", fontweight="bold")
+        axes.set_xlabel("CRPS")
+        axes.legend(fontsize=8, loc="best")
+    more = f", the first {len(shown)} of {len(features)}" if len(shown) < len(features) else ""
+    title = f"CRPS by feature{more}: CSDI and the best baseline, 95 % bootstrap intervals over windows"
+    part.suptitle(title, fontsize=11)

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from scoredag import csvfiles
+from scoredag import tablefiles
 from scoredag.errors import InputError
 from scoredag.gmm import mixture
 
@@ -10,18 +10,18 @@ COLUMNS = ("weight", "mean_x", "mean_y", "cov_xx", "cov_xy", "cov_yy")
 
 
 def read(path):
-    """The mixture in a CSV file with the columns of `COLUMNS`, one row a component.
+    """The mixture in a CSV (or Parquet) file with the columns of `COLUMNS`, one row a component.
 
     Raises:
         InputError: no such file, a column or a number missing, or not a mixture.
     """
-    text = csvfiles.read(path)
-    csvfiles.require(path, text, COLUMNS)
-    table = pd.DataFrame({name: csvfiles.numbers(path, text[name]) for name in COLUMNS})
+    text = tablefiles.read(path)
+    tablefiles.require(path, text, COLUMNS)
+    table = pd.DataFrame({name: tablefiles.numbers(path, text[name]) for name in COLUMNS})
     for name, values in table.items():
         if values.isna().any():
-            n_values, line = values.notna().sum(), values.isna().idxmax() + 2
-            raise InputError(f"{path}: {n_values} values of '{name}' for {len(table)} components; line {line} has none")
+            n_values, line = values.notna().sum(), f"{values.index.name} {values.isna().idxmax()}"
+            raise InputError(f"{path}: {n_values} values of '{name}' for {len(table)} components; {line} has none")
     try:
         return mixture.from_table(table)
     except InputError as error:

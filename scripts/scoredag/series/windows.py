@@ -1,10 +1,13 @@
 """Windows of a series: split without leaks, cut, held-out targets, normalise."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 
 from scoredag import tables
 from scoredag.errors import InputError
+from scoredag.series import tidy
 
 SPLITS = ("train", "valid", "test")
 ROLES = ("observed", "target", "missing")
@@ -15,63 +18,108 @@ ABSURD = 1e6  # how many times its usual spread a value may lie from the median
 def assign_splits(n_steps, block, shares):
     """Split of each step, (n_steps,) codes of `SPLITS`: contiguous blocks, spread over the series.
 
+    No block spans two series.
+
     Each block goes to the split that is furthest behind its share, so that every season is in
     every split and no step in two.
 
     Args:
-        n_steps: length of the series.
+        n_steps: length of the series, or a list with the length of each of several.
         block: steps a block.
         shares: of (train, valid, test); they sum to 1.
     """
-    n_blocks = -(-n_steps // block)
+    lengths = [min(block, n - first) for n in np.atleast_1d(n_steps) for first in range(0, n, block)]
     counts = np.zeros(len(shares))
     chosen = []
-    for i in range(n_blocks):
+    for i in range(len(lengths)):
         split = int(np.argmax(np.asarray(shares) * (i + 1) - counts))
         counts[split] += 1
         chosen.append(split)
-    return np.repeat(chosen, block)[:n_steps]
+    return np.repeat(chosen, lengths)
 
 
-def starts(splits, length, strides):
-    """First step and split code of every window that lies in one split, by first step.
+def deal_series(n_series, shares, seed):
+    """Split of each of several series, (n_series,) codes of `SPLITS`: each belongs to one as a whole.
+
+    Patients are dealt so in CSDI's code: a permutation, of which test takes the first, and a second one of the
+    rest, with the same seed again, of which training takes the first. With its seed, 1, PhysioNet 2012 has the
+    paper's first fold, whose training patients the official weights know. Every split gets one of three series.
 
     Args:
-        splits: (n_steps,) from `assign_splits`.
+        n_series: how many there are.
+        shares: of (train, valid, test); they sum to 1.
+        seed: integer below 2^32.
+    """
+    n_test = max(int(shares[2] * n_series), 1)
+    n_train = min(int(shares[0] * n_series), n_series - n_test - 1)
+    order = np.random.RandomState(seed).permutation(n_series)
+    rest = np.random.RandomState(seed).permutation(order[n_test:])
+    codes = np.full(n_series, SPLITS.index("valid"))
+    codes[order[:n_test]] = SPLITS.index("test")
+    codes[rest[: max(n_train, 0)]] = SPLITS.index("train")
+    return codes
+
+
+def starts(splits, length, strides, lengths=None):
+    """First step and split code of every window that lies in one split and one series, by first step.
+
+    Where validation or test windows leave steps over at the end, a last window ends with these; it
+    overlaps the one before. One of several series that is shorter than a window gets one all the same.
+
+    Args:
+        splits: (n_steps,) from `assign_splits`, or of several series one below the other.
         length: L, steps a window.
         strides: steps between windows of (train, valid, test); below `length` they overlap.
+        lengths: of the series, which sum to n_steps; None is one series.
 
     Returns:
         Two integer arrays (N,).
     """
-    edges = np.flatnonzero(np.diff(splits)) + 1
-    bounds = zip(np.r_[0, edges], np.r_[edges, len(splits)], strict=True)
-    found = [
-        (first, splits[begin])
-        for begin, end in bounds
-        for first in range(begin, end - length + 1, strides[splits[begin]])
-    ]
+    ends = np.cumsum([len(splits)] if lengths is None else lengths)
+    edges = np.unique(np.r_[0, np.flatnonzero(np.diff(splits)) + 1, ends])
+    borders = {0, *ends.tolist()}
+    found = []
+    for begin, end in itertools.pairwise(edges.tolist()):
+        split = splits[begin]
+        firsts = list(range(begin, end - length + 1, strides[split]))
+        if firsts and split != SPLITS.index("train") and firsts[-1] + length < end:
+            firsts.append(end - length)
+        if not firsts and lengths is not None and {begin, end} <= borders:
+            firsts = [begin]
+        found += [(first, split) for first in firsts]
     return tuple(np.array(found, dtype=np.int64).reshape(-1, 2).T)
 
 
-def statistics(wide, splits):
+def first_tests(window_splits, n):
+    """Boolean (N,): which windows remain when only the first `n` of the test split do; None keeps all."""
+    tests = window_splits == SPLITS.index("test")
+    return ~tests | (np.cumsum(tests) <= (len(tests) if n is None else n))
+
+
+def statistics(wide, splits, of="train"):
     """Mean, standard deviation and missing share of each feature.
 
-    Mean and deviation are taken over the observed values of the training split alone, the missing
-    share over the whole series.
+    Mean and deviation are taken over the observed values of the training split alone, or of all
+    splits; the missing share over the whole series.
+
+    Args:
+        wide: the series, (n_steps, K).
+        splits: (n_steps,), codes of `SPLITS`.
+        of: `train` or `all`.
 
     Raises:
         InputError: a feature that is never observed, or constant, in the training split, or that
             has a value so far out, anywhere, that nothing else would count beside it.
     """
-    train = wide[splits == SPLITS.index("train")]
+    train = wide if of == "all" else wide[splits == SPLITS.index("train")]
+    where = "data" if of == "all" else "training split"
     # not by the deviation, which rounding keeps from being 0
     constant = train.max() == train.min()
     for feature in wide.columns:
         if train[feature].isna().all():
-            raise InputError(f"feature '{feature}': no value is observed in the training split; leave it out")
+            raise InputError(f"feature '{feature}': no value is observed in the {where}; leave it out")
         if constant[feature]:
-            raise InputError(f"feature '{feature}': constant in the training split; leave it out")
+            raise InputError(f"feature '{feature}': constant in the {where}; leave it out")
         _refuse_absurd(wide[feature], train[feature])
     return pd.DataFrame(
         {
@@ -97,8 +145,9 @@ def _refuse_absurd(values, train):
         spread = others[others > 0].median()
     if distance.max() > ABSURD * spread:
         time, times = distance.idxmax(), distance.max() / spread
+        place = ", ".join(map(str, time)) if isinstance(time, tuple) else time
         raise InputError(
-            f"feature '{values.name}': {values[time]:g} at {time} is absurd, {times:.0e} times as far from the median "
+            f"feature '{values.name}': {values[time]:g} at {place} is absurd, {times:.0e} times as far from the median "
             "as is usual; set datasets.*.plausible for its column"
         )
 
@@ -130,8 +179,11 @@ def assign_patterns(window_splits, n_patterns):
 def cut(wide, first_steps, window_splits, length, hold_out):
     """The table of windows, by window, step and feature.
 
+    Steps beyond the end of a series are missing. Where a validation or test window overlaps the one
+    before, what it hides of the steps that were there already is missing, too: a target counts once.
+
     Args:
-        wide: the series, (n_steps, K).
+        wide: the series, (n_steps, K), or several.
         first_steps: (N,), from `starts`, some repeated if so wished.
         window_splits: (N,), of the same windows.
         length: L.
@@ -139,19 +191,31 @@ def cut(wide, first_steps, window_splits, length, hold_out):
             subset of the observed entries: the targets. Asked for validation and test windows only.
     """
     n, n_features = len(first_steps), wide.shape[1]
-    values = wide.to_numpy()[first_steps[:, None] + np.arange(length)]  # (N, L, K)
-    roles = np.where(np.isnan(values), MISSING, OBSERVED)
+    steps = first_steps[:, None] + np.arange(length)  # (N, L)
+    ends = np.cumsum(tidy.series_of(wide)[1])
+    series = np.searchsorted(ends, first_steps, side="right")
+    values = wide.to_numpy()[steps.clip(max=len(wide) - 1)]  # (N, L, K)
+    values[steps >= ends[series, None]] = np.nan
+    # small integers: a long series has tens of millions of rows here
+    roles = np.where(np.isnan(values), np.int8(MISSING), np.int8(OBSERVED))
+    before = np.roll(np.arange(n), 1)
+    ahead = first_steps - first_steps[before]  # of the window before
+    same = (series == series[before]) & (window_splits == window_splits[before]) & (ahead > 0)
+    fresh = np.where(same, length - ahead, 0)  # the first step that no window had before
     for window in np.flatnonzero(window_splits != SPLITS.index("train")):
-        roles[window][hold_out(int(window), roles[window] == OBSERVED)] = TARGET
+        hidden = hold_out(int(window), roles[window] == OBSERVED)
+        roles[window][hidden] = TARGET
+        hidden[max(fresh[window], 0) :] = False
+        roles[window][hidden], values[window][hidden] = MISSING, np.nan
     size = length * n_features
     return pd.DataFrame(
         {
-            "window": np.repeat(np.arange(n), size),
-            "step": np.tile(np.repeat(np.arange(length), n_features), n),
+            "window": np.repeat(np.arange(n, dtype=np.int32), size),
+            "step": np.tile(np.repeat(np.arange(length, dtype=np.int32), n_features), n),
             "feature": pd.Categorical.from_codes(np.tile(np.arange(n_features), n * length), wide.columns),
             "value": values.ravel(),
             "role": pd.Categorical.from_codes(roles.ravel(), ROLES),
-            "split": pd.Categorical.from_codes(np.repeat(window_splits, size), SPLITS),
+            "split": pd.Categorical.from_codes(np.repeat(window_splits.astype(np.int8), size), SPLITS),
         }
     )
 

@@ -1,0 +1,117 @@
+"""Time and memory of a long series on its way to windows, each step in a process of its own.
+
+python benchmarks/series.py [--hours 500000] [--features 10] [--format csv]
+
+Seconds are those of the step without the imports, on the clock and of the processor (far apart on a busy machine);
+GB (10^9 bytes) the peak of the whole process.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+import numpy as np
+import pandas as pd
+import yaml
+from peaks import peak
+
+import cut_windows
+import tidy_series
+from scoredag import tables
+from scoredag.series import tidy, windows
+
+SCHEMA = Path(__file__).resolve().parents[1] / "config/schema.yaml"
+
+
+def write_table(path, n_hours, n_features, seed=0):
+    """A wide table of random walks, 5 % of its values missing."""
+    generator = np.random.default_rng(seed)
+    values = generator.normal(size=(n_hours, n_features)).cumsum(axis=0).round(3)
+    values[generator.random(values.shape) < 0.05] = np.nan
+    names = [f"feature_{k}" for k in range(n_features)]
+    times = pd.date_range("1960-01-01", periods=n_hours, freq="1h", tz="UTC", name="time")
+    table = pd.DataFrame(values, times, names)
+    if path.suffix == ".parquet":
+        table.to_parquet(path)
+    else:
+        table.to_csv(path)
+
+
+def defaults(node):
+    """The default values below a node of the schema."""
+    parts = node["properties"].items()
+    return {
+        key: defaults(part) if "properties" in part else part["default"]
+        for key, part in parts
+        if "properties" in part or "default" in part
+    }
+
+
+def settings():
+    """Those of a dataset about which the config says nothing."""
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    found = defaults(schema["$defs"]["dataset"]) | {"reader": "csv", "seed": 1}
+    found["windows"] |= {"held_out": list(found["windows"]["held_out"].items()), "seed": 1}
+    return found
+
+
+def run_tidy_series(table, folder):
+    """The script of that name."""
+    tidy_series.tidy_series(table, folder / "series.parquet", settings(), "long")
+
+
+def run_cut_windows(table, folder):
+    """The script of that name, statistics included."""
+    paths = [folder / f"{name}.parquet" for name in ("series", "windows", "window_starts", "statistics")]
+    cut_windows.cut_windows(*paths, settings()["windows"], "long")
+
+
+def run_statistics(table, folder):
+    """The statistics alone, from the file."""
+    wide = tidy.from_tidy(tables.read(folder / "series.parquet", tables.SERIES))
+    chosen = settings()["windows"]
+    windows.statistics(wide, windows.assign_splits(len(wide), chosen["block"], chosen["shares"]))
+
+
+STEPS = {"tidy_series": run_tidy_series, "cut_windows": run_cut_windows, "statistics": run_statistics}
+
+
+def measure(step, table, folder):
+    """Run one step; its seconds, on the clock and of the processor, and the peak of this process in GB."""
+    start, used = time.perf_counter(), time.process_time()
+    STEPS[step](table, folder)
+    return time.perf_counter() - start, time.process_time() - used, peak() / 1e9
+
+
+def main():
+    """Make a table, run every step in a process of its own, and print what each took."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--hours", type=int, default=500_000)
+    parser.add_argument("--features", type=int, default=10)
+    parser.add_argument("--format", choices=["csv", "csv.gz", "parquet"], default="csv")
+    parser.add_argument("--step", nargs=3, help=argparse.SUPPRESS)  # a step, the table, a folder: in a child
+    options = parser.parse_args()
+    if options.step:
+        step, *paths = options.step
+        print(json.dumps(measure(step, *map(Path, paths))))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / f"long.{options.format}"
+        write_table(table, options.hours, options.features)
+        n_bytes = table.stat().st_size
+        print(f"{options.hours} hours x {options.features} features, {options.format} of {n_bytes / 1e6:.0f} MB")
+        for step in STEPS:
+            command = [sys.executable, __file__, "--step", step, str(table), folder]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            seconds, used, gigabytes = json.loads(done.stdout)
+            print(f"{step:12} {seconds:6.1f} s  {used:6.1f} s of processor  {gigabytes:5.2f} GB", flush=True)
+
+
+if __name__ == "__main__":
+    main()

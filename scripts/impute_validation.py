@@ -1,0 +1,16 @@
+"""Impute the held-out entries of the validation windows, to correct intervals by them."""
+
+from impute_csdi import impute_csdi
+from scoredag import logs
+
+if __name__ == "__main__":
+    with logs.to_file(snakemake.log[0]):
+        impute_csdi(
+            snakemake.input.model,
+            snakemake.input.windows,
+            snakemake.input.statistics,
+            snakemake.output.samples,
+            snakemake.params.settings,
+            snakemake.wildcards.run,
+            split="valid",
+        )

@@ -1,0 +1,18 @@
+"""Names of features: which column of the file each comes from."""
+
+
+def column_of(feature, columns, grouped=True):
+    """The one of `columns` that the feature comes from; None if there is none.
+
+    With `grouped`, column `temp` is also that of `EWR_temp`; the longest name wins.
+    """
+    if feature in columns:
+        return feature
+    found = [column for column in columns if grouped and feature.endswith(f"_{column}")]
+    return max(found, key=len, default=None)
+
+
+def label(feature, units):
+    """The feature with its unit, if `units`, {column: unit}, has one."""
+    column = column_of(feature, units)
+    return feature if column is None else f"{feature} ({units[column]})"

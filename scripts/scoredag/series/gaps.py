@@ -1,0 +1,159 @@
+"""Gaps of a series: where they are, which windows fill them, and how the windows' samples are merged.
+
+A gap is a run of missing steps of one feature. One that fits into a window comes from one window as
+a whole, the one in whose middle it lies best, so that no seam runs through it. A longer one comes from several
+windows, each half over the next, and each sample changes windows at a time of its own: from step to
+step a few more samples are those of the next window. Averaged samples would make intervals too narrow.
+"""
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from scoredag.errors import InputError
+
+
+class Part(NamedTuple):
+    """What a window gives to a gap: steps `first` .. `stop` - 1 of a feature.
+
+    `before` and `after` are the first steps of the gap's windows before and after this one, None at its ends.
+    """
+
+    feature: int
+    first: int
+    stop: int
+    before: int | None = None
+    after: int | None = None
+
+
+def find(missing):
+    """The gaps of a series, by first step, then feature.
+
+    Args:
+        missing: boolean (n_steps, K).
+
+    Returns:
+        A data frame with the columns feature (its number), first and stop (steps).
+    """
+    edges = np.diff(missing.T.astype(np.int8), axis=1, prepend=0, append=0)
+    feature, first = np.nonzero(edges == 1)
+    _, stop = np.nonzero(edges == -1)
+    order = np.lexsort((feature, first))
+    return pd.DataFrame({"feature": feature[order], "first": first[order], "stop": stop[order]})
+
+
+def is_long(gaps, length):
+    """Whether each gap is too long to fit into a window of `length` steps with a step to spare on either side."""
+    return gaps["stop"] - gaps["first"] > max(length - 2, min(length, 2))
+
+
+def plan(gaps, n_steps, length):
+    """Which windows to sample, and what each of them gives to which gap.
+
+    Gaps of up to half a window lie a quarter of a window or more from its ends, longer ones that
+    fit into a window in its middle, as far as the ends of the series allow; no fewer windows
+    would do for these. Windows for longer gaps start every half a window.
+
+    Args:
+        gaps: from `find`.
+        n_steps: length of the series.
+        length: L, steps a window.
+
+    Returns:
+        {first step of a window: [Part, ...]}, by first step.
+
+    Raises:
+        InputError: the series is shorter than a window.
+    """
+    if n_steps < length:
+        raise InputError(f"the series has {n_steps} steps, a window {length}; make windows.length smaller")
+    long = is_long(gaps, length)
+    parts = [found for gap in gaps[long].itertuples(index=False) for found in _parts_of_long(gap, n_steps, length)]
+    shared = np.array(sorted({start for start, _ in parts}), dtype=np.int64)
+    feature, first, stop = gaps[~long].to_numpy().T
+    margin = np.minimum(length // 4, (length - (stop - first)) // 2)
+    earliest, latest = (edge.clip(0, n_steps - length) for edge in (stop + margin - length, first - margin))
+    starts = np.union1d(shared, _fewest(earliest, latest, shared))
+    where = _nearest(starts, (first + stop - length) / 2)
+    parts += zip(where.tolist(), map(Part, feature.tolist(), first.tolist(), stop.tolist()), strict=True)
+    windows = {start: [] for start in starts.tolist()}
+    for start, part in parts:
+        windows[start].append(part)
+    return {start: found for start, found in windows.items() if found}
+
+
+def merge(windows, drawn, length):
+    """The samples of the gaps, out of those of the windows; holds one window at a time.
+
+    Args:
+        windows: from `plan`.
+        drawn: samples (S, K, L) of each window, in the order of `windows`.
+        length: L.
+
+    Yields:
+        (steps (n,), features (n,), samples (S, n)): each missing entry once, by steps as they are complete.
+    """
+    buffer = filled = None
+    for (start, following), samples in zip(itertools.pairwise([*windows, np.inf]), drawn, strict=True):
+        if buffer is None:
+            buffer, filled = np.empty_like(samples), np.zeros(samples.shape[1:], bool)
+        for part in windows[start]:
+            here = part.feature, slice(part.first - start, part.stop - start)
+            chosen = _chosen(part, start, length, len(samples))
+            np.copyto(buffer[:, *here], samples[:, *here], where=chosen)
+            filled[here] = True
+        done = int(min(following - start, length))  # no later window holds these steps
+        steps, features = np.nonzero(filled[:, :done].T)
+        yield steps + start, features, buffer[:, features, steps]
+        buffer, filled = np.roll(buffer, -done, axis=2), np.roll(filled, -done, axis=1)
+        filled[:, length - done :] = False
+
+
+def _parts_of_long(gap, n_steps, length):
+    """(first step of a window, Part) of each window of a gap that no window holds."""
+    last = n_steps - length
+    grid = np.union1d(np.arange(0, last + 1, max(length // 2, 1)), last)
+    context = length // 4
+    lowest = np.searchsorted(grid, max(gap.first - context, 0), "right") - 1
+    highest = np.searchsorted(grid, min(gap.stop + context - length, last))
+    starts = grid[lowest : highest + 1].tolist()
+    for before, start, after in zip([None, *starts[:-1]], starts, [*starts[1:], None], strict=True):
+        yield start, Part(gap.feature, max(gap.first, start), min(gap.stop, start + length), before, after)
+
+
+def _fewest(earliest, latest, starts):
+    """Fewest integers besides `starts` of which each span from `earliest` to `latest` holds one or more."""
+    served = np.searchsorted(starts, latest, "right") > np.searchsorted(starts, earliest)
+    more = [-1]
+    for late, early in sorted(zip(latest[~served].tolist(), earliest[~served].tolist(), strict=True)):
+        if early > more[-1]:
+            more.append(late)
+    return np.array(more[1:], dtype=np.int64)
+
+
+def _nearest(starts, wanted):
+    """The one of the sorted `starts` that is nearest to each of `wanted`; the earlier of two."""
+    if not len(wanted):
+        return np.empty(0, dtype=np.int64)
+    after = np.searchsorted(starts, wanted).clip(0, len(starts) - 1)
+    before = (after - 1).clip(0)
+    return np.where(wanted - starts[before] <= starts[after] - wanted, starts[before], starts[after])
+
+
+def _chosen(part, start, length, n_samples):
+    """Which samples (S, n) of the window at `start` the gap takes at which of the part's steps."""
+    steps = np.arange(part.first, part.stop) + 0.5
+    chosen = np.ones((n_samples, len(steps)), bool)
+    if part.before is not None:
+        chosen &= steps >= _change(part.before, start, length, n_samples)
+    if part.after is not None:
+        chosen &= steps < _change(start, part.after, length, n_samples)
+    return chosen
+
+
+def _change(before, after, length, n_samples):
+    """When (S, 1) each sample changes from the window at `before` to the next: spread over where they overlap."""
+    share = (np.arange(n_samples) + 0.5) / n_samples
+    return after + share[:, None] * (before + length - after)

@@ -1,0 +1,330 @@
+"""Readers: a table of a person's own, as CSV or Parquet, to a wide series on a regular grid.
+
+Wide: a data frame with a UTC time index and one float64 column a feature, NaN = missing. A table of
+several series gives an index of two levels, series (text) and time, sorted; each series has a grid
+of its own.
+"""
+
+import logging
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scoredag import tablefiles
+from scoredag.errors import InputError
+
+log = logging.getLogger(__name__)
+
+TOLD = 10  # implausible values of a column that the log names one by one
+MANY, TOO_MANY = 200, 1000  # features
+BYTES_A_VALUE = 100  # of memory at its peak, to read a series and write it as a tidy table; measured
+ZONED = r"[T ]\S*([Zz]|[+-]\d\d(:?\d\d)?)$"  # a time with its offset from UTC
+OFFSETS = "write times with their offset from UTC, as 2013-11-03T01:00-04:00"
+
+
+def read_wide(
+    path,
+    *,
+    time="time",
+    time_zone="UTC",
+    group=None,
+    series=None,
+    features=None,
+    interval="1h",
+    resample=None,
+    plausible=None,
+    circular=None,
+):
+    """A wide series from a table with a time column and one column a feature.
+
+    Args:
+        path: .parquet, or CSV in which empty cells and NA are missing.
+        time: name of the time column.
+        time_zone: of times without an offset from UTC.
+        group: name of a column that tells several places or devices apart: each of its
+            values then has its own features, named {group}_{feature}.
+        series: name of a column that tells several series apart, as of patients.
+        features: columns to keep, in this order; None keeps all but `time`, `group` and `series`.
+        interval: spacing of the grid, as pandas writes it; absent times become missing.
+        resample: None, where all times lie on the grid that starts at the first one; or how all
+            values from one time of the grid until before the next become one: mean, median, first
+            or sum. The grid then goes through 1970-01-01T00:00Z.
+        plausible: {feature: (lowest, highest)} in physical units; values outside become missing.
+        circular: {feature: period} of angles and the like; each becomes two features, {feature}_sin
+            and {feature}_cos, before anything is averaged.
+
+    Raises:
+        InputError: the file, a column or a value is not as described; with the first bad row.
+    """
+    table = tablefiles.read(path)
+    plausible, circular = plausible or {}, circular or {}
+    _require_time(path, table, time)
+    marks = {mark: column for mark, column in (("series", series), ("group", group)) if column}
+    tablefiles.require(path, table, [*marks.values(), *(features or ()), *plausible, *circular])
+    kept = features or [name for name in table.columns if name not in (time, *marks.values())]
+    if not kept or table.empty:
+        raise InputError(f"{path}: {len(table)} rows of {len(kept)} features; there is nothing to read")
+    if "" in kept:
+        raise InputError(f"{path}: column {list(table.columns).index('') + 1} has no name; name it, or set 'features'")
+    keys = _keys(path, table, time, time_zone, marks)
+    n_groups = keys["group"].nunique() if group else 1
+    _weigh(path, len(kept) * n_groups, len(table) // n_groups, named=features is not None)
+    values = pd.DataFrame({name: tablefiles.numbers(path, table[name]) for name in kept})
+    for name, (lowest, highest) in plausible.items():
+        if name in values:
+            values[name] = _plausible(path, values[name], name, lowest, highest)
+    _check(path, keys, interval, resample)
+    values = _unroll(values, circular)
+    values.index = _index(keys)
+    if group:
+        parts = values.groupby(keys["group"].to_numpy())
+        values = pd.concat([rows.add_prefix(f"{key}_") for key, rows in parts], axis=1, sort=True)
+    return _on_grid(path, values, interval, resample)
+
+
+def read_tidy(
+    path,
+    *,
+    time="time",
+    time_zone="UTC",
+    feature="feature",
+    value="value",
+    series=None,
+    features=None,
+    interval="1h",
+    resample=None,
+    plausible=None,
+    circular=None,
+):
+    """A wide series from a table with one row a time and feature.
+
+    Args:
+        path: .parquet, or CSV in which empty cells and NA are missing.
+        time, feature, value: names of these columns.
+        features: those to keep, in this order; None keeps all, by name.
+        time_zone, series, interval, resample, plausible, circular: as in `read_wide`.
+
+    Raises:
+        InputError: the file, a column or a value is not as described; with the first bad row.
+    """
+    table = tablefiles.read(path)
+    plausible, circular = plausible or {}, circular or {}
+    _require_time(path, table, time)
+    marks = {"feature": feature} | ({"series": series} if series else {})
+    tablefiles.require(path, table, [*marks.values(), value])
+    if table.empty:
+        raise InputError(f"{path}: 0 rows; there is nothing to read")
+    keys = _keys(path, table, time, time_zone, marks)
+    there = sorted(keys["feature"].unique())
+    for name in [*(features or ()), *plausible, *circular]:
+        if name not in there:
+            raise InputError(f"{path}: column '{feature}' names no '{name}'; it names {', '.join(there)}")
+    _weigh(path, len(features or there), keys["time"].nunique(), named=features is not None)
+    values = tablefiles.numbers(path, table[value])
+    for name, (lowest, highest) in plausible.items():
+        chosen = keys["feature"] == name
+        values[chosen] = _plausible(path, values[chosen], name, lowest, highest)
+    _check(path, keys, interval, resample)
+    index = ["series", "time"] if series else "time"
+    wide = keys.assign(value=values).pivot(index=index, columns="feature", values="value")
+    return _on_grid(path, _unroll(wide[features or there], circular), interval, resample)
+
+
+def _require_time(path, table, time):
+    if time not in table.columns:
+        raise InputError(f"{path}: there is no time column '{time}'; its columns are {', '.join(table.columns)}")
+
+
+def _keys(path, table, time, time_zone, marks):
+    """What tells the rows of `table` apart: columns `marks`, as text, and time, UTC; index as there.
+
+    `marks` holds names of columns by "series", "group" or "feature".
+    """
+    for column in marks.values():
+        _refuse_empty(path, table[column])
+    keys = pd.DataFrame({mark: table[column].astype(str) for mark, column in marks.items()}, table.index)
+    keys["time"] = _times(path, table[time])
+    if keys["time"].dt.tz is None:
+        keys["time"] = _localise(path, table[time], keys, time_zone)
+    keys["time"] = keys["time"].dt.tz_convert("UTC").dt.as_unit("us")
+    return keys
+
+
+def _index(keys):
+    """The index of a wide frame."""
+    if "series" in keys:
+        return pd.MultiIndex.from_frame(keys[["series", "time"]])
+    return pd.DatetimeIndex(keys["time"], name="time")
+
+
+def _times(path, column):
+    """Times of a column; naive where they have no offset from UTC."""
+    _refuse_empty(path, column)
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return column
+    if not pd.api.types.is_string_dtype(column):
+        found = f"column '{column.name}' holds {column.dtype}, not times"
+        raise InputError(f"{path}: {found}; write timestamps, or text as 2020-01-31T13:00")
+    times = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601")
+    bad = times.isna()
+    if bad.any():
+        found = f"'{column[bad].iloc[0]}' is not a time (ISO 8601, as 2020-01-31T13:00)"
+        raise InputError(f"{path}: {tablefiles.place(column, bad)}: {found}")
+    zoned = pc.match_substring_regex(pa.array(column), ZONED).to_numpy(zero_copy_only=False)
+    if zoned.all():
+        return times
+    odd = pd.Series(zoned != zoned[0], column.index)
+    if odd.any():
+        has, before = ("no offset", "one") if zoned[0] else ("an offset", "none")
+        found = f"'{column[odd].iloc[0]}' has {has} from UTC, '{column.iloc[0]}' before it has {before}"
+        raise InputError(f"{path}: {tablefiles.place(column, odd)}: {found}; write all alike")
+    return times.dt.tz_localize(None)
+
+
+def _localise(path, column, keys, zone):
+    """Naive times as times of a zone. The two of an hour that occurs twice, as clocks go back, are told by their order.
+
+    `column` is what messages quote.
+    """
+    naive = keys["time"]
+    try:
+        twice = naive.dt.tz_localize(zone, ambiguous="NaT", nonexistent="shift_forward").isna()
+    except (KeyError, ValueError, OSError) as error:  # zoneinfo's own error is a KeyError
+        raise InputError(f"{path}: the time_zone '{zone}' is unknown; write one as Europe/Berlin") from error
+    among = keys[twice]
+    once = ~among.duplicated(keep=False)
+    if once.any():
+        found = f"'{column[twice][once].iloc[0]}' occurs twice in {zone}, as clocks go back, but only once here"
+        raise InputError(f"{path}: {tablefiles.place(column[twice], once)}: {found}; {OFFSETS}")
+    summer = np.zeros(len(naive), bool)
+    summer[twice] = ~among.duplicated()
+    times = naive.dt.tz_localize(zone, ambiguous=summer, nonexistent="NaT")
+    bad = times.isna()
+    if bad.any():
+        found = f"'{column[bad].iloc[0]}' does not occur in {zone}, as clocks go forward; mend time_zone, or {OFFSETS}"
+        raise InputError(f"{path}: {tablefiles.place(column, bad)}: {found}")
+    return times
+
+
+def _refuse_empty(path, column):
+    if column.isna().any():
+        raise InputError(f"{path}: {tablefiles.place(column, column.isna())}: the cell is empty")
+
+
+def _check(path, keys, interval, resample):
+    """Refuse times that are there twice or, unless they are resampled, off the grid; say if they are not in order."""
+    again = keys.duplicated()
+    if again.any():
+        key = keys.loc[again.idxmax()]
+        of = "".join(f" of '{key[mark]}'" for mark in ("feature", "group", "series") if mark in keys)
+        others = [f"'{mark}'" for mark in ("group", "series") if mark not in keys]
+        cure = f", or name the column that tells the rows apart as {' or '.join(others)}" if others else ""
+        line = f"{keys.index.name} {again.idxmax()}"
+        raise InputError(f"{path}: {line}: the time {key['time']}{of} occurs twice; remove one{cure}")
+    marks = [mark for mark in keys if mark != "time"]
+    times = keys.groupby(marks, sort=False)["time"] if marks else keys["time"]
+    early = times.diff() < pd.Timedelta(0)
+    if early.any():
+        log.info("%s: %s %d is earlier than the one before; sorted by time", path, keys.index.name, early.idxmax())
+    offset = _offset(path, interval)
+    if not resample:
+        for name, times in keys.groupby("series")["time"] if "series" in keys else [(None, keys["time"])]:
+            _refuse_strays(path, times, interval, offset, "" if name is None else f" of '{name}'")
+
+
+def _refuse_strays(path, times, interval, offset, of):
+    """Refuse times of one series that are off the grid."""
+    grid = pd.date_range(times.min(), times.max(), freq=offset)
+    distances = times.drop_duplicates().sort_values().diff()[1:]
+    usual = distances.median()
+    if len(distances) >= 10 and usual != grid[1] - grid[0]:  # a few rows have no usual distance
+        found = f"most times{of} are {usual} apart, but the interval is {interval}"
+        raise InputError(f"{path}: {found}; set 'interval', or 'resample' to bring them to it")
+    stray = ~times.isin(grid)
+    if stray.any():
+        found = f"the time {times[stray].iloc[0]}{of} is not on the grid of {interval} that starts at {times.min()}"
+        line = f"{times.index.name} {stray.idxmax()}"
+        raise InputError(f"{path}: {line}: {found}; set 'resample' to bring all times to it")
+
+
+def _weigh(path, n_features, n_times, named):
+    """Say what very many features cost; refuse them unless they were named one by one."""
+    if n_features <= MANY:
+        return
+    memory = f"{n_features * n_times * BYTES_A_VALUE / 1e9:.2g} GB of memory"
+    # by the products in CSDI's network, with 64 channels and 24 steps
+    ratio = n_features * (207_000 + 256 * n_features) / (18 * (207_000 + 256 * 18))
+    cost = f"{n_features} features take about {memory} to read, and CSDI {ratio:.0f} times as long as 18 features"
+    if n_features > TOO_MANY and not named:
+        raise InputError(f"{path}: {cost}; name those that you need in 'features'")
+    log.info("%s: %s", path, cost)
+
+
+def _plausible(path, values, name, lowest, highest):
+    """`values` without those outside the range, of which the log tells."""
+    outside = (values < lowest) | (values > highest)
+    bad = values[outside]
+    for row, value in bad.iloc[:TOLD].items():
+        log.info(
+            "%s: '%s', %s %d: %g is outside the plausible range %g to %g, taken as missing",
+            path, name, values.index.name, row, value, lowest, highest,
+        )  # fmt: skip
+    if len(bad) > TOLD:
+        log.info("%s: '%s': %d more values are outside the plausible range", path, name, len(bad) - TOLD)
+    return values.mask(outside)
+
+
+def _unroll(wide, circular):
+    """`wide` with its circular features as sine and cosine."""
+    columns = {}
+    for name in wide:
+        if name in circular:
+            angle = 2 * np.pi / circular[name] * wide[name]
+            columns |= {f"{name}_sin": np.sin(angle), f"{name}_cos": np.cos(angle)}
+        else:
+            columns[name] = wide[name]
+    return pd.DataFrame(columns)
+
+
+def _on_grid(path, wide, interval, resample):
+    """`wide`, with times in any order, on the full grid from its first to its last time, each series on its own."""
+    offset = _offset(path, interval)
+    if len(wide) < 2:
+        raise InputError(f"{path}: {len(wide)} row(s); a series needs at least two")
+    wide = wide.sort_index()
+    if resample:
+        levels = [pd.Grouper(level=name) for name in wide.index.names[:-1]]
+        bins = wide.groupby([*levels, pd.Grouper(level="time", freq=offset, origin="epoch")])
+        wide = bins.sum(min_count=1) if resample == "sum" else bins.agg(resample)
+    if wide.index.nlevels == 1:
+        regular = _regular(wide, offset)
+    else:
+        parts = {name: _regular(rows.droplevel(0), offset) for name, rows in wide.groupby(level=0)}
+        regular = pd.concat(parts, names=["series"])
+        log.info("%s: %d series", path, len(parts))
+    empty = regular.columns[regular.isna().all()]
+    if len(empty):
+        raise InputError(f"{path}: the feature '{empty[0]}' has no value at all; leave its column or its rows out")
+    absent = len(regular) - len(wide)
+    log.info("%s: %d times x %d features, %d times absent", path, *regular.shape, absent)
+    log.info("%s: %.2f %% of the values are missing", path, 100 * regular.isna().to_numpy().mean())
+    return regular
+
+
+def _regular(wide, offset):
+    """One series with all times of its grid."""
+    return wide.reindex(pd.date_range(wide.index[0], wide.index[-1], freq=offset, name="time"))
+
+
+def _offset(path, interval):
+    try:
+        offset = pd.tseries.frequencies.to_offset(interval)
+    except ValueError as error:
+        raise InputError(
+            f"{path}: the interval '{interval}' is not a spacing of time; write 1h, 15min or 1D"
+        ) from error
+    if offset is None or offset.n < 1:
+        raise InputError(f"{path}: the interval '{interval}' is not a positive spacing of time; write 1h, 15min or 1D")
+    return offset

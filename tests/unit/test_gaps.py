@@ -1,0 +1,267 @@
+"""Gaps of a series: found, covered by few windows, and merged without a seam."""
+
+import itertools
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from fill_gaps import fill_gaps
+from plot_gaps import plot_gaps
+from scoredag import tables
+from scoredag.csdi import checkpoint
+from scoredag.csdi.network import CSDI
+from scoredag.errors import InputError
+from scoredag.series import gaps, readers, tidy, windows
+
+LENGTH = 24
+
+
+def missing_of(runs, n_steps=200, n_features=2):
+    """A series in which `runs` of (feature, first, stop) are missing."""
+    missing = np.zeros((n_steps, n_features), bool)
+    for feature, first, stop in runs:
+        missing[first:stop, feature] = True
+    return missing
+
+
+def merged(missing, samples_of, n_samples=20, length=LENGTH):
+    """The windows of the plan, and samples (S, n_steps, K) of the gaps from those of each window, each once."""
+    plan = gaps.plan(gaps.find(missing), len(missing), length)
+    drawn = (samples_of(start, (n_samples, missing.shape[1], length)) for start in plan)
+    found = np.full((n_samples, *missing.shape), np.nan)
+    latest = -1
+    for steps, features, samples in gaps.merge(plan, drawn, length):
+        assert np.isnan(found[:, steps, features]).all()
+        assert not len(steps) or latest < steps.min()
+        latest = max([latest, *steps])
+        found[:, steps, features] = samples
+    assert (np.isnan(found) != missing).all()
+    return list(plan), found
+
+
+def own_start(start, shape):
+    return np.full(shape, float(start))
+
+
+def test_gaps_are_the_runs_of_missing_steps():
+    runs = [(0, 0, 3), (1, 2, 3), (0, 5, 6), (1, 190, 200)]
+    assert gaps.find(missing_of(runs)).to_numpy().tolist() == [list(run) for run in runs]
+    assert len(gaps.find(missing_of([]))) == 0
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 5, 24])
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.7, 0.95, 1.0])
+@pytest.mark.parametrize("n_steps", [24, 131])
+def test_every_missing_entry_is_filled_once_from_a_window_that_holds_it(length, share, n_steps):
+    rng = np.random.default_rng(0)
+    missing = np.column_stack([rng.random(n_steps) < share, np.repeat(rng.random(n_steps) < share, 5)[:n_steps]])
+
+    def samples_of(start, shape):
+        assert 0 <= start <= n_steps - length
+        return np.broadcast_to(start + np.arange(length) + 1000.0 * np.arange(2)[:, None], shape)
+
+    _, found = merged(missing, samples_of, length=length)
+    expected = np.arange(n_steps)[:, None] + 1000.0 * np.arange(2)
+    assert (found == np.where(missing, expected, np.nan))[:, missing].all()
+
+
+@pytest.mark.parametrize("run", [(100, 101), (100, 112), (93, 105), (90, 112), (0, 5), (195, 200), (0, 22)])
+def test_a_gap_that_fits_comes_from_one_window_in_whose_middle_it_lies(run):
+    starts, _ = merged(missing_of([(0, *run)]), own_start)
+    assert len(starts) == 1
+    before, after = run[0] - starts[0], starts[0] + LENGTH - run[1]
+    margin = min(LENGTH // 4, (LENGTH - (run[1] - run[0])) // 2)
+    assert before >= margin or starts[0] == 0
+    assert after >= margin or starts[0] == 200 - LENGTH
+
+
+def test_a_gap_is_filled_from_the_more_central_of_two_windows():
+    for step, start in ((60, 44), (61, 54)):
+        missing = missing_of([(0, 50, 62), (1, 60, 72), (2, step, step + 1)], n_features=3)
+        starts, found = merged(missing, own_start)
+        assert starts == [44, 54]
+        assert (found[:, step, 2] == start).all()
+
+
+def test_windows_are_few():
+    """A brute-force search over all sets of three windows finds no smaller cover."""
+    rng = np.random.default_rng(3)
+    missing = missing_of([(0, first, first + 3) for first in rng.choice(54, 9, replace=False)], n_steps=60)
+    found = gaps.find(missing)
+    plan = gaps.plan(found, 60, LENGTH)
+    margin = np.minimum(LENGTH // 4, (LENGTH - (found["stop"] - found["first"])) // 2)
+
+    def serve(starts):
+        """Whether each gap is as central as it can be in one of the windows."""
+        return all(
+            any(
+                (first - start >= room or start == 0)
+                and (start + LENGTH - stop >= room or start == 60 - LENGTH)
+                and start <= first
+                and stop <= start + LENGTH
+                for start in starts
+            )
+            for (_, first, stop), room in zip(found.to_numpy(), margin, strict=True)
+        )
+
+    assert serve(plan)
+    assert not any(serve(starts) for starts in itertools.combinations(range(60 - LENGTH + 1), len(plan) - 1))
+
+
+@pytest.mark.parametrize("run", [(60, 120), (0, 70), (130, 200), (80, 103), (0, 200)])
+def test_a_long_gap_passes_from_window_to_window_without_a_seam(run):
+    """Each sample changes at a time of its own: from step to step few do, and near its end a window gives few."""
+    n_samples = 24
+    starts, found = merged(missing_of([(0, *run)]), own_start, n_samples)
+    source = found[:, slice(*run), 0]
+    assert (np.diff(source, axis=1) >= 0).all()
+    assert (np.diff(source, axis=1) > 0).sum(axis=0).max() <= n_samples / 6
+    for start in starts:
+        into = np.arange(*run) - start
+        near_its_end = (source == start) & (np.minimum(into, LENGTH - 1 - into) < 2)
+        if run[0] <= start and start + LENGTH <= run[1] and start not in (0, 200 - LENGTH):
+            assert near_its_end.sum(axis=0).max() <= n_samples / 4
+
+
+def test_merging_long_gaps_keeps_the_width_of_intervals():
+    """Windows that agree on N(0, 1): averaged samples would have a deviation of 0.7 between them."""
+    rng = np.random.default_rng(0)
+    _, found = merged(missing_of([(0, 0, 200)]), lambda start, shape: rng.normal(size=shape), 2000)
+    deviations = found[:, :, 0].std(axis=0)
+    assert deviations.min() > 0.93 and deviations.max() < 1.07
+
+
+def test_a_series_shorter_than_a_window_is_refused():
+    with pytest.raises(InputError, match=r"the series has 20 steps, a window 24; make windows\.length smaller"):
+        gaps.plan(gaps.find(missing_of([(0, 3, 4)], n_steps=20)), 20, LENGTH)
+
+
+SAMPLING = {"sampler": "ddim", "n_steps": 3, "eta": 0.0, "n_samples": 6, "antithetic": True, "chunk": 50, "threads": 1}
+SETTINGS = {
+    "device": "cpu",
+    "seed": 1,
+    "sampling": SAMPLING,
+    "dataset": {"group": "station", "length": LENGTH, "plausible": {"temp": [-0.25, 0.5], "x": [9e8, 9e9]}},
+}
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A model and a series of two features with gaps, one of them longer than a window; the wide series."""
+    torch.manual_seed(0)
+    checkpoint.save(CSDI(2), tmp_path / "model.safetensors", {"features": ["A_temp", "B_wind"]})
+    rng = np.random.default_rng(0)
+    values = np.cumsum(rng.normal(size=(240, 2)), axis=0) / 3 + [0, 1000]
+    values[missing_of([(0, 5, 6), (0, 60, 110), (1, 100, 130), (1, 239, 240), (1, 150, 153)], 240)] = np.nan
+    times = pd.date_range("2020-01-01", periods=240, freq="1h", tz="UTC", name="time")
+    wide = pd.DataFrame(values, times, ["A_temp", "B_wind"])
+    save(wide, tmp_path)
+    return tmp_path, wide
+
+
+def save(wide, folder):
+    tables.write(tidy.to_tidy(wide), folder / "series.parquet", tables.SERIES)
+    splits = windows.assign_splits(len(wide), 24, (0.7, 0.1, 0.2))
+    tables.write(windows.statistics(wide, splits), folder / "statistics.parquet", tables.STATISTICS)
+
+
+def fill(folder, **sampling):
+    inputs = (folder / name for name in ("model.safetensors", "series.parquet", "statistics.parquet"))
+    outputs = folder / "imputed.parquet", folder / "imputed.csv"
+    fill_gaps(*inputs, *outputs, SETTINGS | {"sampling": SAMPLING | sampling}, "mine")
+    return tables.read(outputs[0], tables.IMPUTED)
+
+
+def test_observed_values_stay_bit_for_bit_and_gaps_are_filled(results):
+    folder, wide = results
+    table = fill(folder)
+    values, lower, upper, imputed = (
+        table[name].to_numpy().reshape(240, 2) for name in ("value", "lower", "upper", "imputed")
+    )
+    assert table["time"].iloc[::2].tolist() == list(wide.index)
+    assert table["feature"].astype(str).tolist() == ["A_temp", "B_wind"] * 240
+    assert (imputed == wide.isna()).all(axis=None)
+    assert (values[~imputed] == wide.to_numpy()[~imputed]).all()
+    assert np.isnan(lower[~imputed]).all() and np.isnan(upper[~imputed]).all()
+    assert (lower[imputed] <= values[imputed]).all() and (values[imputed] <= upper[imputed]).all()
+    assert (lower[imputed] < upper[imputed]).mean() > 0.5
+    # the range of `temp` is that of A_temp, too; B_wind has none
+    ends = np.stack([lower, values, upper])[:, :, 0][:, imputed[:, 0]]
+    assert ends.min() == -0.25 and ends.max() == 0.5
+    assert np.nanmax(upper[:, 1]) > 900
+
+
+def test_the_csv_is_the_same_series_and_can_be_read_again(results):
+    folder, _ = results
+    table = fill(folder)
+    again = readers.read_wide(folder / "imputed.csv", time="time")
+    assert (tidy.to_tidy(again)["value"].to_numpy() == table["value"].to_numpy()).all()
+    assert list(again.columns) == ["A_temp", "B_wind"]
+
+
+def test_the_same_is_filled_in_whatever_the_chunks(results):
+    folder, _ = results
+    expected = fill(folder)[["value", "lower", "upper"]]
+    before = (folder / "imputed.parquet").read_bytes(), (folder / "imputed.csv").read_bytes()
+    fill(folder)
+    assert before == ((folder / "imputed.parquet").read_bytes(), (folder / "imputed.csv").read_bytes())
+    for chunk, threads in ((4, 1), (13, 3)):
+        found = fill(folder, chunk=chunk, threads=threads)[["value", "lower", "upper"]]
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2e-3)  # rounded to a thousandth of the deviation
+
+
+def test_long_gaps_and_blind_windows_are_told_of(results, caplog):
+    folder, wide = results
+    wide.iloc[80:110] = np.nan
+    save(wide, folder)
+    with caplog.at_level(logging.INFO):
+        table = fill(folder)
+    assert np.isfinite(table["value"]).all()
+    assert "windows of 24 steps fill them" in caplog.text
+    told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert told[0].startswith("A_temp: the gap of 50 steps from 2020-01-03 12:00:00+00:00 to 2020-01-05 13:00:00+00:00")
+    assert told[1].startswith("B_wind: the gap of 50 steps from 2020-01-04 08:00:00+00:00 to 2020-01-06 09:00:00+00:00")
+    assert told[2].startswith("nothing is observed from 2020-01-04 12:00:00+00:00 to 2020-01-05 11:00:00+00:00")
+    assert len(told) == 3
+
+
+def test_a_series_without_gaps_stays_as_it_is(results):
+    folder, wide = results
+    save(wide.fillna(0.125), folder)
+    table = fill(folder)
+    assert not table["imputed"].any() and table["lower"].isna().all()
+    assert (table["value"].to_numpy() == wide.fillna(0.125).to_numpy().ravel()).all()
+    plot_gaps(folder / "imputed.parquet", folder / "gaps.png", {"colour": "blue", "units": {}})
+    assert (folder / "gaps.png").stat().st_size > 1000
+
+
+def test_a_model_of_other_features_is_refused(results):
+    folder, wide = results
+    save(wide.rename(columns={"B_wind": "C_wind"}), folder)
+    with pytest.raises(InputError, match=r"trained on the features \['A_temp', 'B_wind'\], but the dataset"):
+        fill(folder)
+    assert not (folder / "imputed.parquet").exists()
+
+
+def test_the_longest_gap_of_each_feature_is_drawn_first(results, monkeypatch):
+    folder, _ = results
+    fill(folder)
+    drawn = []
+    monkeypatch.setattr("scoredag.figures.imputations.gaps", lambda panels, colour: drawn.extend(panels))
+    monkeypatch.setattr("scoredag.figures.style.save", lambda figure, path: None)
+    plot_gaps(folder / "imputed.parquet", folder / "gaps.png", {"colour": "blue", "units": {"temp": "°C"}})
+    assert [panel["title"] for panel in drawn] == [
+        "2020-01-03 12:00, 50 steps",
+        "2020-01-05 04:00, 30 steps",
+        "2020-01-07 06:00, 3 steps",
+        "2020-01-01 05:00, 1 step",
+        "2020-01-10 23:00, 1 step",
+    ]
+    assert [panel["label"] for panel in drawn[:2]] == ["A_temp (°C)", "B_wind"]
+    lower, _, upper = drawn[1]["quantiles"]
+    observed = drawn[1]["observed"]
+    assert (lower == upper)[~np.isnan(observed)].all() and np.isnan(observed)[30:60].all()
+    assert len(drawn[1]["times"]) == 90

@@ -1,0 +1,62 @@
+"""Real gaps filled and intervals corrected, on request by path or by a setting of the run."""
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from PIL import Image
+
+TINY, MORE = "config/presets/tiny.yaml", "more.yaml"
+RUN = "results/csdi/nyc-weather"
+OVERLAY = "csdi: {runs: {nyc-weather: {fill_gaps: true, conformal: true}}}\n"
+
+
+def run_again(project):
+    (project.folder / MORE).write_text(OVERLAY, encoding="utf-8")
+    done = project.snakemake(configfiles=(TINY, MORE))
+    assert done.returncode == 0, done.stdout
+    return project.folder
+
+
+def test_both_settings_ask_for_no_more_than_their_own_jobs(edited):
+    (edited.folder / MORE).write_text(OVERLAY, encoding="utf-8")
+    own = {"fill_gaps", "plot_gaps", "impute_validation"}
+    assert edited.jobs(configfiles=(TINY, MORE)) == own | {"evaluate_csdi", "plot_metrics", "plot_calibration"}
+    assert edited.jobs(f"{RUN}/gaps.png") == {"fill_gaps", "plot_gaps"}
+    run_again(edited)
+    the_whole_series_is_there(edited.folder)
+    the_corrected_intervals_are_scored(edited.folder)
+    again = edited.snakemake(configfiles=(TINY, MORE))
+    assert "Nothing to be done" in again.stdout, again.stdout
+    edited.edit("config/config.yaml", "pressure: mbar", "pressure: hPa")
+    assert edited.jobs(configfiles=(TINY, MORE)) == {"plot_gaps", "plot_imputation"}
+
+
+def the_whole_series_is_there(folder):
+    table = pq.read_table(folder / RUN / "imputed.parquet")
+    assert table.column_names == ["time", "feature", "value", "lower", "upper", "imputed"]
+    imputed = table.to_pandas()
+    series = pd.read_parquet(folder / "results/datasets/nyc-weather/series.parquet")
+    missing = series["value"].isna().to_numpy()
+    assert (imputed["time"] == series["time"]).all() and (imputed["feature"] == series["feature"]).all()
+    assert (imputed["imputed"].to_numpy() == missing).all() and missing.sum() > 1000
+    assert (imputed["value"].to_numpy()[~missing] == series["value"].to_numpy()[~missing]).all()
+    assert np.isfinite(imputed["value"]).all()
+    assert (imputed[["lower", "upper"]].isna().all(axis=1) == ~missing).all()
+    wide = pd.read_csv(folder / RUN / "imputed.csv", index_col="time", parse_dates=True)
+    assert (wide.to_numpy().ravel() == imputed["value"].to_numpy()).all()
+    log = (folder / "logs/csdi/nyc-weather/fill_gaps.log").read_text(encoding="utf-8")
+    assert "windows of 12 steps fill them" in log
+    with Image.open(folder / RUN / "gaps.png") as image:
+        assert min(image.size) > 400 and len(image.convert("RGB").getcolors(maxcolors=1 << 24)) > 20
+
+
+def the_corrected_intervals_are_scored(folder):
+    windows = pd.read_parquet(folder / "results/datasets/nyc-weather/windows.parquet")
+    targets = (windows["split"] == "valid") & (windows["role"] == "target")
+    assert pq.read_table(folder / RUN / "validation_samples.parquet").num_rows == targets.sum()
+    metrics = pd.read_parquet(folder / RUN / "metrics.parquet")
+    corrected = metrics[metrics["method"] == "CSDI, conformal"]
+    names = {f"{name}_{percent}" for name in ("coverage", "interval_width") for percent in (50, 80, 90, 95)}
+    assert set(corrected["metric"]) == names and set(corrected["held_out"]) == {"random-10", "blocks-6"}
+    coverage = corrected[(corrected["feature"] == "all") & (corrected["metric"] == "coverage_90")]["value"]
+    assert (abs(coverage - 0.9) < 0.1).all()  # three samples of a poor model, as sampled, hold a half at most
