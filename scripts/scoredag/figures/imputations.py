@@ -138,7 +138,8 @@ def calibration(panels, n_samples, colour):
         colour: of the first pattern; the others' are told apart by colour-blind readers, too.
     """
     n_patterns = max(len(curves) for _, curves in panels.values())
-    drawn = style.figure(5.0 if len(panels) == 1 else 4.4 * len(panels), 5.6 + 0.24 * n_patterns)
+    height = 5.6 if len(panels) == 1 else 5.2
+    drawn = style.figure(5.0 if len(panels) == 1 else 4.4 * len(panels), height + 0.24 * n_patterns)
     row = drawn.subplots(1, len(panels), squeeze=False, sharey=True)[0]
     others = [shade for shade in _SHADES if not same_color(shade, colour)]
     for axes, (title, (nominal, curves)) in zip(row, panels.items(), strict=True):
