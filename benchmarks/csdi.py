@@ -262,7 +262,7 @@ def sampling_seconds(n_features, length, options):
 
 
 def quality_rows(options):
-    """Our default sampler: scores against our 50 steps of DDPM on the same entries, and speed against the peer's."""
+    """Our solver: scores against our 50 steps of DDPM on the same entries, and speed against the peer's."""
     model_path = options.results / "csdi" / RUN / "model.safetensors"
     folder = options.results / "datasets" / run_settings()["dataset"]
     require(model_path, folder / "windows.parquet", folder / "statistics.parquet", command="snakemake --cores all")
@@ -275,11 +275,15 @@ def quality_rows(options):
     peer = sampling_seconds(*values.shape[1:], options)["peer"] / np.prod(options.sampling)
     peer *= len(chosen) * options.samples
 
-    default = run_settings()["sampling"] | {"n_samples": options.samples, "threads": options.threads}
-    reference = default | {"sampler": "ddpm", "n_steps": diffusion.N_STEPS}
+    solver = run_settings()["sampling"] | {
+        "n_samples": options.samples,
+        "n_steps": options.steps,
+        "threads": options.threads,
+    }
+    reference = solver | {"sampler": "ddpm", "n_steps": diffusion.N_STEPS}
     reference.pop("antithetic", None)
     drawn, seconds = {}, {}
-    for name, settings in (("default", default), ("reference", reference)):
+    for name, settings in (("solver", solver), ("reference", reference)):
         log.info("quality: %s, %d steps", settings["sampler"], settings["n_steps"])
         start = time.perf_counter()
         parts = imputation.impute(model, numbers, values, roles == windows.OBSERVED, seed=0, **settings)
@@ -290,15 +294,15 @@ def quality_rows(options):
     found = {name: score(samples) for name, samples in drawn.items()}
     halves = [score(drawn["reference"][part::2]) for part in (0, 1)]
     size = f"{len(chosen)} windows x {options.samples} samples"
-    what = f"default sampler ({default['sampler']}, {default['n_steps']} steps), {size}"
+    what = f"{solver['sampler']}, {solver['n_steps']} steps, {size}"
     yield faster(
-        options, f"{what}: time; peer: 50 steps of DDPM, from its time for sampling", seconds["default"], peer, 6
+        options, f"{what}: time; peer: 50 steps of DDPM, from its time for sampling", seconds["solver"], peer, 6
     )
     for name in ("mae", "crps"):
         noise = abs(halves[0][name] / halves[1][name] - 1)
         title = f"{what}: {name.upper()}; peer column: our 50 steps of DDPM, whose halves differ by {noise:.1%}"
-        yield lower(title, found["default"][name], found["reference"][name], 1.02)
-    ours, theirs = found["default"]["coverage"], found["reference"]["coverage"]
+        yield lower(title, found["solver"][name], found["reference"][name], 1.02)
+    ours, theirs = found["solver"]["coverage"], found["reference"]["coverage"]
     met = abs(ours - 0.9) <= abs(theirs - 0.9) + 0.005
     title = f"{what}: coverage of 90 % intervals; peer column: our 50 steps of DDPM"
     yield Row(title, f"{ours:.1%}", f"{theirs:.1%}", "", "no further from 90 %", yes(met))
@@ -438,6 +442,7 @@ class Options(NamedTuple):
     repetitions: int = 11
     sampling: tuple = (8, 5)  # windows, samples
     sampling_repetitions: int = 3
+    steps: int = 20  # evaluations a sample by the default run's solver that match 50 of DDPM
     windows: int = 24
     samples: int = 50
     memory_windows: tuple = (800, 200)
@@ -467,6 +472,7 @@ def parse(arguments=None):
     parser.add_argument("--results", type=Path, default=default.results, help="where finished runs lie")
     parser.add_argument("--threads", type=int, default=default.threads, help="of both sides")
     parser.add_argument("--repetitions", type=int, help=f"of a training step ({default.repetitions})")
+    parser.add_argument("--steps", type=int, help=f"evaluations a sample in the row of quality ({default.steps})")
     parser.add_argument("--windows", type=int, help=f"test windows of the row of quality ({default.windows})")
     parser.add_argument("--samples", type=int, help=f"a window in the row of quality ({default.samples})")
     parser.add_argument("--memory-windows", type=int, nargs="+", help="windows of the rows of memory (800 200)")
