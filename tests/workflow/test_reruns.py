@@ -81,7 +81,7 @@ def test_nothing_is_to_be_done_after_a_comment_or_reordered_keys(edited):
             {f"{rule}:{variant}" for rule in ("sample_langevin", "plot_scatter") for variant in "abcd"}
             | DOWNSTREAM_OF_LANGEVIN,
         ),
-        ("scripts/scoredag/csdi/network.py", "HEADS = 8", "HEADS = 4", {"train_csdi"} | AFTER_TRAINING),
+        ("scripts/scoredag/csdi/network.py", "LAYERS = 4", "LAYERS = 3", {"train_csdi"} | AFTER_TRAINING),
         ("scripts/scoredag/series/baselines.py", '"mean": _as_it_is(mean),', "", {"evaluate_csdi", "plot_metrics"}),
         ("scripts/scoredag/gmm/diagnostics.py", "np.pi", "3.14", {"measure_langevin"}),
     ],
