@@ -442,7 +442,7 @@ class Options(NamedTuple):
     repetitions: int = 11
     sampling: tuple = (8, 5)  # windows, samples
     sampling_repetitions: int = 3
-    steps: int = 20  # evaluations a sample by the default run's solver that match 50 of DDPM
+    steps: int = 20  # evaluations a sample by the default run's solver, to compare with 50 of DDPM
     windows: int = 24
     samples: int = 50
     memory_windows: tuple = (800, 200)
