@@ -20,7 +20,7 @@ def evaluate_csdi(
     validation windows also those of the intervals that these correct.
     """
     stats = tables.read(statistics_path, tables.STATISTICS)
-    train = windows.read(windows_path, stats, "train")
+    _, *train = windows.read(windows_path, stats, "train")
     numbers, values, roles = windows.read(windows_path, stats, "test")
     window, _, feature = entries = np.nonzero((roles == windows.TARGET).transpose(0, 2, 1))  # the order of the samples
     truth = values.transpose(0, 2, 1)[entries].astype(np.float64)
@@ -45,7 +45,7 @@ def evaluate_csdi(
     tables.write(dict(zip(tables.CSDI_METRICS.names, columns, strict=True)), metrics_path, tables.CSDI_METRICS)
 
 
-def _fitted(_, values, roles):
+def _fitted(values, roles):
     """(name, function that fills windows) of every baseline, fitted on the training windows."""
     for name, fit in baselines.METHODS.items():
         logging.info("baseline: %s", name)

@@ -92,8 +92,7 @@ def _drawn(model, windows, wide, stats, settings, run):
             **settings["sampling"],
         ):
             yield from samples.swapaxes(0, 1)
-            if 10 * batch.stop // len(starts) > 10 * batch.start // len(starts):
-                logging.info("%d of %d windows", batch.stop, len(starts))
+            logs.tenths(batch, len(starts), "windows")
 
 
 def _rounded(values, decimals):

@@ -1,7 +1,5 @@
 """Impute the held-out entries of the test windows with a trained CSDI."""
 
-import logging
-
 import numpy as np
 
 from scoredag import logs, streams, tables
@@ -38,8 +36,7 @@ def impute_csdi(model_path, windows_path, statistics_path, samples_path, setting
             drawn = (samples * scale + shift).transpose(1, 3, 2, 0)[held_out]
             rows = targets[targets["window"].isin(numbers[batch])].rename(columns={"value": "truth"})
             write(rows.assign(samples=list(drawn)))
-            if 10 * batch.stop // len(numbers) > 10 * batch.start // len(numbers):
-                logging.info("%d of %d windows", batch.stop, len(numbers))
+            logs.tenths(batch, len(numbers), "windows")
 
 
 if __name__ == "__main__":

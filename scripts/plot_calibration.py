@@ -35,8 +35,8 @@ def _curves(test, nominal, interval):
     for name in dict.fromkeys(test.pattern):
         chosen = test.pattern == name
         samples, truth = test.samples[:, chosen], test.truth[chosen]
-        ends = [interval(samples, level, name) for level in nominal]
-        curves[name] = [np.mean((lower <= truth) & (truth <= upper)) for lower, upper in ends], int(chosen.sum())
+        actual = [metrics.inside(*interval(samples, level, name), truth).mean() for level in nominal]
+        curves[name] = actual, int(chosen.sum())
     return curves
 
 

@@ -16,6 +16,12 @@ def progress(description, total, unit, **options):
     return tqdm(desc=description, total=total, unit=unit, file=sys.__stderr__, disable=None, leave=False, **options)
 
 
+def tenths(done, total, unit):
+    """Log how many of `total` units are done, at every tenth of them; `done` is the slice of the last ones."""
+    if 10 * done.stop // total > 10 * done.start // total:
+        logging.info("%d of %d %s", done.stop, total, unit)
+
+
 @contextlib.contextmanager
 def to_file(path):
     """Send logging, print and warnings to the file `path` while the block runs.

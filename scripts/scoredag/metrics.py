@@ -48,8 +48,12 @@ def coverage(samples, truth, mask, level=0.9):
     Calibrated samples get `level` for any S that `interval` can serve.
     """
     samples, truth = _selected(samples, truth, mask)
-    lower, upper = interval(samples, level)
-    return float(((lower <= truth) & (truth <= upper)).mean())
+    return float(inside(*interval(samples, level), truth).mean())
+
+
+def inside(lower, upper, truth):
+    """Which of the truth (n,) lies in its interval, ends included; boolean (n,)."""
+    return (lower <= truth) & (truth <= upper)
 
 
 def z_scores(targets, samples, stats):
@@ -91,8 +95,8 @@ def terms(samples, truth):
 
 def interval_terms(lower, upper, truth, percent):
     """`terms` of coverage and mean width of intervals from `lower` to `upper` (n,)."""
-    inside, one = (lower <= truth) & (truth <= upper), np.ones(len(truth))
-    return {f"coverage_{percent}": (inside.astype(np.float64), one), f"interval_width_{percent}": (upper - lower, one)}
+    covered, one = inside(lower, upper, truth).astype(np.float64), np.ones(len(truth))
+    return {f"coverage_{percent}": (covered, one), f"interval_width_{percent}": (upper - lower, one)}
 
 
 def ratio(score, numerator, denominator):

@@ -427,6 +427,17 @@ def test_same_key_gives_the_same_numbers():
     assert abs(np.corrcoef(one, other)[0, 1]) < 0.5
 
 
+@pytest.mark.parametrize(
+    ("total", "size", "told"),
+    [(10, 5, [5, 10]), (25, 1, [3, 5, 8, 10, 13, 15, 18, 20, 23, 25]), (3, 1, [1, 2, 3])],
+)
+def test_the_log_tells_of_every_tenth(caplog, total, size, told):
+    with caplog.at_level(logging.INFO):
+        for first in range(0, total, size):
+            logs.tenths(slice(first, min(first + size, total)), total, "windows")
+    assert caplog.messages == [f"{done} of {total} windows" for done in told]
+
+
 def test_root_gives_other_numbers():
     assert not np.isin(streams.generator(7, "a").normal(size=100), streams.generator(8, "a").normal(size=100)).any()
 
