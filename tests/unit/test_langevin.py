@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+import numba
 import numpy as np
+import pandas as pd
 import pytest
+from scipy import stats
 from scipy.linalg import solve_discrete_lyapunov
 
 from scoredag import tables
 from scoredag.errors import InputError
-from scoredag.gmm import langevin, mixture, particles, readers
+from scoredag.gmm import kernels, langevin, mixture, particles, readers
 
 IDENTITY = [[1.0, 0.0], [0.0, 1.0]]
 SKEWED = np.array([[2.0, 0.7], [0.7, 0.5]])
@@ -87,6 +90,157 @@ def test_stationary_covariance_solves_the_lyapunov_equation(gaussian, noise):
     assert (np.abs(x.mean(axis=0)) < 5 * x.std(axis=0) / np.sqrt(len(x))).all()
     assert (covariance_deviations(x, expected) < 5).all()
     assert (covariance_deviations(x, COVARIANCE) > 5).any()  # the step is large enough to tell them apart
+
+
+def test_noise_is_standard_normal_and_independent():
+    """Kolmogorov & Smirnov for all draws, for squares, and for sums of draws that stand 1, 8 and 16 apart."""
+    state = np.random.default_rng(5).integers(2**64, size=4 * kernels.LANES, dtype=np.uint64).view(np.int64)
+    z = np.zeros(400_000 + 16)
+    fill(state, z)
+    z = z[:400_000]
+    assert stats.kstest(z, "norm").pvalue > 1e-3
+    assert stats.kstest(z**2, "chi2", args=(1,)).pvalue > 1e-3
+    for lag in (1, 8, 16):
+        sums = (z[:-lag] + z[lag:]).reshape(-1)[:: 2 * lag + 1] / np.sqrt(2)
+        assert stats.kstest(sums, "norm").pvalue > 1e-3
+        for x, y in ((z[:-lag], z[lag:]), (z[:-lag] ** 2, z[lag:] ** 2)):
+            assert abs(np.corrcoef(x, y)[0, 1]) < 5 / np.sqrt(len(z))
+
+
+@numba.njit
+def fill(state, z):
+    kernels.normals(state.ctypes.data, z.ctypes.data, len(z) - 16)
+
+
+# --- each kernel on one Gaussian, whose stationary covariance is known --------------------------
+
+
+def stationary(gaussian, expected, wrong=None, **options):
+    """Assert that 30,000 particles at the end have the mean and covariance of the stationary distribution."""
+    defaults = {"n_particles": 30_000, "n_steps": 120, "threads": 2, "noise_covariance": None}
+    x = last(gaussian, **defaults | options) - MEAN
+    assert (np.abs(x.mean(axis=0)) < 5 * x.std(axis=0) / np.sqrt(len(x))).all()
+    assert (covariance_deviations(x, expected) < 5).all()
+    if wrong is not None:  # the step is large enough to tell them apart
+        assert (covariance_deviations(x, wrong) > 5).any()
+
+
+def test_a_preconditioner_on_drift_and_noise_keeps_the_target(gaussian):
+    tau = 0.3
+    contraction = np.eye(2) - tau * SKEWED @ np.linalg.inv(COVARIANCE)
+    expected = solve_discrete_lyapunov(contraction, 2 * tau * SKEWED)
+    stationary(gaussian, expected, COVARIANCE, preconditioner=SKEWED, step_size=tau)
+    # of the order of tau off the target; noise alone of that covariance is off at any step size
+    small = solve_discrete_lyapunov(np.eye(2) - 1e-4 * SKEWED @ np.linalg.inv(COVARIANCE), 2e-4 * SKEWED)
+    np.testing.assert_allclose(small, COVARIANCE, rtol=2e-3)
+
+
+@pytest.mark.parametrize("matrix", [None, SKEWED.tolist()], ids=["plain", "preconditioned"])
+@pytest.mark.parametrize("tau", [0.3, 1.2])
+def test_mala_keeps_the_covariance_at_any_step_size(gaussian, matrix, tau):
+    """Started there: a step of 1.2 is accepted too rarely to get there soon."""
+    start = gaussian.sample(30_000, 3)
+    stationary(gaussian, COVARIANCE, kernel="mala", step_size=tau, preconditioner=matrix, n_steps=60, start=start)
+
+
+def test_mala_gets_to_the_covariance(gaussian):
+    stationary(gaussian, COVARIANCE, 1.15 * COVARIANCE, kernel="mala", step_size=0.3)
+
+
+def test_baoab_keeps_the_covariance_of_a_gaussian_at_any_stable_step(gaussian):
+    """Leimkuhler & Matthews 2013: positions are sampled without error where forces are linear."""
+    stationary(gaussian, COVARIANCE, kernel="underdamped", step_size=0.9, n_steps=150)
+
+
+def test_tempering_keeps_the_covariance_of_its_coldest_replica(gaussian):
+    stationary(gaussian, COVARIANCE, 1.15 * COVARIANCE, kernel="tempering", step_size=0.3, temperatures=[1, 2, 4])
+
+
+def test_annealing_ends_in_the_mixture_with_the_last_level_added(gaussian):
+    tau, level = 0.25, 0.5
+    precision = np.linalg.inv(COVARIANCE + level**2 * np.eye(2))
+    expected = solve_discrete_lyapunov(np.eye(2) - tau * precision, 2 * tau * np.eye(2))
+    stationary(gaussian, expected, COVARIANCE, kernel="annealed", step_size=tau, noise_levels=[1.0, level], n_steps=240)
+
+
+def test_annealing_takes_larger_steps_at_higher_levels(gaussian):
+    """Without snapshots between, one step a level: two explicit steps of the linear flow and their noise."""
+    found = last(gaussian, kernel="annealed", step_size=0.1, noise_levels=[2.0, 1.0], n_steps=2, n_particles=30_000)
+    a = np.eye(2) - 0.4 * np.linalg.inv(COVARIANCE + 4 * np.eye(2))
+    b = np.eye(2) - 0.1 * np.linalg.inv(COVARIANCE + np.eye(2))
+    expected = b @ (a @ a.T + 0.8 * np.eye(2)) @ b.T + 0.2 * np.eye(2)
+    mean = MEAN + b @ a @ -MEAN
+    assert (covariance_deviations(found - mean, expected) < 5).all()
+
+
+KERNELS = {
+    "overdamped": {},
+    "mala": {"noise_covariance": None},
+    "underdamped": {"noise_covariance": None},
+    "annealed": {"noise_covariance": None, "noise_levels": [1.0, 0.5, 0.1]},
+    "tempering": {"noise_covariance": None, "temperatures": [1, 3]},
+}
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_neither_threads_nor_shards_change_any_kernel(shipped, kernel):
+    options = {"kernel": kernel, "n_steps": 9, "snapshots": [0, 3, 4], **KERNELS[kernel]}
+    alone = simulate(shipped, n_particles=1_700, threads=1, **options)
+    for threads in (2, 8):
+        pd.testing.assert_frame_equal(simulate(shipped, n_particles=1_700, threads=threads, **options), alone)
+    parts = [
+        simulate(shipped, n_particles=n, first=first, **options) for first, n in ((0, 500), (500, 1000), (1500, 200))
+    ]
+    joined = pd.concat(parts).sort_values(["step", "particle"], ignore_index=True)
+    pd.testing.assert_frame_equal(joined, alone)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_snapshots_of_any_kernel_are_where_shorter_looks_find_it(shipped, kernel):
+    options = {"kernel": kernel, "n_steps": 9, **KERNELS[kernel]}
+    table = simulate(shipped, snapshots=[0, *range(1, 9)], **options)
+    some = simulate(shipped, snapshots=[3, 6], **options)
+    expected = table[table["step"].isin([3, 6, 9])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(some, expected)
+
+
+def test_the_acceptance_rate_falls_with_the_step(shipped):
+    rates = [
+        langevin.run(shipped, n_particles=500, n_steps=50, step_size=tau, seed=1, kernel="mala").acceptance
+        for tau in (0.001, 0.1, 1.0)
+    ]
+    assert 1 > rates[0] > 0.98 > rates[1] > 0.5 > rates[2] > 0
+    found = langevin.run(
+        shipped, n_particles=500, n_steps=50, step_size=0.1, seed=1, kernel="tempering", temperatures=[1, 1.01]
+    )
+    assert found.swap_acceptance > 0.98
+
+
+def test_tempering_crosses_where_langevin_stays():
+    gmm = mixture.GaussianMixture([0.3, 0.7], [[-6.0, 0.0], [6.0, 0.0]], [np.eye(2)] * 2)
+    start = np.tile([-6.0, 0.0], (1000, 1))
+    options = {"n_particles": 1000, "n_steps": 600, "step_size": 0.5, "start": start, "noise_covariance": None}
+    stuck, found = (
+        (last(gmm, kernel=kernel, **options, **more)[:, 0] > 0).mean()
+        for kernel, more in (("mala", {}), ("tempering", {"temperatures": [1, 2, 4, 8, 16]}))
+    )
+    assert stuck < 0.01
+    assert found == pytest.approx(0.7, abs=5 * np.sqrt(0.3 * 0.7 / 1000))
+
+
+def test_a_step_beyond_the_stability_limit_is_said(gaussian, caplog):
+    limit = langevin.stability_limit(gaussian)
+    assert limit == pytest.approx(2 / np.linalg.eigvalsh(np.linalg.inv(COVARIANCE)).max())
+    simulate(gaussian, step_size=0.99 * limit)
+    assert not caplog.text
+    simulate(gaussian, step_size=1.01 * limit)
+    assert f"{limit:.4g}" in caplog.text
+
+
+def test_divergence_may_stop_the_run():
+    gmm = mixture.GaussianMixture([1.0], [[0.0, 0.0]], [[[0.01, 0.0], [0.0, 0.01]]])
+    with pytest.raises(InputError, match="40 of 40 particles are not finite"):
+        simulate(gmm, n_steps=400, step_size=1.0, divergence="stop")
 
 
 def test_noise_along_a_line_stays_on_it(gaussian):
@@ -197,6 +351,15 @@ def test_last_positions_are_those_of_the_highest_step(shipped):
         ({"n_steps": 0}, "n_steps"),
         ({"snapshots": [-1]}, "snapshots"),
         ({"snapshots": [3, 11]}, "snapshots"),
+        ({"kernel": "hmc"}, "kernel"),
+        ({"divergence": "ignore"}, "divergence"),
+        ({"friction": 0}, "friction"),
+        ({"first": 3}, "first"),
+        ({"preconditioner": [[1.0, 1.0], [1.0, 1.0]]}, "preconditioner"),
+        ({"kernel": "annealed"}, "noise_levels"),
+        ({"kernel": "annealed", "noise_levels": [0.1, 1.0]}, "noise_levels"),
+        ({"kernel": "tempering"}, "temperatures"),
+        ({"kernel": "tempering", "temperatures": [2, 3]}, "temperatures"),
         ({"noise_covariance": [[1.0, 0.5], [0.4, 1.0]]}, "noise_covariance"),
         ({"noise_covariance": [[1.0, 2.0], [2.0, 1.0]]}, "noise_covariance"),
         ({"noise_covariance": [[-1.0, 0.0], [0.0, 1.0]]}, "noise_covariance"),

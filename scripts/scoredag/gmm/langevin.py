@@ -1,103 +1,277 @@
 """Langevin dynamics on a Gaussian mixture with its exact score.
 
-The inner loop is compiled by numba and fuses score, noise and update, one particle at a time.
-All compiled functions are in this file: numba's cache on disk does not notice an edit in
-another one.
+Particles move in blocks, each with its own random stream, so that neither threads nor shards change them.
 """
 
 import logging
 import math
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
-import numba
 import numpy as np
 import pandas as pd
 
 from scoredag import streams
 from scoredag.errors import InputError
+from scoredag.gmm import fields, kernels
 
 log = logging.getLogger(__name__)
 
 BLOCK = 500  # particles a random stream; part of what a seed means
-# Components with less than exp(-46) = 1e-20 of the largest one's share are skipped: 10^4 of them
-# together stay below half a unit in the last place of the float64 sum of shares, 2^-53 = 1e-16.
-NEGLIGIBLE = 46.0
+KERNELS = ("overdamped", "mala", "underdamped", "annealed", "tempering")
 
 
-def simulate(gmm, *, n_particles, n_steps, step_size, noise_covariance, seed, snapshots=(), start=None, threads=1):
-    """Langevin dynamics x <- x + tau score(x) + sqrt(2 tau) zeta (Song & Ermon 2019, equation 4).
+class Run(NamedTuple):
+    """Particles at the kept steps, and how often steps and swaps were accepted (NaN where all are)."""
 
-    There tau is half of their step size. With `noise_covariance` I this is the unadjusted
-    Langevin algorithm, whose stationary distribution tends to the mixture as tau -> 0.
+    steps: np.ndarray  # (S,)
+    positions: np.ndarray  # (S, N, 2)
+    acceptance: float
+    swap_acceptance: float
+
+
+def simulate(gmm, *, n_particles, first=0, **options):
+    """Particles moved by a Langevin kernel, as a table; see `run` for the arguments.
+
+    Returns:
+        Data frame with particle, step, x, y, by step and particle.
+    """
+    return table(run(gmm, n_particles=n_particles, first=first, **options), first)
+
+
+def table(found, first=0):
+    """The particles of a `Run` as a data frame with particle, step, x, y; the first one's number is `first`."""
+    n_steps, n_particles = found.positions.shape[:2]
+    return pd.DataFrame(
+        {
+            "particle": np.tile(np.arange(first, first + n_particles), n_steps),
+            "step": np.repeat(found.steps, n_particles),
+            "x": found.positions[..., 0].ravel(),
+            "y": found.positions[..., 1].ravel(),
+        }
+    )
+
+
+def run(
+    gmm,
+    *,
+    n_particles,
+    n_steps,
+    step_size,
+    seed,
+    noise_covariance=None,
+    kernel="overdamped",
+    preconditioner=None,
+    friction=1.0,
+    noise_levels=(),
+    temperatures=(),
+    divergence="keep",
+    snapshots=(),
+    start=None,
+    first=0,
+    threads=1,
+):
+    """Move particles by one of the kernels:
+
+    - `overdamped`: x <- x + tau M score(x) + sqrt(2 tau) zeta, zeta ~ N(0, C) (Song & Ermon 2019, equation 4;
+      there tau is half of their step size). With C = M, the unadjusted Langevin algorithm, whose
+      stationary distribution tends to the mixture as tau -> 0 (Roberts & Stramer 2002). Without noise
+      it is the gradient flow by explicit Euler.
+    - `mala`: the same with C = M, and each step accepted or not, so that the mixture is kept exactly.
+    - `underdamped`: with velocities, by BAOAB (Leimkuhler & Matthews 2013); tau is the time of a step.
+    - `annealed`: `overdamped` on the mixture with noise of falling levels s added, n_steps divided equally
+      between them, with steps of tau s^2 / s_last^2 (Song & Ermon 2019, algorithm 1).
+    - `tempering`: MALA at several temperatures that swap their places (Geyer 1991).
 
     Args:
         gmm: a `GaussianMixture`.
         n_particles: N, moved independently.
         n_steps: steps of each particle.
         step_size: tau > 0.
-        noise_covariance: covariance of zeta, (2, 2), symmetric positive semidefinite; None for
-            no noise (gradient flow, explicit Euler).
         seed: integer; particles in blocks of `BLOCK` have their own streams.
+        noise_covariance: C, (2, 2), symmetric positive semidefinite, for `overdamped` alone; None takes
+            `preconditioner`, or no noise without one.
+        kernel: one of `KERNELS`.
+        preconditioner: M, (2, 2), symmetric positive definite, on drift and noise alike; None is I. For
+            `overdamped` and `mala`.
+        friction: of `underdamped`, 1 / time.
+        noise_levels: falling deviations, in the unit of x, of `annealed`.
+        temperatures: rising from 1, of `tempering`.
+        divergence: what becomes of particles that are not finite: `keep`, or `stop` with an InputError.
         snapshots: steps to keep besides the last one, each in 0 .. n_steps; 0 is the start.
         start: positions (N, 2); None draws them from N(0, I).
+        first: number of the first particle, a multiple of `BLOCK`: shards of a run are parts of it.
         threads: how many blocks move at once; changes nothing in the result.
 
     Returns:
-        Data frame with particle, step, x, y, by step and particle.
+        A `Run`.
 
     Raises:
-        InputError: a number out of range, or a noise covariance that is not one.
+        InputError: a number out of range, or a matrix that is no covariance; particles that diverged.
     """
-    if not (step_size > 0 and math.isfinite(step_size)):
-        raise InputError(f"step_size: {step_size} is not a positive number")
-    if n_particles < 1 or n_steps < 1:
-        raise InputError(f"n_particles and n_steps: {n_particles} and {n_steps}; both have to be at least 1")
+    _check_numbers(step_size, n_particles, n_steps, friction, first, divergence)
     kept = np.unique([*snapshots, n_steps]).astype(np.int64)
     if kept[0] < 0 or kept[-1] > n_steps:
         raise InputError(f"snapshots: {list(snapshots)} are not all between 0 and n_steps = {n_steps}")
     if start is not None and np.shape(start) != (n_particles, 2):
         raise InputError(f"start: shape {np.shape(start)} is not (n_particles, 2) = ({n_particles}, 2)")
-    noise = np.zeros((2, 2)) if noise_covariance is None else _square_root(noise_covariance)
-    noise = math.sqrt(2 * step_size) * noise
-    components = _packed(gmm)
+    move = _movers(gmm, step_size, n_steps, threads)[_known(kernel)]
+    move = move(noise_covariance, preconditioner, friction, noise_levels, temperatures)
     positions = np.empty((len(kept), n_particles, 2))
 
-    def move_block(first):
-        block = slice(first, min(first + BLOCK, n_particles))
-        rng = streams.generator(seed, "block", first // BLOCK)
-        x = rng.standard_normal((block.stop - first, 2))
+    def move_block(begin):
+        block = slice(begin, min(begin + BLOCK, n_particles))
+        rng = streams.generator(seed, "block", (first + begin) // BLOCK)
+        x = rng.standard_normal((block.stop - begin, 2))
         if start is not None:
             x = np.array(start[block], dtype=np.float64)
-        _move(x, components, step_size, noise, noise_covariance is not None, rng, kept, positions[:, block])
+        state = rng.integers(2**64, size=4 * kernels.LANES, dtype=np.uint64).view(np.int64)
+        found = np.empty((len(kept), len(x), 2))
+        counts = move(x, state, kept, found)
+        positions[:, block] = found
+        return counts
 
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(move_block, range(0, n_particles, BLOCK)))
-    n_lost = int((~np.isfinite(positions[-1]).all(axis=1)).sum())
-    if n_lost:
-        log.warning("%d of %d particles are not finite at the end; a smaller step_size keeps them", n_lost, n_particles)
-    return pd.DataFrame(
-        {
-            "particle": np.tile(np.arange(n_particles), len(kept)),
-            "step": np.repeat(kept, n_particles),
-            "x": positions[..., 0].ravel(),
-            "y": positions[..., 1].ravel(),
-        }
-    )
+        counts = np.array(list(pool.map(move_block, range(0, n_particles, BLOCK)))).sum(axis=0)
+    _report_lost(positions[-1], divergence)
+    rates = counts / (n_particles * n_steps)
+    return Run(kept, positions, *rates)
 
 
 def score(gmm, x):
     """The score at `x` (N, 2) as the compiled loop computes it; equals `gmm.score(x)`."""
-    x = np.ascontiguousarray(x, dtype=np.float64)
-    return _scores(x, _packed(gmm))
+    return kernels.scores(np.ascontiguousarray(x, dtype=np.float64), fields.build(gmm))[0]
 
 
-def _packed(gmm):
-    """(6, K): log-scale, mean and precision of each component, contiguous for the inner loop."""
-    p = gmm.precisions
-    return np.stack([gmm.log_scales, *gmm.means.T, p[:, 0, 0], p[:, 0, 1], p[:, 1, 1]])
+def stability_limit(gmm, preconditioner=None):
+    """The step size 2 / largest precision from which on a step in a component's narrowest direction diverges."""
+    precisions = gmm.precisions
+    if preconditioner is not None:
+        root = _square_root(preconditioner, "preconditioner")
+        precisions = root @ precisions @ root
+    return 2 / np.linalg.eigvalsh(precisions).max()
 
 
-def _square_root(covariance):
+def _movers(gmm, tau, n_steps, threads):
+    """For each kernel a function of its settings that gives one of (x, state, kept, found)."""
+
+    def overdamped(noise_covariance, preconditioner, *_):
+        _say_limit(tau, stability_limit(gmm, preconditioner))
+        drift = _matrix(preconditioner, "preconditioner")
+        covariance = preconditioner if noise_covariance is None else noise_covariance
+        field, noisy = fields.build(gmm, threads), covariance is not None
+        noise = math.sqrt(2 * tau) * _square_root(covariance if noisy else np.zeros((2, 2)), "noise_covariance")
+
+        def move(x, state, kept, found):
+            kernels.move_overdamped(x, field, tau * drift, noise, noisy, state, kept, found)
+            return math.nan, math.nan
+
+        return move
+
+    def mala(noise_covariance, preconditioner, *_):
+        field, drift = fields.build(gmm, threads), _matrix(preconditioner, "preconditioner")
+        noise = math.sqrt(2 * tau) * _square_root(drift, "preconditioner")
+
+        def move(x, state, kept, found):
+            return kernels.move_mala(x, field, tau * drift, noise, state, kept, found), math.nan
+
+        return move
+
+    def underdamped(noise_covariance, preconditioner, friction, *_):
+        _say_limit(tau, math.sqrt(2 * stability_limit(gmm)))  # 2 / largest frequency
+        field = fields.build(gmm, threads)
+
+        def move(x, state, kept, found):
+            kernels.move_underdamped(x, field, tau, friction, state, kept, found)
+            return math.nan, math.nan
+
+        return move
+
+    def annealed(noise_covariance, preconditioner, friction, noise_levels, *_):
+        levels = np.array(noise_levels, dtype=np.float64)
+        if not (len(levels) and (levels > 0).all() and (np.diff(levels) < 0).all() and len(levels) <= n_steps):
+            raise InputError(f"noise_levels: {list(noise_levels)} are not falling positive numbers, at most n_steps")
+        steps = np.diff(np.linspace(0, n_steps, len(levels) + 1).round().astype(np.int64))
+        mixtures = [gmm.diffused(level) for level in levels]
+        sizes = tau * (levels / levels[-1]) ** 2
+        for size, mixture in zip(sizes, mixtures, strict=True):
+            _say_limit(size, stability_limit(mixture))
+        parts = list(zip(steps, sizes, (fields.build(mixture, threads) for mixture in mixtures), strict=True))
+
+        def move(x, state, kept, found):
+            done = 0
+            for n, size, field in parts:
+                here = (kept >= done + (done > 0)) & (kept <= done + n)
+                last = np.unique(np.append(kept[here] - done, n))
+                part = np.empty((len(last), len(x), 2))
+                noise = math.sqrt(2 * size) * np.eye(2)
+                kernels.move_overdamped(x, field, size * np.eye(2), noise, True, state, last, part)
+                found[here] = part[: here.sum()]
+                done += n
+            return math.nan, math.nan
+
+        return move
+
+    def tempering(noise_covariance, preconditioner, friction, noise_levels, temperatures):
+        ladder = np.array(temperatures, dtype=np.float64)
+        if not (len(ladder) > 1 and ladder[0] == 1 and (np.diff(ladder) > 0).all() and np.isfinite(ladder).all()):
+            raise InputError(f"temperatures: {list(temperatures)} are not rising numbers, the first 1, at least two")
+        field = fields.build(gmm, threads)
+
+        def move(x, state, kept, found):
+            replicas = np.repeat(x[:, None], len(ladder), axis=1)
+            counts = np.zeros(2, np.int64)
+            kernels.move_tempered(replicas, field, tau, ladder, state, kept, found, counts)
+            return counts[0], 2 * counts[1] / (len(ladder) - 1)  # a pair is tried at every other step
+
+        return move
+
+    return dict(zip(KERNELS, (overdamped, mala, underdamped, annealed, tempering), strict=True))
+
+
+def _known(kernel):
+    if kernel not in KERNELS:
+        raise InputError(f"kernel: '{kernel}' is unknown; known are {', '.join(KERNELS)}")
+    return kernel
+
+
+def _check_numbers(step_size, n_particles, n_steps, friction, first, divergence):
+    for name, value in {"step_size": step_size, "friction": friction}.items():
+        if not (value > 0 and math.isfinite(value)):
+            raise InputError(f"{name}: {value} is not a positive number")
+    if n_particles < 1 or n_steps < 1:
+        raise InputError(f"n_particles and n_steps: {n_particles} and {n_steps}; both have to be at least 1")
+    if first % BLOCK:
+        raise InputError(f"first: {first} is not a multiple of {BLOCK}")
+    if divergence not in ("keep", "stop"):
+        raise InputError(f"divergence: '{divergence}' is neither 'keep' nor 'stop'")
+
+
+def _say_limit(step_size, limit):
+    if step_size > limit:
+        log.warning("step_size %g is beyond the stability limit of the narrowest component, %.4g", step_size, limit)
+
+
+def _report_lost(positions, divergence):
+    n_lost = int((~np.isfinite(positions).all(axis=1)).sum())
+    if n_lost:
+        found = f"{n_lost} of {len(positions)} particles are not finite at the end"
+        if divergence == "stop":
+            raise InputError(f"step_size: {found}; write a smaller one, or divergence: keep")
+        log.warning("%s; a smaller step_size keeps them", found)
+
+
+def _matrix(preconditioner, name):
+    """The matrix itself, checked; the identity for None."""
+    if preconditioner is None:
+        return np.eye(2)
+    root = _square_root(preconditioner, name)
+    if np.linalg.eigvalsh(root)[0] <= 0:
+        raise InputError(f"{name}: {np.asarray(preconditioner).tolist()} is not positive definite")
+    return np.asarray(preconditioner, dtype=np.float64)
+
+
+def _square_root(covariance, name):
     """The symmetric square root of a (2, 2) positive semidefinite matrix."""
     try:
         matrix = np.asarray(covariance, dtype=np.float64)
@@ -105,65 +279,8 @@ def _square_root(covariance):
         matrix = np.empty(0)
     if matrix.shape != (2, 2) or not np.isfinite(matrix).all():
         shown = matrix.tolist() if matrix.size else covariance
-        raise InputError(f"noise_covariance: {shown} is not two rows of two finite numbers")
+        raise InputError(f"{name}: {shown} is not two rows of two finite numbers")
     values, vectors = np.linalg.eigh(matrix)
     if matrix[0, 1] != matrix[1, 0] or values[0] < -1e-12 * abs(values[1]):
-        raise InputError(f"noise_covariance: {matrix.tolist()} is not symmetric positive semidefinite")
+        raise InputError(f"{name}: {matrix.tolist()} is not symmetric positive semidefinite")
     return vectors * np.sqrt(values.clip(0)) @ vectors.T
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _score_at(x, y, components, terms):
-    """The score at one point; `terms` (K,) is scratch space."""
-    log_scale, mean_x, mean_y, pxx, pxy, pyy = components
-    peak = -np.inf
-    for k in range(terms.size):
-        dx = mean_x[k] - x
-        dy = mean_y[k] - y
-        terms[k] = log_scale[k] - 0.5 * (pxx[k] * dx * dx + 2 * pxy[k] * dx * dy + pyy[k] * dy * dy)
-    for k in range(terms.size):
-        peak = max(peak, terms[k])
-    total = 0.0
-    score_x = 0.0
-    score_y = 0.0
-    for k in range(terms.size):
-        if terms[k] > peak - NEGLIGIBLE:
-            share = math.exp(terms[k] - peak)
-            dx = mean_x[k] - x
-            dy = mean_y[k] - y
-            total += share
-            score_x += share * (pxx[k] * dx + pxy[k] * dy)
-            score_y += share * (pxy[k] * dx + pyy[k] * dy)
-    return score_x / total, score_y / total
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _scores(x, components):
-    terms = np.empty(components.shape[1])
-    found = np.empty_like(x)
-    for i in range(len(x)):
-        found[i] = _score_at(x[i, 0], x[i, 1], components, terms)
-    return found
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _move(x, components, step_size, noise, noisy, rng, kept, positions):
-    """Move `x` (n, 2) in place through all steps; write it to `positions` (len(kept), n, 2)."""
-    terms = np.empty(components.shape[1])
-    next_kept = 0
-    if kept[0] == 0:
-        positions[0] = x
-        next_kept = 1
-    for step in range(1, kept[-1] + 1):
-        for i in range(len(x)):
-            score_x, score_y = _score_at(x[i, 0], x[i, 1], components, terms)
-            x[i, 0] += step_size * score_x
-            x[i, 1] += step_size * score_y
-            if noisy:
-                first = rng.standard_normal()
-                second = rng.standard_normal()
-                x[i, 0] += noise[0, 0] * first + noise[0, 1] * second
-                x[i, 1] += noise[1, 0] * first + noise[1, 1] * second
-        if step == kept[next_kept]:
-            positions[next_kept] = x
-            next_kept += 1

@@ -34,6 +34,7 @@ class GaussianMixture:
         self.covariances = covariances
         self.factors = _cholesky(covariances)  # Sigma = factor factor^T
         self.precisions = _symmetric_inverse(covariances)
+        self.whiteners = _whiteners(covariances)  # Sigma^-1 = whitener^T whitener
         log_determinants = 2 * np.log(np.diagonal(self.factors, axis1=1, axis2=2)).sum(axis=1)
         self.log_scales = np.log(self.weights) - 0.5 * log_determinants - math.log(2 * math.pi)
 
@@ -68,6 +69,10 @@ class GaussianMixture:
         chosen = rng.choice(self.n_components, size=n, p=self.weights)
         normal = rng.standard_normal((n, 2))
         return self.means[chosen] + np.einsum("nij,nj->ni", self.factors[chosen], normal)
+
+    def diffused(self, level):
+        """The mixture after noise of deviation `level` was added: covariances Sigma_k + level^2 I."""
+        return GaussianMixture(self.weights, self.means, self.covariances + level**2 * np.eye(2))
 
     def _terms(self, x):
         """log w_k N(x; mu_k, Sigma_k), and both components of Sigma_k^{-1} (mu_k - x); each (N, K)."""
@@ -107,6 +112,13 @@ def _symmetric_inverse(covariances):
     xx, xy, yy = _entries(covariances)
     adjugate = np.stack([np.stack([yy, -xy], -1), np.stack([-xy, xx], -1)], -2)
     return adjugate / _determinant(covariances)[:, None, None]
+
+
+def _whiteners(covariances):
+    """Upper triangular factors (K, 2, 2) of the precisions."""
+    xx, xy, yy = _entries(covariances)
+    across = np.sqrt(yy / _determinant(covariances))
+    return np.stack([np.stack([across, -across * xy / yy], -1), np.stack([0 * yy, 1 / np.sqrt(yy)], -1)], -2)
 
 
 def _determinant(covariances):
