@@ -35,8 +35,7 @@ class GaussianMixture:
         self.factors = _cholesky(covariances)  # Sigma = factor factor^T
         self.precisions = _symmetric_inverse(covariances)
         self.whiteners = _whiteners(covariances)  # Sigma^-1 = whitener^T whitener
-        log_determinants = 2 * np.log(np.diagonal(self.factors, axis1=1, axis2=2)).sum(axis=1)
-        self.log_scales = np.log(self.weights) - 0.5 * log_determinants - math.log(2 * math.pi)
+        self.log_scales = np.log(self.weights) - 0.5 * np.log(_determinant(covariances)) - math.log(2 * math.pi)
 
     @property
     def n_components(self):
@@ -77,9 +76,10 @@ class GaussianMixture:
     def _terms(self, x):
         """log w_k N(x; mu_k, Sigma_k), and both components of Sigma_k^{-1} (mu_k - x); each (N, K)."""
         dx, dy = (self.means[:, i] - np.asarray(x, dtype=np.float64)[:, i, None] for i in range(2))
-        pull_x = self.precisions[:, 0, 0] * dx + self.precisions[:, 0, 1] * dy
-        pull_y = self.precisions[:, 1, 0] * dx + self.precisions[:, 1, 1] * dy
-        return self.log_scales - 0.5 * (dx * pull_x + dy * pull_y), pull_x, pull_y
+        # whitened, where a quadratic form in the precision would lose as many digits as its condition number has
+        a, b, c = self.whiteners[:, 0, 0], self.whiteners[:, 0, 1], self.whiteners[:, 1, 1]
+        u, v = a * dx + b * dy, c * dy
+        return self.log_scales - 0.5 * (u * u + v * v), a * u, b * u + c * v
 
 
 def _softmax(terms):
@@ -116,14 +116,22 @@ def _symmetric_inverse(covariances):
 
 def _whiteners(covariances):
     """Upper triangular factors (K, 2, 2) of the precisions."""
-    xx, xy, yy = _entries(covariances)
+    _, xy, yy = _entries(covariances)
     across = np.sqrt(yy / _determinant(covariances))
     return np.stack([np.stack([across, -across * xy / yy], -1), np.stack([0 * yy, 1 / np.sqrt(yy)], -1)], -2)
 
 
 def _determinant(covariances):
+    """xx yy - xy^2 as if in twice the precision: the products' rounding errors are known exactly (Dekker 1971)."""
     xx, xy, yy = _entries(covariances)
-    return xx * yy - xy * xy
+    return (xx * yy - xy * xy) + (_product_error(xx, yy) - _product_error(xy, xy))
+
+
+def _product_error(a, b):
+    """a b less its rounded value."""
+    a_high, b_high = (factor * 134217729 - (factor * 134217729 - factor) for factor in (a, b))  # 2^27 + 1
+    a_low, b_low = a - a_high, b - b_high
+    return a_low * b_low - (a * b - a_high * b_high - a_low * b_high - a_high * b_low)
 
 
 def _cholesky(covariances):
