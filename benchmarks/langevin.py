@@ -29,22 +29,12 @@ except ImportError:
 GMM = readers.read(Path(__file__).resolve().parents[1] / "data/gmm.csv")
 STEPS = 200  # of ours in a turn
 SHARD = 250_000  # particles
+SETTINGS = {"step_size": 0.1, "noise_covariance": np.eye(2), "seed": 1}
 
 
-def ours(x):
+def ours(x, threads):
     """A function that moves the particles by STEPS steps, the mixture's field prepared."""
-    settings = {
-        "n_steps": STEPS,
-        "step_size": 0.1,
-        "noise_covariance": np.eye(2),
-        "seed": 1,
-        "threads": options.threads,
-    }
-
-    def step():
-        langevin.run(GMM, n_particles=len(x), start=x, **settings)
-
-    return step, STEPS
+    return lambda: langevin.run(GMM, n_particles=len(x), n_steps=STEPS, start=x, threads=threads, **SETTINGS)
 
 
 def distributions(x):
