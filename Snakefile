@@ -29,9 +29,12 @@ rule all:
         expand(
             "results/langevin/{variant}/{file}",
             variant=config["langevin"]["variants"],
-            file=["samples.parquet", "scatter.png"],
+            file=["samples.parquet", "scatter.png", "trajectories.png"]
+            + ["history.parquet", "chains.parquet", "rates.parquet"],
         ),
-        expand("results/langevin/{file}", file=["metrics.parquet", "comparison.png"]),
+        expand("results/langevin/{table}.parquet", table=["metrics", "convergence", "sweep"]),
+        expand("results/langevin/{figure}.png", figure=["comparison", "convergence", "sweep"]),
+        animations(),
         expand(
             "results/datasets/{dataset}/{table}.parquet",
             dataset=datasets_in_use(),

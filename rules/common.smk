@@ -12,6 +12,12 @@ from snakemake.utils import validate
 
 HOME = Path(workflow.basedir)
 SCRIPTS = HOME / "scripts"
+OF_KERNELS = {
+    "noise_covariance": ("overdamped",),
+    "preconditioner": ("overdamped", "mala"),
+    "noise_levels": ("annealed",),
+    "temperatures": ("tempering",),
+}
 PHYSIONET_TAKES_NO = ("circular", "features", "group", "plausible", "resample", "series")
 
 
@@ -71,10 +77,26 @@ def check_variant(key, variant):
     late = [step for step in variant["snapshots"] if step > variant["n_steps"]]
     if late:
         fail(f"{key}.snapshots", f"{late[0]} comes after the last step, n_steps = {variant['n_steps']}")
-    if variant["noise_covariance"] is not None:
-        (xx, xy), (yx, yy) = variant["noise_covariance"]
-        if not (xy == yx and xx >= 0 and yy >= 0 and xx * yy - xy * xy >= -1e-12 * (xx + yy) ** 2):
-            fail(f"{key}.noise_covariance", f"{variant['noise_covariance']} is not symmetric positive semidefinite")
+    for name, least in {"noise_covariance": 0, "preconditioner": 1e-15}.items():
+        if variant[name] is not None:
+            (xx, xy), (yx, yy) = variant[name]
+            scale = (xx + yy) ** 2
+            if not (xy == yx and xx >= 0 and yy >= 0 and xx * yy - xy * xy >= (least or -1e-12) * scale):
+                what = "definite" if least else "semidefinite"
+                fail(f"{key}.{name}", f"{variant[name]} is not symmetric positive {what}")
+    for name, kernels in OF_KERNELS.items():
+        if variant[name] and variant["kernel"] not in kernels:
+            fail(f"{key}.{name}", f"the kernel '{variant['kernel']}' takes none; it is for {' and '.join(kernels)}")
+    levels, ladder = variant["noise_levels"], variant["temperatures"]
+    if variant["kernel"] == "annealed" and not (0 < len(levels) <= variant["n_steps"] and falling(levels)):
+        fail(f"{key}.noise_levels", f"{levels} do not fall; write some, at most n_steps, as [4.0, 1.0, 0.1]")
+    if variant["kernel"] == "tempering" and not (len(ladder) > 1 and ladder[0] == 1 and falling(ladder[::-1])):
+        fail(f"{key}.temperatures", f"{ladder} do not rise from 1; write two or more, as [1, 2, 4]")
+
+
+def falling(numbers):
+    """Whether each number is less than the one before."""
+    return all(after < before for before, after in zip(numbers, numbers[1:]))
 
 
 def check_reader(key, dataset):
@@ -112,6 +134,10 @@ def check_references(config):
     """Refuse what only a look at several keys can find."""
     for name, variant in config["langevin"]["variants"].items():
         check_variant(f"langevin.variants.{name}", variant)
+    animated = config["langevin"]["figure"]["animated"]
+    if animated is not None and animated not in config["langevin"]["variants"]:
+        known = ", ".join(config["langevin"]["variants"])
+        fail("langevin.figure.animated", f"'{animated}' is unknown; known are {known}")
     for name, dataset in config["datasets"].items():
         key = f"datasets.{name}"
         check_reader(key, dataset)
@@ -303,6 +329,12 @@ def validation_of(wildcards):
     return f"results/csdi/{wildcards.run}/validation_samples.parquet" if corrected else []
 
 
+def animations():
+    """The animation that `rule all` makes, if any."""
+    variant = config["langevin"]["figure"]["animated"]
+    return [] if variant is None else f"results/langevin/{variant}/animation.gif"
+
+
 def optional_files():
     """What `rule all` makes of the runs that ask for more than the others."""
     files = {
@@ -319,6 +351,24 @@ def checkpoint_of(wildcards):
     return None if init == "scratch" else section("csdi", "checkpoints", init)
 
 
+def variants(*, sharded):
+    """The Langevin variants that are moved in shards, or those that one job moves."""
+    limit = config["langevin"]["shard_size"]
+    entries = config["langevin"]["variants"].items()
+    return [name for name, variant in entries if (variant["n_particles"] > limit) == sharded]
+
+
+def shards_of(wildcards):
+    """The tables of all shards of a variant, in order."""
+    n_shards = -(-section("langevin", "variants", wildcards.sharded, "n_particles") // config["langevin"]["shard_size"])
+    return [f"results/langevin/{wildcards.sharded}/shards/{i}.parquet" for i in range(n_shards)]
+
+
+def either(names):
+    """A regular expression of the names; of none, one that matches nothing."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
 def title(variant):
     """What a Langevin variant is called in figures: its name, and its label if it has one."""
     label = section("langevin", "variants", variant, "label")
@@ -333,7 +383,10 @@ DOWNLOADS = downloads(config)
 
 
 wildcard_constraints:
-    variant="|".join(map(re.escape, config["langevin"]["variants"])) or "(?!)",
-    dataset="|".join(map(re.escape, config["datasets"])) or "(?!)",
-    run="|".join(map(re.escape, config["csdi"]["runs"])) or "(?!)",
-    file="|".join(map(re.escape, DOWNLOADS)) or "(?!)",
+    variant=either(config["langevin"]["variants"]),
+    whole=either(variants(sharded=False)),
+    sharded=either(variants(sharded=True)),
+    shard=r"\d+",
+    dataset=either(config["datasets"]),
+    run=either(config["csdi"]["runs"]),
+    file=either(DOWNLOADS),

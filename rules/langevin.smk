@@ -4,11 +4,11 @@ rule sample_langevin:
         parameters="results/gmm/parameters.parquet",
         code=code("sample_langevin.py"),
     output:
-        samples="results/langevin/{variant}/samples.parquet",
+        samples="results/langevin/{whole}/samples.parquet",
     log:
-        "logs/langevin/{variant}/sample_langevin.log",
+        "logs/langevin/{whole}/sample_langevin.log",
     benchmark:
-        "logs/langevin/{variant}/sample_langevin.tsv"
+        "logs/langevin/{whole}/sample_langevin.tsv"
     conda:
         "../envs/scoredag.yaml"
     threads: config["langevin"]["threads"]
@@ -16,9 +16,88 @@ rule sample_langevin:
         mem_mb=1000,
         runtime=10,
     params:
-        settings=settings("langevin", "variants", "{variant}", without=["label"], seed=config["seed"]),
+        settings=settings("langevin", "variants", "{whole}", without=["label"], seed=config["seed"]),
     script:
         "../scripts/sample_langevin.py"
+
+
+rule sample_shard:
+    """Move one shard of a Langevin variant's particles."""
+    input:
+        parameters="results/gmm/parameters.parquet",
+        code=code("sample_shard.py"),
+    output:
+        samples=temp("results/langevin/{sharded}/shards/{shard}.parquet"),
+    log:
+        "logs/langevin/{sharded}/{shard}/sample_shard.log",
+    benchmark:
+        "logs/langevin/{sharded}/{shard}/sample_shard.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: config["langevin"]["threads"]
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        settings=settings(
+            n_particles=lambda wildcards: section("langevin", "variants", wildcards.sharded, "n_particles"),
+            seed=config["seed"],
+            shard_size=config["langevin"]["shard_size"],
+            variant=settings("langevin", "variants", "{sharded}", without=["label", "n_particles"]),
+        ),
+    script:
+        "../scripts/sample_shard.py"
+
+
+rule gather_shards:
+    """Join the shards of a Langevin variant, by step and particle."""
+    input:
+        shards=shards_of,
+        code=code("gather_shards.py"),
+    output:
+        samples="results/langevin/{sharded}/samples.parquet",
+    log:
+        "logs/langevin/{sharded}/gather_shards.log",
+    benchmark:
+        "logs/langevin/{sharded}/gather_shards.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    script:
+        "../scripts/gather_shards.py"
+
+
+rule trace_langevin:
+    """Follow the first particles of one Langevin variant on their way."""
+    input:
+        parameters="results/gmm/parameters.parquet",
+        code=code("trace_langevin.py"),
+    output:
+        history="results/langevin/{variant}/history.parquet",
+        chains="results/langevin/{variant}/chains.parquet",
+        rates="results/langevin/{variant}/rates.parquet",
+    log:
+        "logs/langevin/{variant}/trace_langevin.log",
+    benchmark:
+        "logs/langevin/{variant}/trace_langevin.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: config["langevin"]["threads"]
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=settings(
+            history=config["langevin"]["history"],
+            n_particles=lambda wildcards: section("langevin", "variants", wildcards.variant, "n_particles"),
+            seed=config["seed"],
+            variant=settings("langevin", "variants", "{variant}", without=["label", "n_particles", "snapshots"]),
+        ),
+    script:
+        "../scripts/trace_langevin.py"
 
 
 rule plot_scatter:
@@ -48,11 +127,82 @@ rule plot_scatter:
         settings=settings(
             "langevin",
             "figure",
+            only=["colour", "most_markers"],
             half_width=config["gmm"]["figure"]["half_width"],
             title=lambda wildcards: title(wildcards.variant),
         ),
     script:
         "../scripts/plot_scatter.py"
+
+
+rule plot_trajectories:
+    """Draw the way of a few particles of one Langevin variant over the density."""
+    input:
+        parameters="results/gmm/parameters.parquet",
+        chains="results/langevin/{variant}/chains.parquet",
+        code=code("plot_trajectories.py"),
+    output:
+        figure=report(
+            "results/langevin/{variant}/trajectories.png",
+            caption="../report/trajectories.rst",
+            category="Langevin",
+            labels={"figure": "trajectories", "variant": "{variant}"},
+        ),
+    log:
+        "logs/langevin/{variant}/plot_trajectories.log",
+    benchmark:
+        "logs/langevin/{variant}/plot_trajectories.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=settings(
+            "langevin",
+            "figure",
+            only=["n_trajectories"],
+            half_width=config["gmm"]["figure"]["half_width"],
+            title=lambda wildcards: title(wildcards.variant),
+        ),
+    script:
+        "../scripts/plot_trajectories.py"
+
+
+rule animate_langevin:
+    """Show the particles of one Langevin variant on their way."""
+    input:
+        parameters="results/gmm/parameters.parquet",
+        history="results/langevin/{variant}/history.parquet",
+        code=code("animate_langevin.py"),
+    output:
+        animation=report(
+            "results/langevin/{variant}/animation.gif",
+            caption="../report/animation.rst",
+            category="Langevin",
+            labels={"figure": "animation", "variant": "{variant}"},
+        ),
+    log:
+        "logs/langevin/{variant}/animate_langevin.log",
+    benchmark:
+        "logs/langevin/{variant}/animate_langevin.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=settings(
+            "langevin",
+            "figure",
+            only=["colour"],
+            half_width=config["gmm"]["figure"]["half_width"],
+            title=lambda wildcards: title(wildcards.variant),
+        ),
+    script:
+        "../scripts/animate_langevin.py"
 
 
 rule measure_langevin:
@@ -61,6 +211,8 @@ rule measure_langevin:
         parameters="results/gmm/parameters.parquet",
         exact="results/gmm/exact.parquet",
         samples=expand("results/langevin/{variant}/samples.parquet", variant=config["langevin"]["variants"]),
+        chains=expand("results/langevin/{variant}/chains.parquet", variant=config["langevin"]["variants"]),
+        rates=expand("results/langevin/{variant}/rates.parquet", variant=config["langevin"]["variants"]),
         code=code("measure_langevin.py"),
     output:
         metrics="results/langevin/metrics.parquet",
@@ -78,6 +230,114 @@ rule measure_langevin:
         settings=settings("langevin", "metrics", variants=list(config["langevin"]["variants"]), seed=config["seed"]),
     script:
         "../scripts/measure_langevin.py"
+
+
+rule measure_convergence:
+    """Measure how the particles of each Langevin variant come near the mixture, over its steps."""
+    input:
+        parameters="results/gmm/parameters.parquet",
+        history=expand("results/langevin/{variant}/history.parquet", variant=config["langevin"]["variants"]),
+        code=code("measure_convergence.py"),
+    output:
+        convergence="results/langevin/convergence.parquet",
+    log:
+        "logs/langevin/measure_convergence.log",
+    benchmark:
+        "logs/langevin/measure_convergence.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=settings(
+            "langevin",
+            "metrics",
+            only=["n_cells", "n_projections"],
+            n_particles=config["langevin"]["history"]["n_particles"],
+            seed=config["seed"],
+            variants=list(config["langevin"]["variants"]),
+        ),
+    script:
+        "../scripts/measure_convergence.py"
+
+
+rule plot_convergence:
+    """Draw how the particles of each Langevin variant come near the mixture."""
+    input:
+        convergence="results/langevin/convergence.parquet",
+        code=code("plot_convergence.py"),
+    output:
+        figure=report(
+            "results/langevin/convergence.png",
+            caption="../report/convergence.rst",
+            category="Langevin",
+            labels={"figure": "convergence", "variant": "all"},
+        ),
+    log:
+        "logs/langevin/plot_convergence.log",
+    benchmark:
+        "logs/langevin/plot_convergence.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=settings(titles=[[variant, title(variant)] for variant in config["langevin"]["variants"]]),
+    script:
+        "../scripts/plot_convergence.py"
+
+
+rule sweep_langevin:
+    """Measure the bias of Langevin kernels against their step size."""
+    input:
+        parameters="results/gmm/parameters.parquet",
+        code=code("sweep_langevin.py"),
+    output:
+        sweep="results/langevin/sweep.parquet",
+    log:
+        "logs/langevin/sweep_langevin.log",
+    benchmark:
+        "logs/langevin/sweep_langevin.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: config["langevin"]["threads"]
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=settings("langevin", "sweep", seed=config["seed"]),
+    script:
+        "../scripts/sweep_langevin.py"
+
+
+rule plot_sweep:
+    """Draw the bias of Langevin kernels against their step size."""
+    input:
+        sweep="results/langevin/sweep.parquet",
+        code=code("plot_sweep.py"),
+    output:
+        figure=report(
+            "results/langevin/sweep.png",
+            caption="../report/sweep.rst",
+            category="Langevin",
+            labels={"figure": "sweep", "variant": "all"},
+        ),
+    log:
+        "logs/langevin/plot_sweep.log",
+    benchmark:
+        "logs/langevin/plot_sweep.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    script:
+        "../scripts/plot_sweep.py"
 
 
 rule plot_comparison:
@@ -108,6 +368,7 @@ rule plot_comparison:
         settings=settings(
             "langevin",
             "figure",
+            only=["colour", "most_markers"],
             half_width=config["gmm"]["figure"]["half_width"],
             titles=[title(variant) for variant in config["langevin"]["variants"]],
         ),

@@ -3,40 +3,43 @@
 import numpy as np
 
 from scoredag import logs, streams, tables
+from scoredag.figures import plane
 from scoredag.gmm import diagnostics, mixture, particles
 
 
-def measure_langevin(parameters_path, exact_path, samples_paths, metrics_path, settings):
+def measure_langevin(parameters_path, exact_path, samples_paths, chains_paths, rates_paths, metrics_path, settings):
     """Write the metrics of each variant, and as `exact` those of a second exact sample.
 
     The row `exact` is the noise floor: what a perfect sampler would get.
     """
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
-    exact = tables.read(exact_path, tables.POINTS)[["x", "y"]].to_numpy()
-    clouds = {"exact": gmm.sample(len(exact), streams.seed(settings["seed"], "noise floor"))}
-    for variant, path in zip(settings["variants"], samples_paths, strict=True):
-        clouds[variant] = particles.last_positions(tables.read(path, tables.PARTICLES))
-    rows = [
-        (variant, metric, value)
-        for variant, points in clouds.items()
-        for metric, value in _measures(gmm, points, exact, settings).items()
-    ]
-    columns = zip(*rows, strict=True)
-    tables.write(dict(zip(tables.LANGEVIN_METRICS.names, columns, strict=True)), metrics_path, tables.LANGEVIN_METRICS)
+    exact = tables.read(exact_path, tables.POINTS)[["x", "y"]].to_numpy()[: settings["n_particles"]]
+    settings |= {"bandwidth": diagnostics.median_distance(exact)}
+    view, seed = plane.view_of(gmm), streams.seed(settings["seed"], "projections")
+    again = gmm.sample(len(exact), streams.seed(settings["seed"], "noise floor"))
+    measures = {"exact": diagnostics.compare(gmm, again, exact, view, settings, seed)}
+    paths = zip(settings["variants"], samples_paths, chains_paths, rates_paths, strict=True)
+    for variant, samples_path, chains_path, rates_path in paths:
+        points = particles.read_last(samples_path, settings["n_particles"])
+        n_lost = sum(int((~np.isfinite(part).all(axis=1)).sum()) for part in particles.batches(samples_path))
+        rates = tables.read(rates_path, tables.LANGEVIN_METRICS).set_index("metric")["value"].to_dict()
+        found = diagnostics.compare(gmm, points, exact, view, settings, seed) | {"non_finite": float(n_lost)}
+        measures[variant] = found | _of_chains(tables.read(chains_path, tables.PARTICLES)) | rates
+    rows = [(variant, metric, value) for variant, found in measures.items() for metric, value in found.items()]
+    tables.write_rows(rows, metrics_path, tables.LANGEVIN_METRICS)
 
 
-def _measures(gmm, points, exact, settings):
-    finite = points[np.isfinite(points).all(axis=1)]
-    seed = streams.seed(settings["seed"], "projections")
-    measures = {"non_finite": float(len(points) - len(finite))}
-    if len(finite):
-        measures |= {
-            "sliced_wasserstein2": diagnostics.sliced_wasserstein2(finite, exact, settings["n_projections"], seed),
-            "energy_distance": diagnostics.energy_distance(finite, exact),
-            "mean_log_density": float(gmm.log_density(finite).mean()),
-            "occupancy_total_variation": diagnostics.occupancy_total_variation(gmm, finite),
-        }
-    return measures
+def _of_chains(table):
+    """R-hat and effective sample size, per coordinate, of the second halves of the chains that stay finite."""
+    later = table[table["step"] > table["step"].max() / 2]
+    found = {}
+    for axis in ("x", "y"):
+        chains = later.pivot(index="particle", columns="step", values=axis).to_numpy()
+        chains = chains[np.isfinite(chains).all(axis=1)]
+        if len(chains) and chains.std() > 0:
+            found[f"split_r_hat_{axis}"] = diagnostics.split_r_hat(chains)
+            found[f"effective_sample_size_{axis}"] = diagnostics.effective_sample_size(chains)
+    return found
 
 
 if __name__ == "__main__":
@@ -45,6 +48,8 @@ if __name__ == "__main__":
             snakemake.input.parameters,
             snakemake.input.exact,
             snakemake.input.samples,
+            snakemake.input.chains,
+            snakemake.input.rates,
             snakemake.output.metrics,
             snakemake.params.settings,
         )

@@ -10,7 +10,7 @@ def plot_comparison(parameters_path, exact_path, samples_paths, figure_path, set
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
     samples = {"exact samples": tables.read(exact_path, tables.POINTS)[["x", "y"]].to_numpy()}
     for title, path in zip(settings["titles"], samples_paths, strict=True):
-        samples[title] = particles.last_positions(tables.read(path, tables.PARTICLES))
+        samples[title] = particles.read_last(path, settings["most_markers"])
     view = plane.view_of(gmm, settings["half_width"])
     style.save(plane.comparison(gmm, samples, view, style.colour(settings["colour"])), figure_path)
 

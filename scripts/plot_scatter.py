@@ -6,11 +6,15 @@ from scoredag.gmm import mixture, particles
 
 
 def plot_scatter(parameters_path, samples_path, figure_path, settings):
-    """Draw the samples at the last step."""
+    """Draw the samples at the last step, as markers, or in bins where they are too many for these."""
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
-    points = particles.last_positions(tables.read(samples_path, tables.PARTICLES))
-    view = plane.view_of(gmm, settings["half_width"])
-    style.save(plane.scatter(gmm, points, view, style.colour(settings["colour"]), settings["title"]), figure_path)
+    view, colour = plane.view_of(gmm, settings["half_width"]), style.colour(settings["colour"])
+    if tables.greatest(samples_path, "particle") < settings["most_markers"]:
+        drawn = plane.scatter(gmm, particles.read_last(samples_path), view, colour, settings["title"])
+    else:
+        counts, lost = plane.count(particles.batches(samples_path), view)
+        drawn = plane.binned(gmm, counts, lost, view, settings["title"])
+    style.save(drawn, figure_path)
 
 
 if __name__ == "__main__":

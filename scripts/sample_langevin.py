@@ -19,6 +19,6 @@ if __name__ == "__main__":
             snakemake.input.parameters,
             snakemake.output.samples,
             snakemake.params.settings,
-            snakemake.wildcards.variant,
+            snakemake.wildcards.whole,
             snakemake.threads,
         )

@@ -29,6 +29,10 @@ GMM = _schema(
 POINTS = _schema(particle=pa.int64(), x=pa.float64(), y=pa.float64())
 PARTICLES = _schema(particle=pa.int64(), step=pa.int64(), x=pa.float64(), y=pa.float64())
 LANGEVIN_METRICS = _schema(variant=pa.string(), metric=pa.string(), value=pa.float64())
+CONVERGENCE = _schema(variant=pa.string(), step=pa.int64(), metric=pa.string(), value=pa.float64())
+SWEEP = _schema(
+    kernel=pa.string(), step_size=pa.float64(), n_steps=pa.int64(), bias=pa.float64(), std_error=pa.float64()
+)
 SERIES = _schema(time=_TIME, feature=_NAME, value=pa.float64())
 WINDOWS = _schema(window=pa.int32(), step=pa.int32(), feature=_NAME, value=pa.float64(), role=_NAME, split=_NAME)
 WINDOW_STARTS = _schema(window=pa.int32(), start=_TIME, held_out=_NAME)
@@ -85,6 +89,12 @@ def write(frame, path, schema):
         write_part(frame)
 
 
+def write_rows(rows, path, schema):
+    """Write tuples, one a row, as Parquet with the columns of `schema`."""
+    columns = zip(*rows, strict=True) if rows else [[]] * len(schema)
+    write(dict(zip(schema.names, map(list, columns), strict=True)), path, schema)
+
+
 @contextlib.contextmanager
 def writing(path, schema):
     """Yield a function that appends a data frame, or dict of columns, to the Parquet file `path`.
@@ -119,6 +129,22 @@ def read(path, schema, columns=None, filters=None):
     return _read(path, schema, columns, filters).to_pandas()
 
 
+def batches(path, schema, columns=None):
+    """Yield the table at `path` in data frames of at most `ROW_GROUP` rows, as `read` gives it whole."""
+    _check(path, schema)
+    with _readable(path), pq.ParquetFile(path) as stream:
+        for part in stream.iter_batches(ROW_GROUP, columns=columns):
+            yield part.to_pandas()
+
+
+def greatest(path, column):
+    """The largest value of a column, from the statistics in the file."""
+    with _readable(path), pq.ParquetFile(path) as stream:
+        index = stream.schema_arrow.get_field_index(column)
+        groups = (stream.metadata.row_group(i) for i in range(stream.metadata.num_row_groups))
+        return max(group.column(index).statistics.max for group in groups)
+
+
 def read_imputations(path):
     """Imputed targets: window, step, feature, truth (M,) as a data frame, and samples (S, M)."""
     table = _read(path, imputations(_n_samples(path)), None, None)
@@ -135,6 +161,13 @@ def _table(frame, schema):
 
 
 def _read(path, schema, columns, filters):
+    _check(path, schema)
+    with _readable(path):
+        return pq.read_table(path, columns=columns, filters=filters)
+
+
+def _check(path, schema):
+    """Raise InputError unless the file's columns are those of `schema`."""
     found = _stored_schema(path)
     if schema in OF_SERIES and "series" in found.names:
         schema = of_several(schema)
@@ -143,8 +176,6 @@ def _read(path, schema, columns, filters):
     for name in schema.names:
         if found.field(name).type != schema.field(name).type:
             raise InputError(f"{path}: '{name}' is {found.field(name).type}; expected {schema.field(name).type}")
-    with _readable(path):
-        return pq.read_table(path, columns=columns, filters=filters)
 
 
 def _n_samples(path):

@@ -1,5 +1,6 @@
 """Figures of the plane: the mixture's density and samples on it."""
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -53,6 +54,63 @@ def scatter(gmm, points, view, colour, title):
     return drawn
 
 
+def binned(gmm, counts, n_lost, view, title):
+    """`counts` of samples in a square grid (B, B), the first axis along x, over contours of the density."""
+    drawn = style.figure(6.9, 6.0)
+    axes = drawn.subplots()
+    image = axes.imshow(
+        np.where(counts > 0, counts, np.nan).T, extent=_extent(view), origin="lower", cmap=style.DENSITY, norm="log"
+    )
+    _contours(axes, _density_grid(gmm, view))
+    drawn.colorbar(image, ax=axes, label="samples a cell")
+    n_samples = int(counts.sum()) + sum(n_lost.values())
+    axes.set_title(_with_counts(title, n_lost, n_samples))
+    _plane(axes, view)
+    return drawn
+
+
+def count(batches, view, n_cells=300):
+    """Samples from parts (n, 2) in a grid (B, B) over the view, and how many are {outside, not finite}."""
+    edges = [np.linspace(centre - view.half_width, centre + view.half_width, n_cells + 1) for centre in view.centre]
+    counts, lost = np.zeros((n_cells, n_cells)), {"outside": 0, "not finite": 0}
+    for points in batches:
+        finite = points[np.isfinite(points).all(axis=1)]
+        inside = np.histogram2d(*finite.T, bins=edges)[0]
+        counts += inside
+        lost["outside"] += len(finite) - int(inside.sum())
+        lost["not finite"] += len(points) - len(finite)
+    return counts, lost
+
+
+def trajectories(gmm, chains, view, title):
+    """The way of a few particles, `chains` (C, T, 2), over contours of the density; a dot where each ends."""
+    drawn = style.figure(6.0, 6.0)
+    axes = drawn.subplots()
+    _contours(axes, _density_grid(gmm, view))
+    for chain, colour in zip(chains, itertools.cycle(style.SEVERAL), strict=False):
+        axes.plot(*chain.T, color=colour, linewidth=0.5, alpha=0.8)
+        axes.plot(*chain[-1], "o", color=colour, markersize=6, markeredgecolor="white", zorder=3)
+    axes.plot(*chains[:, 0].T, "x", color=style.BLACK, markersize=5, label="start")
+    axes.plot([], [], "o", color=style.GREY, label="end")
+    axes.legend(loc="upper right", frameon=True)
+    axes.set_title(title)
+    _plane(axes, view)
+    return drawn
+
+
+def frames(gmm, snapshots, view, colour, title):
+    """A figure for each of `snapshots`, {step: (N, 2)}."""
+    grid = _density_grid(gmm, view)
+    for step, points in snapshots.items():
+        drawn = style.figure(4.8, 4.9)
+        axes = drawn.subplots()
+        _contours(axes, grid)
+        axes.scatter(*points.T, s=4, color=colour, alpha=0.6, linewidths=0)
+        axes.set_title(f"{title}\nstep {step}")
+        _plane(axes, view)
+        yield drawn
+
+
 def comparison(gmm, samples, view, colour):
     """The density and one panel for each entry of `samples`, {title: (N, 2)}, on the same axes."""
     n_columns = 3
@@ -73,18 +131,26 @@ def comparison(gmm, samples, view, colour):
 
 
 def _samples(axes, grid, points, view, colour, title):
-    x, y, log_density = grid
-    levels = log_density.max() + np.array(_CONTOURS)
-    axes.contour(x, y, log_density, levels=levels, colors=style.GREY, linewidths=0.6, linestyles="solid")
+    _contours(axes, grid)
     axes.scatter(*points.T, s=_marker_size(points, view), color=colour, alpha=0.5, linewidths=0)
     finite = np.isfinite(points).all(axis=1)
     counts = {
         "outside": int((np.abs(points[finite] - view.centre) > view.half_width).any(axis=1).sum()),
         "not finite": int((~finite).sum()),
     }
-    lines = [f"{n} of {len(points)} samples {where}" for where, n in counts.items() if n]
-    axes.set_title("\n".join([title, *lines]))
+    axes.set_title(_with_counts(title, counts, len(points)))
     _plane(axes, view)
+
+
+def _with_counts(title, counts, n_samples):
+    """The title, and a line for each of the `counts` that is not 0."""
+    return "\n".join([title, *(f"{n} of {n_samples} samples {where}" for where, n in counts.items() if n)])
+
+
+def _contours(axes, grid):
+    x, y, log_density = grid
+    levels = log_density.max() + np.array(_CONTOURS)
+    axes.contour(x, y, log_density, levels=levels, colors=style.GREY, linewidths=0.6, linestyles="solid")
 
 
 def _marker_size(points, view):
@@ -132,6 +198,11 @@ def _density_grid(gmm, view):
     return x, y, np.stack([gmm.log_density(row) for row in rows])
 
 
-def _plane(axes, view):
+def _extent(view):
     (left, bottom), (right, top) = view.centre - view.half_width, view.centre + view.half_width
+    return left, right, bottom, top
+
+
+def _plane(axes, view):
+    left, right, bottom, top = _extent(view)
     axes.set(xlim=(left, right), ylim=(bottom, top), xlabel="x", ylabel="y", aspect="equal")

@@ -1,8 +1,11 @@
 """One look for all figures, and how they reach the disk."""
 
 import matplotlib
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import is_color_like
 from matplotlib.figure import Figure
+from PIL import Image
 
 from scoredag import files
 from scoredag.errors import InputError
@@ -10,6 +13,7 @@ from scoredag.errors import InputError
 # Okabe & Ito (2008): told apart by colour-blind readers, too
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9"
 BLACK, GREY = "#000000", "#8c8c8c"
+SEVERAL = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
 DENSITY = "viridis"
 
 matplotlib.rcParams.update(
@@ -40,3 +44,18 @@ def save(drawn, path):
     """Write a figure as PNG; without a version or a date inside, the same figure is the same bytes."""
     with files.replacing(path) as partial:
         drawn.savefig(partial, metadata={"Software": None})
+
+
+def save_animation(figures, path, milliseconds):
+    """Write figures of one size as GIF, shown for so long each, the last for five times as long; again and again."""
+    images = []
+    for drawn in figures:
+        canvas = FigureCanvasAgg(drawn)
+        drawn.set_dpi(100)
+        canvas.draw()
+        pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+        images.append(pixels.quantize(64, dither=Image.Dither.NONE))
+    first, *others = images
+    durations = [milliseconds] * len(others) + [5 * milliseconds]
+    with files.replacing(path) as partial:
+        first.save(partial, save_all=True, append_images=others, duration=durations, loop=0, optimize=False)

@@ -1,6 +1,7 @@
 """How far samples are from the mixture: distances between point clouds and to the weights."""
 
 import numpy as np
+from scipy import fft, special
 from scipy.spatial.distance import cdist
 
 from scoredag import streams
@@ -29,8 +30,92 @@ def energy_distance(x, y):
 
     Between samples `x` (N, 2) and `y` (M, 2), as V-statistics; unit: root of that of `x`.
     """
-    square = 2 * _mean_distance(x, y) - _mean_distance(x, x) - _mean_distance(y, y)
+
+    def mean_distance(a, b):
+        return _mean_of_pairs(a, b, "euclidean", lambda distances: distances)
+
+    square = 2 * mean_distance(x, y) - mean_distance(x, x) - mean_distance(y, y)
     return float(np.sqrt(max(square, 0.0)))
+
+
+def maximum_mean_discrepancy(x, y, bandwidth):
+    """Maximum mean discrepancy of samples `x` (N, 2) and `y` (M, 2) with a Gaussian kernel (Gretton et al. 2012, (5)).
+
+    The root of the V-statistic; without unit. `bandwidth` is the kernel's deviation, in the unit of `x`.
+    """
+
+    def mean_kernel(a, b):
+        return _mean_of_pairs(a, b, "sqeuclidean", lambda squares: np.exp(-squares / (2 * bandwidth**2)))
+
+    square = mean_kernel(x, x) + mean_kernel(y, y) - 2 * mean_kernel(x, y)
+    return float(np.sqrt(max(square, 0.0)))
+
+
+def median_distance(x, n_most=1000):
+    """Median Euclidean distance of pairs of the first `n_most` points of `x` (N, 2), a usual bandwidth."""
+    distances = cdist(x[:n_most], x[:n_most])
+    return float(np.median(distances[np.triu_indices_from(distances, 1)]))
+
+
+def grid_divergence(gmm, x, view, n_cells):
+    """Kullback-Leibler divergence (nats) of the cells' shares of samples `x` (N, 2) from the mixture's.
+
+    On a grid of `n_cells` x `n_cells` over the square `view` (centre (2,), half-width); all that is
+    outside is one cell more. The mixture's shares are by the midpoint rule, on four points a cell and axis.
+    """
+    centre, half_width = view
+    edges = [np.linspace(c - half_width, c + half_width, n_cells + 1) for c in centre]
+    counts = np.histogram2d(*x.T, bins=edges)[0]
+    n_points = 4 * n_cells
+    offsets = (np.arange(n_points) + 0.5) / n_points * 2 * half_width - half_width
+    points = np.stack(np.meshgrid(centre[0] + offsets, centre[1] + offsets, indexing="ij"), axis=-1)
+    masses = np.exp(gmm.log_density(points.reshape(-1, 2))) * (2 * half_width / n_points) ** 2
+    masses = masses.reshape(n_cells, 4, n_cells, 4).sum(axis=(1, 3))
+    shares = np.append(counts.ravel(), len(x) - counts.sum()) / len(x)
+    expected = np.append(masses.ravel(), max(1 - masses.sum(), np.finfo(float).tiny))
+    return float(special.rel_entr(shares, expected).sum())
+
+
+def split_r_hat(chains):
+    """Split R-hat of `chains` (C, T) (Gelman et al. 2013, section 11.4): 1 where all halves agree."""
+    halves = _split(chains)
+    n = halves.shape[1]
+    within = halves.var(axis=1, ddof=1).mean()
+    return float(np.sqrt((n - 1) / n + halves.mean(axis=1).var(ddof=1) / within))
+
+
+def effective_sample_size(chains):
+    """Effective sample size of the mean of `chains` (C, T), each split in two (Vehtari et al. 2021, section 3.2).
+
+    Autocorrelations of all chains are combined, and summed up to the last pair whose sum is positive
+    (Geyer's initial monotone sequence).
+    """
+    halves = _split(chains)
+    n_chains, n = halves.shape
+    covariances = _autocovariances(halves)
+    within = covariances[:, 0].mean() * n / (n - 1)
+    variance = within * (n - 1) / n + halves.mean(axis=1).var(ddof=1)
+    correlations = 1 - (within - covariances.mean(axis=0) * n / (n - 1)) / variance
+    correlations[0] = 1
+    pairs = correlations[: n // 2 * 2].reshape(-1, 2).sum(axis=1)
+    first_negative = np.argmax(pairs < 0) if (pairs < 0).any() else len(pairs)
+    time = 2 * np.minimum.accumulate(pairs[:first_negative]).sum() - 1
+    return float(min(n_chains * n / max(time, 1e-12), n_chains * n * np.log10(n_chains * n)))
+
+
+def _split(chains):
+    """Halves of each chain as chains (2 C, T // 2) of their own."""
+    n = chains.shape[1] // 2
+    return np.concatenate([chains[:, :n], chains[:, -n:]])
+
+
+def _autocovariances(chains):
+    """Autocovariances (C, T) at all lags, each over T."""
+    n = chains.shape[1]
+    centred = chains - chains.mean(axis=1, keepdims=True)
+    size = fft.next_fast_len(2 * n)
+    power = np.abs(fft.rfft(centred, size)) ** 2
+    return fft.irfft(power, size)[:, :n] / n
 
 
 def occupancy_total_variation(gmm, x):
@@ -48,6 +133,26 @@ def _quantiles(values, levels):
     return np.sort(values)[rank]
 
 
-def _mean_distance(x, y, block=2000):
-    """Mean Euclidean distance of all pairs, in blocks of rows to bound the memory."""
-    return sum(cdist(x[i : i + block], y).sum() for i in range(0, len(x), block)) / (len(x) * len(y))
+def _mean_of_pairs(x, y, metric, function, block=2000):
+    """Mean of a function of the distances of all pairs, in blocks of rows to bound the memory."""
+    blocks = range(0, len(x), block)
+    return sum(function(cdist(x[i : i + block], y, metric)).sum() for i in blocks) / (len(x) * len(y))
+
+
+def compare(gmm, points, exact, view, settings, seed):
+    """All distances of samples `points` (N, 2), of which the finite ones count, from `exact` (M, 2): {metric: value}.
+
+    `settings` has n_projections, n_cells and bandwidth.
+    """
+    finite = points[np.isfinite(points).all(axis=1)]
+    measures = {"non_finite": float(len(points) - len(finite))}
+    if len(finite):
+        measures |= {
+            "sliced_wasserstein2": sliced_wasserstein2(finite, exact, settings["n_projections"], seed),
+            "energy_distance": energy_distance(finite, exact),
+            "maximum_mean_discrepancy": maximum_mean_discrepancy(finite, exact, settings["bandwidth"]),
+            "grid_divergence": grid_divergence(gmm, finite, view, settings["n_cells"]),
+            "mean_log_density": float(gmm.log_density(finite).mean()),
+            "occupancy_total_variation": occupancy_total_variation(gmm, finite),
+        }
+    return measures

@@ -1,6 +1,30 @@
 """Tables of particles, as the samplers return them."""
 
+from scoredag import tables
+
 
 def last_positions(samples):
     """Positions (N, 2) at the last step, by particle; `samples` has particle, step, x, y."""
     return samples.loc[samples["step"] == samples["step"].max(), ["x", "y"]].to_numpy()
+
+
+def read_last(path, n_most=None):
+    """Positions (N, 2) at the last step in the file `path`, of the first `n_most` particles or of all."""
+    filters = [("step", "==", tables.greatest(path, "step"))]
+    if n_most is not None:
+        filters.append(("particle", "<", n_most))
+    return tables.read(path, tables.PARTICLES, ["x", "y"], filters).to_numpy()
+
+
+def batches(path):
+    """Yield the positions (n, 2) at the last step in the file `path`, part by part."""
+    last = tables.greatest(path, "step")
+    for part in tables.batches(path, tables.PARTICLES, ["step", "x", "y"]):
+        positions = part.loc[part["step"] == last, ["x", "y"]].to_numpy()
+        if len(positions):
+            yield positions
+
+
+def positions_by_step(samples):
+    """{step: positions (N, 2)} of a table with particle, step, x, y."""
+    return {int(step): part[["x", "y"]].to_numpy() for step, part in samples.groupby("step")}

@@ -1,0 +1,34 @@
+"""Measure how the particles of each Langevin variant come near the mixture, over its steps."""
+
+from scoredag import logs, streams, tables
+from scoredag.figures import plane
+from scoredag.gmm import diagnostics, mixture, particles
+
+
+def measure_convergence(parameters_path, history_paths, convergence_path, settings):
+    """Write the metrics of each variant at each snapshot, and those of exact samples, the noise floor, at step 0."""
+    gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
+    n_particles, seed = settings["n_particles"], streams.seed(settings["seed"], "convergence")
+    exact, again = (gmm.sample(n_particles, streams.seed(seed, name)) for name in ("exact", "noise floor"))
+    settings |= {"bandwidth": diagnostics.median_distance(exact)}
+    view = plane.view_of(gmm)
+    clouds = {("exact", 0): again}
+    for variant, path in zip(settings["variants"], history_paths, strict=True):
+        history = particles.positions_by_step(tables.read(path, tables.PARTICLES))
+        clouds |= {(variant, step): points for step, points in history.items()}
+    rows = [
+        (*key, metric, value)
+        for key, points in clouds.items()
+        for metric, value in diagnostics.compare(gmm, points, exact, view, settings, seed).items()
+    ]
+    tables.write_rows(rows, convergence_path, tables.CONVERGENCE)
+
+
+if __name__ == "__main__":
+    with logs.to_file(snakemake.log[0]):
+        measure_convergence(
+            snakemake.input.parameters,
+            snakemake.input.history,
+            snakemake.output.convergence,
+            snakemake.params.settings,
+        )

@@ -1,0 +1,14 @@
+"""Draw how the particles of each Langevin variant come near the mixture."""
+
+from scoredag import logs, tables
+from scoredag.figures import chains, style
+
+
+def plot_convergence(convergence_path, figure_path, titles):
+    """Draw all metrics over the steps; `titles` are [variant, title] in order."""
+    style.save(chains.convergence(tables.read(convergence_path, tables.CONVERGENCE), dict(titles)), figure_path)
+
+
+if __name__ == "__main__":
+    with logs.to_file(snakemake.log[0]):
+        plot_convergence(snakemake.input.convergence, snakemake.output.figure, snakemake.params.settings["titles"])

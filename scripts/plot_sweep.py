@@ -1,0 +1,14 @@
+"""Draw the bias of Langevin kernels against their step size."""
+
+from scoredag import logs, tables
+from scoredag.figures import chains, style
+
+
+def plot_sweep(sweep_path, figure_path):
+    """Draw it with the line of order tau."""
+    style.save(chains.sweep(tables.read(sweep_path, tables.SWEEP)), figure_path)
+
+
+if __name__ == "__main__":
+    with logs.to_file(snakemake.log[0]):
+        plot_sweep(snakemake.input.sweep, snakemake.output.figure)

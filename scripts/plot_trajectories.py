@@ -1,0 +1,26 @@
+"""Draw the way of a few particles of one Langevin variant over the density."""
+
+import numpy as np
+
+from scoredag import logs, tables
+from scoredag.figures import plane, style
+from scoredag.gmm import mixture
+
+
+def plot_trajectories(parameters_path, chains_path, figure_path, settings):
+    """Draw the first particles of the chains."""
+    gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
+    table = tables.read(chains_path, tables.PARTICLES).pivot(index="particle", columns="step", values=["x", "y"])
+    chains = np.stack([table["x"].to_numpy(), table["y"].to_numpy()], axis=-1)[: settings["n_trajectories"]]
+    view = plane.view_of(gmm, settings["half_width"])
+    style.save(plane.trajectories(gmm, chains, view, settings["title"]), figure_path)
+
+
+if __name__ == "__main__":
+    with logs.to_file(snakemake.log[0]):
+        plot_trajectories(
+            snakemake.input.parameters,
+            snakemake.input.chains,
+            snakemake.output.figure,
+            snakemake.params.settings,
+        )

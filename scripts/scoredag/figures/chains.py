@@ -1,0 +1,69 @@
+"""Figures of how Langevin dynamics converges, and of its bias."""
+
+import itertools
+
+import numpy as np
+
+from scoredag.figures import style
+
+_METRICS = {
+    "sliced_wasserstein2": "sliced Wasserstein-2\n(unit of x)",
+    "energy_distance": "energy distance\n(root of the unit of x)",
+    "maximum_mean_discrepancy": "maximum mean\ndiscrepancy",
+    "occupancy_total_variation": "total variation of\noccupancies",
+    "grid_divergence": "KL divergence on\na grid (nats)",
+}
+_STYLES = ("solid", "dashed", "dashdot", "dotted")
+_MARKERS = "osD^v"
+
+
+def convergence(table, titles):
+    """A panel a metric, over steps; `table` has variant, step, metric, value, `titles` are {variant: title}."""
+    drawn = style.figure(10.0, 6.2)
+    panels = drawn.subplots(2, 3, sharex=True).ravel()
+    for axes, (metric, label) in zip(panels, _METRICS.items(), strict=False):
+        chosen = table[table["metric"] == metric]
+        looks = zip(titles.items(), itertools.cycle(style.SEVERAL), itertools.cycle(_STYLES), strict=False)
+        for (variant, title), colour, line in looks:
+            part = chosen[chosen["variant"] == variant].sort_values("step")
+            axes.plot(part["step"], part["value"], color=colour, linestyle=line, label=title)
+        floor = chosen.loc[chosen["variant"] == "exact", "value"].item()
+        axes.axhline(floor, color=style.BLACK, linewidth=0.8, linestyle=(0, (1, 2)), label="exact samples: noise floor")
+        axes.set(yscale="log", ylabel=label)
+        axes.set_xscale("symlog", linthresh=1)
+        axes.set_xlim(left=0)
+    for axes in panels[2:5]:
+        axes.set_xlabel("step")
+        axes.tick_params(labelbottom=True)
+    handles, labels = panels[0].get_legend_handles_labels()
+    panels[-1].set_axis_off()
+    panels[-1].legend(handles, labels, loc="center", frameon=False)
+    return drawn
+
+
+def sweep(table):
+    """Bias of the mean log-density against the step size, with the line of order tau."""
+    drawn = style.figure(6.4, 4.6)
+    axes = drawn.subplots()
+    looks = zip(
+        table.groupby("kernel", sort=False), itertools.cycle(style.SEVERAL), itertools.cycle(_MARKERS), strict=False
+    )
+    for (kernel, part), colour, marker in looks:
+        bias, error = part["bias"].abs(), 2 * part["std_error"]
+        told = (bias > error).to_numpy()
+        axes.errorbar(
+            part["step_size"][told], bias[told], np.minimum(error, 0.99 * bias)[told],
+            fmt=marker, color=colour, markersize=5, capsize=2, label=kernel,
+        )  # fmt: skip
+        # where chance hides the bias, what it is below
+        axes.plot(part["step_size"][~told], (bias + error)[~told], marker=7, linestyle="", color=colour, markersize=7)
+    part = table[table["kernel"] == table["kernel"].iloc[0]].sort_values("step_size")
+    told = part[part["bias"].abs() > 2 * part["std_error"]]
+    if len(told):
+        slope = (told["bias"].abs() / told["step_size"]).iloc[0]
+        ends = np.array([table["step_size"].min(), table["step_size"].max()])
+        axes.plot(ends, slope * ends, color=style.GREY, linewidth=1, label=f"of order tau: {slope:.2g} tau")
+    axes.set(xscale="log", yscale="log", xlabel="step size tau", ylabel="bias of the mean log-density (nats)")
+    axes.set_title("Bars: two standard errors; arrows: not told from 0, below this")
+    axes.legend()
+    return drawn

@@ -1,0 +1,48 @@
+"""Measure the bias of Langevin kernels against their step size."""
+
+import math
+
+import numpy as np
+
+from scoredag import logs, streams, tables
+from scoredag.gmm import fields, kernels, langevin, mixture
+
+
+def sweep_langevin(parameters_path, sweep_path, settings, threads):
+    """Write the bias of the mean log-density (nats), with its standard error, for each kernel and step size.
+
+    Particles start as exact samples and move for the same time, so that what has changed at the end is bias.
+    """
+    gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
+    field = fields.build(gmm, threads)
+    seed = streams.seed(settings["seed"], "sweep")
+    start = gmm.sample(settings["n_particles"], seed)
+    before = kernels.scores(start, field)[1]
+    rows = []
+    for kernel in settings["kernels"]:
+        for tau in settings["step_sizes"]:
+            n_steps = max(round(settings["time"] / tau), 1)
+            found = langevin.run(
+                gmm,
+                n_particles=len(start),
+                n_steps=n_steps,
+                step_size=math.sqrt(2 * tau) if kernel == "underdamped" else tau,
+                preconditioner=None if kernel == "underdamped" else np.eye(2),
+                kernel=kernel,
+                start=start,
+                seed=streams.seed(seed, kernel, str(tau)),
+                threads=threads,
+            )
+            gain = kernels.scores(found.positions[-1], field)[1] - before
+            rows.append((kernel, tau, n_steps, gain.mean(), gain.std() / math.sqrt(len(gain))))
+    tables.write_rows(rows, sweep_path, tables.SWEEP)
+
+
+if __name__ == "__main__":
+    with logs.to_file(snakemake.log[0]):
+        sweep_langevin(
+            snakemake.input.parameters,
+            snakemake.output.sweep,
+            snakemake.params.settings,
+            snakemake.threads,
+        )

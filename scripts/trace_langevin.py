@@ -1,0 +1,42 @@
+"""Follow the first particles of one Langevin variant on their way."""
+
+import math
+
+import numpy as np
+
+from scoredag import logs, streams, tables
+from scoredag.gmm import langevin, mixture
+
+
+def trace_langevin(parameters_path, history_path, chains_path, rates_path, settings, variant, threads):
+    """Write snapshots of some particles, whole chains of a few, and how often steps were accepted."""
+    gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
+    history, options = settings["history"], settings["variant"]
+    n_steps, n_particles = options["n_steps"], min(settings["n_particles"], history["n_particles"])
+    logarithmic = np.geomspace(1, n_steps, history["n_snapshots"] - 1).round()
+    snapshots = np.unique([0, *logarithmic]).astype(int)
+    stride = math.ceil(n_steps / history["n_chain_steps"])
+    chain = np.arange(n_steps % stride, n_steps + 1, stride)
+    seed = streams.seed(settings["seed"], "langevin", variant)
+    options |= {"snapshots": np.union1d(snapshots, chain).tolist()}
+    found = langevin.run(gmm, n_particles=n_particles, seed=seed, threads=threads, **options)
+    for path, steps, n in ((history_path, snapshots, n_particles), (chains_path, chain, history["n_chains"])):
+        kept = np.isin(found.steps, steps)
+        part = found._replace(steps=found.steps[kept], positions=found.positions[kept, :n])
+        tables.write(langevin.table(part), path, tables.PARTICLES)
+    rates = {"acceptance": found.acceptance, "swap_acceptance": found.swap_acceptance}
+    rows = [(variant, metric, value) for metric, value in rates.items() if not math.isnan(value)]
+    tables.write_rows(rows, rates_path, tables.LANGEVIN_METRICS)
+
+
+if __name__ == "__main__":
+    with logs.to_file(snakemake.log[0]):
+        trace_langevin(
+            snakemake.input.parameters,
+            snakemake.output.history,
+            snakemake.output.chains,
+            snakemake.output.rates,
+            snakemake.params.settings,
+            snakemake.wildcards.variant,
+            snakemake.threads,
+        )
