@@ -10,8 +10,7 @@ def measure_convergence(parameters_path, history_paths, convergence_path, settin
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
     n_particles, seed = settings["n_particles"], streams.seed(settings["seed"], "convergence")
     exact, again = (gmm.sample(n_particles, streams.seed(seed, name)) for name in ("exact", "noise floor"))
-    settings |= {"bandwidth": diagnostics.median_distance(exact)}
-    view = plane.view_of(gmm)
+    reference = diagnostics.reference(gmm, exact, plane.view_of(gmm), settings["n_cells"])
     clouds = {("exact", 0): again}
     for variant, path in zip(settings["variants"], history_paths, strict=True):
         history = particles.positions_by_step(tables.read(path, tables.PARTICLES))
@@ -19,7 +18,7 @@ def measure_convergence(parameters_path, history_paths, convergence_path, settin
     rows = [
         (*key, metric, value)
         for key, points in clouds.items()
-        for metric, value in diagnostics.compare(gmm, points, exact, view, settings, seed).items()
+        for metric, value in diagnostics.compare(reference, points, settings["n_projections"], seed).items()
     ]
     tables.write_rows(rows, convergence_path, tables.CONVERGENCE)
 

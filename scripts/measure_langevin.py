@@ -14,16 +14,16 @@ def measure_langevin(parameters_path, exact_path, samples_paths, chains_paths, r
     """
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
     exact = tables.read(exact_path, tables.POINTS)[["x", "y"]].to_numpy()[: settings["n_particles"]]
-    settings |= {"bandwidth": diagnostics.median_distance(exact)}
-    view, seed = plane.view_of(gmm), streams.seed(settings["seed"], "projections")
+    reference = diagnostics.reference(gmm, exact, plane.view_of(gmm), settings["n_cells"])
+    options = {"n_projections": settings["n_projections"], "seed": streams.seed(settings["seed"], "projections")}
     again = gmm.sample(len(exact), streams.seed(settings["seed"], "noise floor"))
-    measures = {"exact": diagnostics.compare(gmm, again, exact, view, settings, seed)}
+    measures = {"exact": diagnostics.compare(reference, again, **options)}
     paths = zip(settings["variants"], samples_paths, chains_paths, rates_paths, strict=True)
     for variant, samples_path, chains_path, rates_path in paths:
         points = particles.read_last(samples_path, settings["n_particles"])
         n_lost = sum(int((~np.isfinite(part).all(axis=1)).sum()) for part in particles.batches(samples_path))
         rates = tables.read(rates_path, tables.LANGEVIN_METRICS).set_index("metric")["value"].to_dict()
-        found = diagnostics.compare(gmm, points, exact, view, settings, seed) | {"non_finite": float(n_lost)}
+        found = diagnostics.compare(reference, points, **options) | {"non_finite": float(n_lost)}
         measures[variant] = found | _of_chains(tables.read(chains_path, tables.PARTICLES)) | rates
     rows = [(variant, metric, value) for variant, found in measures.items() for metric, value in found.items()]
     tables.write_rows(rows, metrics_path, tables.LANGEVIN_METRICS)

@@ -19,7 +19,8 @@ def trace_langevin(parameters_path, history_path, chains_path, rates_path, setti
     chain = np.arange(n_steps % stride, n_steps + 1, stride)
     seed = streams.seed(settings["seed"], "langevin", variant)
     options |= {"snapshots": np.union1d(snapshots, chain).tolist()}
-    found = langevin.run(gmm, n_particles=n_particles, seed=seed, threads=threads, **options)
+    n_moved = min(settings["n_particles"], -(-n_particles // langevin.BLOCK) * langevin.BLOCK)  # whole blocks
+    found = langevin.run(gmm, n_particles=n_moved, seed=seed, threads=threads, **options)
     for path, steps, n in ((history_path, snapshots, n_particles), (chains_path, chain, history["n_chains"])):
         kept = np.isin(found.steps, steps)
         part = found._replace(steps=found.steps[kept], positions=found.positions[kept, :n])

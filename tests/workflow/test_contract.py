@@ -13,7 +13,14 @@ COLUMNS = {
     "gmm/parameters.parquet": "component weight mean_x mean_y cov_xx cov_xy cov_yy",
     "gmm/exact.parquet": "particle x y",
     **{f"langevin/{variant}/samples.parquet": "particle step x y" for variant in "abcd"},
+    **{
+        f"langevin/{variant}/{name}.parquet": "particle step x y"
+        for variant in "abcd"
+        for name in ("history", "chains")
+    },
     "langevin/metrics.parquet": "variant metric value",
+    "langevin/convergence.parquet": "variant step metric value",
+    "langevin/sweep.parquet": "kernel step_size n_steps bias std_error",
     "datasets/nyc-weather/series.parquet": "time feature value",
     "datasets/nyc-weather/windows.parquet": "window step feature value role split",
     "datasets/nyc-weather/window_starts.parquet": "window start held_out",
@@ -25,8 +32,9 @@ COLUMNS = {
 PATTERNS = {"random-10": (0.09, 0.11), "blocks-6": (0.1, 0.18)}  # shares of targets
 FIGURES = [
     "gmm/density.png",
-    *(f"langevin/{variant}/scatter.png" for variant in "abcd"),
-    "langevin/comparison.png",
+    *(f"langevin/{variant}/{name}.png" for variant in "abcd" for name in ("scatter", "trajectories")),
+    *(f"langevin/{name}.png" for name in ("comparison", "convergence", "sweep")),
+    "langevin/b/animation.gif",
     *(f"csdi/nyc-weather/{name}.png" for name in ("loss", "imputation", "calibration", "metrics")),
 ]
 
@@ -52,7 +60,8 @@ def test_figures_are_there_and_show_something(results, path):
 
 def test_there_is_nothing_else(results):
     found = {str(path.relative_to(results)) for path in results.rglob("*") if path.is_file()}
-    assert found == {*COLUMNS, *FIGURES, "csdi/nyc-weather/model.safetensors"}
+    rates = (f"langevin/{variant}/rates.parquet" for variant in "abcd")  # empty, as all steps are accepted
+    assert found == {*COLUMNS, *FIGURES, *rates, "csdi/nyc-weather/model.safetensors"}
 
 
 def test_the_series_is_on_the_full_grid_in_physical_units(results):
@@ -124,9 +133,30 @@ def test_langevin_metrics_name_each_variant_and_the_noise_floor(results):
     metrics = pd.read_parquet(results / "langevin/metrics.parquet")
     table = metrics.pivot(index="variant", columns="metric", values="value")
     assert list(table.index) == ["a", "b", "c", "d", "exact"]
-    names = "energy_distance mean_log_density non_finite occupancy_total_variation sliced_wasserstein2"
+    names = (
+        "effective_sample_size_x effective_sample_size_y energy_distance grid_divergence maximum_mean_discrepancy "
+        "mean_log_density non_finite occupancy_total_variation sliced_wasserstein2 split_r_hat_x split_r_hat_y"
+    )
     assert list(table.columns) == names.split()
     assert table.loc["exact", "sliced_wasserstein2"] == table["sliced_wasserstein2"].min()
+
+
+def test_convergence_names_each_variant_step_and_the_noise_floor(results):
+    table = pd.read_parquet(results / "langevin/convergence.parquet")
+    steps = {variant: sorted(part["step"].unique()) for variant, part in table.groupby("variant")}
+    assert steps == {"exact": [0], **dict.fromkeys("abcd", [0, 1, 7, 50])}
+    assert np.isfinite(table["value"]).all()
+
+
+def test_history_and_chains_are_those_of_the_first_particles(results):
+    samples, history, chains = (
+        pd.read_parquet(results / f"langevin/b/{name}.parquet") for name in ("samples", "history", "chains")
+    )
+    for table, n_particles in ((history, 300), (chains, 8)):
+        assert set(table["particle"]) == set(range(n_particles))
+    assert chains["step"].unique().tolist() == list(range(51))
+    last = samples[(samples["step"] == 50) & (samples["particle"] < 300)]
+    pd.testing.assert_frame_equal(history[history["step"] == 50].reset_index(drop=True), last.reset_index(drop=True))
 
 
 def test_snapshots_are_kept(results):

@@ -62,8 +62,11 @@ def sweep(table):
     if len(told):
         slope = (told["bias"].abs() / told["step_size"]).iloc[0]
         ends = np.array([table["step_size"].min(), table["step_size"].max()])
-        axes.plot(ends, slope * ends, color=style.GREY, linewidth=1, label=f"of order tau: {slope:.2g} tau")
+        axes.plot(ends, slope * ends, color=style.GREY, linewidth=1, label=f"O(tau): {slope:.2g} tau")
     axes.set(xscale="log", yscale="log", xlabel="step size tau", ylabel="bias of the mean log-density (nats)")
+    sizes = sorted(table["step_size"].unique())
+    axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
+    axes.minorticks_off()
     axes.set_title("Bars: two standard errors; arrows: not told from 0, below this")
     axes.legend()
     return drawn

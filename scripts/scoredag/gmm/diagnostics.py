@@ -1,10 +1,14 @@
 """How far samples are from the mixture: distances between point clouds and to the weights."""
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import fft, special
 from scipy.spatial.distance import cdist
 
 from scoredag import streams
+
+_MOST_PAIRED = 3000
 
 
 def sliced_wasserstein2(x, y, n_projections, seed):
@@ -57,23 +61,27 @@ def median_distance(x, n_most=1000):
     return float(np.median(distances[np.triu_indices_from(distances, 1)]))
 
 
-def grid_divergence(gmm, x, view, n_cells):
-    """Kullback-Leibler divergence (nats) of the cells' shares of samples `x` (N, 2) from the mixture's.
+def grid_masses(gmm, view, n_cells):
+    """Probabilities (n_cells^2 + 1,) of the cells of a grid over the square `view` (centre (2,), half-width).
 
-    On a grid of `n_cells` x `n_cells` over the square `view` (centre (2,), half-width); all that is
-    outside is one cell more. The mixture's shares are by the midpoint rule, on four points a cell and axis.
+    The first axis is along x, the last entry all that is outside. By the midpoint rule, on four points a cell and axis.
     """
     centre, half_width = view
-    edges = [np.linspace(c - half_width, c + half_width, n_cells + 1) for c in centre]
-    counts = np.histogram2d(*x.T, bins=edges)[0]
     n_points = 4 * n_cells
     offsets = (np.arange(n_points) + 0.5) / n_points * 2 * half_width - half_width
     points = np.stack(np.meshgrid(centre[0] + offsets, centre[1] + offsets, indexing="ij"), axis=-1)
     masses = np.exp(gmm.log_density(points.reshape(-1, 2))) * (2 * half_width / n_points) ** 2
-    masses = masses.reshape(n_cells, 4, n_cells, 4).sum(axis=(1, 3))
-    shares = np.append(counts.ravel(), len(x) - counts.sum()) / len(x)
-    expected = np.append(masses.ravel(), max(1 - masses.sum(), np.finfo(float).tiny))
-    return float(special.rel_entr(shares, expected).sum())
+    masses = masses.reshape(n_cells, 4, n_cells, 4).sum(axis=(1, 3)).ravel()
+    return np.append(masses, max(1 - masses.sum(), np.finfo(float).tiny))
+
+
+def grid_divergence(x, view, masses):
+    """Kullback-Leibler divergence (nats) of the shares of samples `x` (N, 2) in cells from `grid_masses`."""
+    centre, half_width = view
+    n_cells = round(np.sqrt(len(masses) - 1))
+    edges = [np.linspace(c - half_width, c + half_width, n_cells + 1) for c in centre]
+    counts = np.histogram2d(*x.T, bins=edges)[0].ravel()
+    return float(special.rel_entr(np.append(counts, len(x) - counts.sum()) / len(x), masses).sum())
 
 
 def split_r_hat(chains):
@@ -139,19 +147,36 @@ def _mean_of_pairs(x, y, metric, function, block=2000):
     return sum(function(cdist(x[i : i + block], y, metric)).sum() for i in blocks) / (len(x) * len(y))
 
 
-def compare(gmm, points, exact, view, settings, seed):
-    """All distances of samples `points` (N, 2), of which the finite ones count, from `exact` (M, 2): {metric: value}.
+class Reference(NamedTuple):
+    """What samples are compared with."""
 
-    `settings` has n_projections, n_cells and bandwidth.
+    gmm: object
+    exact: np.ndarray  # (M, 2), exact samples
+    bandwidth: float  # of the kernel of the maximum mean discrepancy
+    view: tuple  # centre (2,) and half-width of the grid
+    masses: np.ndarray  # of its cells
+
+
+def reference(gmm, exact, view, n_cells):
+    """The `Reference` of a mixture, exact samples of it (M, 2), and a grid."""
+    return Reference(gmm, exact, median_distance(exact), view, grid_masses(gmm, view, n_cells))
+
+
+def compare(reference, x, n_projections, seed):
+    """{metric: value} of samples `x` (N, 2), of which the finite ones count; all but `non_finite` is left out of none.
+
+    The maximum mean discrepancy takes the first 3,000 of both samples, as an exponential a pair takes its time.
     """
-    finite = points[np.isfinite(points).all(axis=1)]
-    measures = {"non_finite": float(len(points) - len(finite))}
+    finite = x[np.isfinite(x).all(axis=1)]
+    measures = {"non_finite": float(len(x) - len(finite))}
     if len(finite):
+        gmm, exact, bandwidth, view, masses = reference
+        some = slice(_MOST_PAIRED)
         measures |= {
-            "sliced_wasserstein2": sliced_wasserstein2(finite, exact, settings["n_projections"], seed),
+            "sliced_wasserstein2": sliced_wasserstein2(finite, exact, n_projections, seed),
             "energy_distance": energy_distance(finite, exact),
-            "maximum_mean_discrepancy": maximum_mean_discrepancy(finite, exact, settings["bandwidth"]),
-            "grid_divergence": grid_divergence(gmm, finite, view, settings["n_cells"]),
+            "maximum_mean_discrepancy": maximum_mean_discrepancy(finite[some], exact[some], bandwidth),
+            "grid_divergence": grid_divergence(finite, view, masses),
             "mean_log_density": float(gmm.log_density(finite).mean()),
             "occupancy_total_variation": occupancy_total_variation(gmm, finite),
         }
