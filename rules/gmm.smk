@@ -15,6 +15,8 @@ rule read_mixture:
     resources:
         mem_mb=500,
         runtime=10,
+    params:
+        settings=settings("gmm", only=["normalise"]),
     script:
         "../scripts/read_mixture.py"
 

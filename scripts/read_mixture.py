@@ -4,11 +4,12 @@ from scoredag import logs, tables
 from scoredag.gmm import mixture, readers
 
 
-def read_mixture(path, parameters_path):
+def read_mixture(path, parameters_path, settings):
     """Write the parameters of the mixture in the file `path`."""
-    tables.write(mixture.to_table(readers.read(path)), parameters_path, tables.GMM)
+    gmm = readers.read(path, settings["normalise"])
+    tables.write(mixture.to_table(gmm), parameters_path, tables.GMM)
 
 
 if __name__ == "__main__":
     with logs.to_file(snakemake.log[0]):
-        read_mixture(snakemake.input.file, snakemake.output.parameters)
+        read_mixture(snakemake.input.file, snakemake.output.parameters, snakemake.params.settings)

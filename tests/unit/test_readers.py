@@ -1,10 +1,14 @@
-"""The mixture's CSV file: what is read, and the one line for each damaged file."""
+"""Files of mixtures: what is read, and the one line for each damaged file."""
 
+import json
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from scipy import io
 
 from scoredag.errors import InputError
 from scoredag.gmm import readers
@@ -118,3 +122,125 @@ def test_what_is_not_a_mixture_is_refused(shipped, path, row, column, value, wor
 def test_what_is_not_such_a_table_is_refused(path, content):
     path.write_bytes(content)
     refused(path)
+
+
+WEIGHTS, MEANS = np.array([0.2, 0.5, 0.3]), np.array([[0.0, 1.0], [2.0, 3.0], [-4.0, 5.0]])
+FULL = np.array([[[1.0, 0.2], [0.2, 2.0]], [[3.0, 0.0], [0.0, 0.5]], [[1.0, -0.4], [-0.4, 1.0]]])
+
+
+def save(path, arrays):
+    """Write {name: array} in the format of the suffix."""
+    if path.suffix == ".json":
+        path.write_text(json.dumps({name: np.asarray(value).tolist() for name, value in arrays.items()}))
+    elif path.suffix == ".npz":
+        np.savez(path, **arrays)
+    elif path.suffix == ".mat":
+        io.savemat(path, arrays)
+    elif path.suffix == ".pt":
+        torch.save({name: torch.tensor(value) for name, value in arrays.items()}, path)
+    elif path.suffix == ".npy":
+        kinds = [(name, float, np.shape(value)[1:]) for name, value in arrays.items()]
+        table = np.empty(len(WEIGHTS), kinds)
+        for name, value in arrays.items():
+            table[name] = value
+        np.save(path, table)
+    return path
+
+
+FORMATS = [".json", ".npz", ".npy", ".mat", ".pt"]
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("names", [("weights", "means", "covariances"), ("pi", "mu", "Sigma"), ("w", "loc", "cov")])
+def test_arrays_are_read_under_their_usual_names(tmp_path, suffix, names):
+    path = save(tmp_path / f"mine{suffix}", dict(zip(names, (WEIGHTS, MEANS, FULL), strict=True)))
+    gmm = readers.read(path)
+    np.testing.assert_allclose(gmm.weights, WEIGHTS, rtol=1e-15)
+    np.testing.assert_array_equal(gmm.means, MEANS)
+    np.testing.assert_array_equal(gmm.covariances, FULL)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize(
+    "variances", [[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], [1.0, 2.0, 3.0]], ids=["diagonal", "spherical"]
+)
+def test_diagonal_and_spherical_covariances_are_expanded(tmp_path, suffix, variances):
+    path = save(tmp_path / f"mine{suffix}", {"weights": WEIGHTS, "means": MEANS, "covariances": np.array(variances)})
+    expected = [np.eye(2) * variance for variance in np.array(variances)]
+    np.testing.assert_array_equal(readers.read(path).covariances, expected)
+
+
+def test_the_layout_of_matlab_is_turned_round(tmp_path):
+    arrays = {"mu": MEANS, "Sigma": np.moveaxis(FULL, 0, -1), "ComponentProportion": WEIGHTS[None]}
+    for found in (arrays, {"gm": arrays}):
+        gmm = readers.read(save(tmp_path / "mine.mat", found))
+        np.testing.assert_array_equal(gmm.covariances, FULL)
+    two = {"mu": MEANS[:2], "Sigma": np.moveaxis(FULL[:2], 0, -1), "w": [0.5, 0.5]}
+    np.testing.assert_array_equal(readers.read(save(tmp_path / "two.mat", two)).covariances, FULL[:2])
+
+
+def test_a_matrix_of_six_columns_is_read(tmp_path):
+    np.save(tmp_path / "mine.npy", np.loadtxt(SHIPPED, delimiter=",", skiprows=1))
+    np.testing.assert_array_equal(readers.read(tmp_path / "mine.npy").means, readers.read(SHIPPED).means)
+    np.save(tmp_path / "five.npy", np.ones((3, 5)))
+    refused(tmp_path / "five.npy", "(3, 5)", "(K, 6)")
+
+
+def test_weights_are_normalised_on_request_alone(tmp_path):
+    path = save(tmp_path / "mine.npz", {"weights": 4 * WEIGHTS, "means": MEANS, "covariances": FULL})
+    refused(path, "sum to 4", "normalise: true")
+    np.testing.assert_allclose(readers.read(path, normalise=True).weights, WEIGHTS, rtol=1e-15)
+    path = save(tmp_path / "negative.npz", {"weights": [1.0, -3.0, 1.0], "means": MEANS, "covariances": FULL})
+    with pytest.raises(InputError, match="weight of component 1"):
+        readers.read(path, normalise=True)
+
+
+class Trap:
+    """Runs code where it is unpickled."""
+
+    def __reduce__(self):
+        return exec, ("raise SystemExit('it ran')",)
+
+
+def test_python_objects_are_never_loaded_and_the_line_says_how_to_convert(tmp_path):
+    mixture = {"weights": WEIGHTS, "means": MEANS, "covariances": FULL}
+    np.save(tmp_path / "dict.npy", mixture)
+    np.save(tmp_path / "trap.npy", np.array([Trap()], dtype=object))
+    np.savez(tmp_path / "trap.npz", weights=np.array([Trap()], dtype=object), means=MEANS, covariances=FULL)
+    torch.save({"weights": Trap()}, tmp_path / "trap.pt")
+    (tmp_path / "pickle.pt").write_bytes(pickle.dumps(Trap()))
+    for name in ("dict.npy", "trap.npy", "trap.npz", "trap.pt", "pickle.pt"):
+        refused(tmp_path / name, "Python objects", "np.savez")
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("content", [b"", b"no such format", b"\x93NUMPY"])
+def test_other_content_than_the_suffix_says_is_refused(tmp_path, suffix, content):
+    path = tmp_path / f"mine{suffix}"
+    path.write_bytes(content)
+    refused(path)
+    refused(tmp_path / f"absent{suffix}", "no such file")
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"means": None}, ["means", "mu"]),
+        ({"mu": MEANS}, ["'means' and 'mu'"]),
+        ({"means": np.ones((3, 3))}, ["(3, 3)", "plane"]),
+        ({"covariances": np.ones((3, 3))}, ["(3, 3)"]),
+        ({"covariances": np.ones((3, 3, 3))}, ["(3, 3, 3)"]),
+    ],
+)
+def test_arrays_that_make_no_mixture_are_named(tmp_path, suffix, change, words):
+    arrays = {"weights": WEIGHTS, "means": MEANS, "covariances": FULL} | change
+    path = save(tmp_path / f"mine{suffix}", {name: value for name, value in arrays.items() if value is not None})
+    refused(path, *words)
+
+
+def test_a_list_in_json_is_no_mixture(tmp_path):
+    (tmp_path / "mine.json").write_text("[1, 2]")
+    refused(tmp_path / "mine.json", "weights")
+    (tmp_path / "text.json").write_text('{"weights": ["a"], "means": [[0, 0]], "covariances": [1]}')
+    refused(tmp_path / "text.json", "'weights' is no array of numbers")

