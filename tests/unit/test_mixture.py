@@ -11,7 +11,7 @@ from scipy.stats import multivariate_normal
 
 from scoredag import tables
 from scoredag.errors import InputError
-from scoredag.gmm import mixture, readers
+from scoredag.gmm import fields, kernels, mixture, readers
 
 ROOT = Path(__file__).parents[2]
 IDENTITY = [[1.0, 0.0], [0.0, 1.0]]
@@ -55,9 +55,9 @@ def torch_score(gmm, x):
     return torch.autograd.grad(density.log_prob(x).sum(), x)[0].numpy()
 
 
-def exact_log_density_and_score(gmm, point):
-    """With 60 digits, straight from the definition."""
-    with mpmath.workdps(60):
+def exact_log_density_and_score(gmm, point, digits=60):
+    """With many digits, straight from the definition."""
+    with mpmath.workdps(digits):
         x = mpmath.matrix([mpmath.mpf(value) for value in point])
         density, gradient = mpmath.mpf(0), mpmath.matrix([0, 0])
         for weight, mean, covariance in zip(gmm.weights, gmm.means, gmm.covariances, strict=True):
@@ -92,6 +92,55 @@ def test_log_density_and_score_are_right_far_from_every_mean(shipped, radius):
     expected = [exact_log_density_and_score(shipped, point) for point in x]
     np.testing.assert_allclose(shipped.log_density(x), [density for density, _ in expected], rtol=1e-12)
     np.testing.assert_allclose(shipped.score(x), [score for _, score in expected], rtol=1e-9)
+
+
+def thin(condition, angle=0.4, scale=1.0):
+    """A covariance with this condition number, turned, its entries rounded to float64."""
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return turn @ np.diag([scale, scale / condition]) @ turn.T
+
+
+HARD = {
+    "condition number 1e8": ([0.4, 0.6], [[0, 0], [1, 0.5]], [thin(1e8), thin(1e8, 2.0, 3.0)]),
+    "weights of 1e-300": ([1e-300, 1.0], [[40, 0], [0, 0]], [np.eye(2), np.eye(2)]),
+    "scales 1e-6 and 1e6": ([0.5, 0.5], [[0, 0], [1, 1]], [1e-12 * np.eye(2), 1e12 * np.eye(2)]),
+}
+
+
+@pytest.mark.parametrize("name", HARD)
+@pytest.mark.parametrize("radius", [0.01, 1.0, 50.0, 1e8])
+def test_hard_mixtures_are_right_to_what_the_rounding_of_x_allows(name, radius):
+    """In NumPy and compiled. Where a direction is 10^4 times as stiff, x alone is known to 10^4 roundings."""
+    hard = mixture.GaussianMixture(*HARD[name])
+    rng = np.random.default_rng(1)
+    near = hard.sample(20, 2)
+    x = np.concatenate([near + radius * on_circle(1.0, 20), radius * rng.normal(size=(20, 2))])
+    expected = [exact_log_density_and_score(hard, point) for point in x]
+    field = fields.build(hard)
+    compiled_score, compiled_density = kernels.scores(x, field)
+    for density, score in ((hard.log_density(x), hard.score(x)), (compiled_density, compiled_score)):
+        assert np.isfinite(score).all() and np.isfinite(density).all()
+        np.testing.assert_allclose(density, [value for value, _ in expected], rtol=1e-8, atol=1e-9)
+        exact = np.array([value for _, value in expected])
+        errors = np.linalg.norm(score - exact, axis=1) / np.linalg.norm(exact, axis=1)
+        assert np.median(errors) < 1e-10 and errors.max() < 1e-6
+
+
+def test_ten_thousand_components_are_right():
+    rng = np.random.default_rng(4)
+    roots = 0.3 * rng.normal(size=(10_000, 2, 2))
+    covariances = roots @ roots.transpose(0, 2, 1) + 0.05 * np.eye(2)
+    many = mixture.GaussianMixture(rng.dirichlet(np.ones(10_000)), rng.uniform(-30, 30, (10_000, 2)), covariances)
+    x = np.concatenate([rng.uniform(-35, 35, (100, 2)), rng.normal(size=(20, 2)) * 1e3, rng.normal(size=(5, 2)) * 1e8])
+    found, density = kernels.scores(x, fields.build(many, 2))
+    expected = many.score(x)
+    errors = np.linalg.norm(found - expected, axis=1) / np.linalg.norm(expected, axis=1)
+    assert errors.max() < 1e-12
+    np.testing.assert_allclose(density, many.log_density(x), rtol=1e-12, atol=1e-12)
+    for i in (0, 121):
+        log_density, score = exact_log_density_and_score(many, x[i], digits=30)
+        assert many.log_density(x[i : i + 1])[0] == pytest.approx(log_density, rel=1e-12)
+        np.testing.assert_allclose(found[i], score, rtol=1e-9)
 
 
 def test_far_score_is_the_pull_of_the_nearest_component_in_its_own_metric():

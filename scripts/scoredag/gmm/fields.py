@@ -32,7 +32,8 @@ def build(gmm, threads=1):
     starts, groups = np.append(starts, starts[-1] + len(every)), np.append(groups, every)
     box = np.array([*edges[:2], *(_SIDE / (edges[2:] - edges[:2])), _SIDE])
     bare = kernels.Field(box, components, starts, groups, references, np.full(_SIDE**2, -1), np.empty(0))
-    chunks = [np.arange(first, min(first + _CHUNK, _SIDE**2)) for first in range(0, _SIDE**2, _CHUNK)]
+    smooth = np.flatnonzero(np.isfinite(references))
+    chunks = [smooth[first : first + _CHUNK] for first in range(0, max(len(smooth), 1), _CHUNK)]
     with ThreadPoolExecutor(threads) as pool:
         parts = list(pool.map(lambda cells: _polynomials(cells, bare, unit), chunks))
     certified, polynomials = (np.concatenate(part) for part in zip(*parts, strict=True))

@@ -30,6 +30,7 @@ RECORD = 3 * HALF * LANES  # coefficients of a cell
 NEGLIGIBLE = 2.0**-54
 # A cell's polynomial is certified where it errs by less than this, relative to the density
 TOLERANCE = 2.0**-46
+WIDEST = 500  # bits by which the density may vary in a cell with a reference of its own
 NATS = 2 * math.log(2)  # of the squared length of a vector whitened by (a, b, c)
 
 _FLOATS = ir.VectorType(ir.DoubleType(), LANES)
@@ -50,7 +51,9 @@ class Field(NamedTuple):
     components: np.ndarray  # (G GROUP,) float64
     starts: np.ndarray  # (C + 2,) int64: where the groups of a cell begin; the last entry holds all groups
     groups: np.ndarray  # (sum,) int64
-    references: np.ndarray  # (C,) float64: log2 of what the density of a cell is a multiple of
+    references: (
+        np.ndarray
+    )  # (C,) float64: log2 of what the density of a cell is a multiple of; NaN where it varies widely
     places: np.ndarray  # (C,) int64: where the cell's coefficients begin; -1 without any
     records: np.ndarray  # (R RECORD,) float64
 
@@ -494,12 +497,12 @@ def _summed(x, y, components, groups, first, last, reference):
 
 
 @njit
-def _peak(x, y, components, n_groups):
-    """The largest log2 of a component's share of the density."""
+def _peak(x, y, components, groups, first, last):
+    """The largest log2 of a component's share of the density, over the groups from first to last."""
     x, y = spread(x), spread(y)
     peak = spread(-np.inf)
-    for i in range(n_groups):
-        peak = maximum(_whitened(x, y, components, i * GROUP)[2], peak)
+    for i in range(first, last):
+        peak = maximum(_whitened(x, y, components, integer(groups, i) * GROUP)[2], peak)
     return highest(peak)
 
 
@@ -564,11 +567,11 @@ def _at(x, y, inner):
             inverse = 2 / density
             return density, reference, along_t * inverse * per_x, along_s * inverse * per_y
     else:
-        cell = n_cells
-        reference = _peak(x, y, components, integer(starts, cell + 1) - integer(starts, cell))
-    density, slope_x, slope_y = _summed(
-        x, y, components, groups, integer(starts, cell), integer(starts, cell + 1), reference
-    )
+        cell, reference = n_cells, math.nan
+    first, last = integer(starts, cell), integer(starts, cell + 1)
+    if reference != reference:
+        reference = _peak(x, y, components, groups, first, last)
+    density, slope_x, slope_y = _summed(x, y, components, groups, first, last, reference)
     inverse = 1 / density
     return density, reference, slope_x * inverse, slope_y * inverse
 
@@ -599,7 +602,8 @@ def select(edges, side, parents, starts, groups, components, unit):
     In a cell a component's whitened distance from a point differs from that at the centre by at
     most the whitened half-diagonal. That gives an upper bound of each share and a lower one of the density. Groups
     are dropped whose bounded share, weighed by 1 + |Sigma^-1 (mu - x)| / unit, is below NEGLIGIBLE / G of the density:
-    all dropped ones together change the score by less than NEGLIGIBLE (|score| + unit).
+    all dropped ones together change the score by less than NEGLIGIBLE (|score| + unit). Where the density may vary by
+    more than 2^WIDEST in a cell, nothing is dropped.
 
     Args:
         edges: (4,): left, bottom, right, top.
@@ -622,8 +626,7 @@ def select(edges, side, parents, starts, groups, components, unit):
         row, column = cell // side, cell % side
         x, y = edges[0] + (2 * column + 1) * half_x, edges[1] + (2 * row + 1) * half_y
         parent = (row * parents // side) * parents + column * parents // side
-        reference = -np.inf
-        lowest = 0.0
+        reference, upper, lower, lowest = -np.inf, -np.inf, -np.inf, 0.0
         for again in range(2):  # first the reference, then the bounds relative to it
             for j in range(starts[parent], starts[parent + 1]):
                 at = groups[j] * GROUP
@@ -633,17 +636,21 @@ def select(edges, side, parents, starts, groups, components, unit):
                     dx, dy = components[k] - x, components[k + LANES] - y
                     distance = math.sqrt((a * dx + b * dy) ** 2 + (c * dy) ** 2)
                     scale = components[k + 5 * LANES]
+                    reach = 1.000001 * math.sqrt((abs(a) * half_x + abs(b) * half_y) ** 2 + (c * half_y) ** 2)
+                    nearest, farthest = max(0.0, distance - reach), distance + reach
                     if again:
-                        reach = 1.000001 * math.sqrt((abs(a) * half_x + abs(b) * half_y) ** 2 + (c * half_y) ** 2)
-                        lowest += _exp2(scale - (distance + reach) ** 2 - reference)
-                        nearest = max(0.0, distance - reach)
-                        pull = NATS * math.sqrt(a * a + b * b + c * c) * (distance + reach)
+                        lowest += _exp2(scale - farthest * farthest - reference)
+                        pull = NATS * math.sqrt(a * a + b * b + c * c) * farthest
                         bound += _exp2(scale - nearest * nearest - reference) * (1 + pull / unit)
                     else:
                         reference = max(reference, scale - distance * distance)
+                        upper, lower = max(upper, scale - nearest * nearest), max(lower, scale - farthest * farthest)
                 bounds[j - starts[parent]] = bound
+            if upper - lower > WIDEST:
+                reference = np.nan
+                break
         for j in range(starts[parent], starts[parent + 1]):
-            if not bounds[j - starts[parent]] <= NEGLIGIBLE / n_groups * lowest:
+            if reference != reference or not bounds[j - starts[parent]] <= NEGLIGIBLE / n_groups * lowest:
                 if n_found == len(found):
                     more = np.empty(2 * n_found, np.int64)
                     for i in range(n_found):

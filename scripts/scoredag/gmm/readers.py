@@ -83,8 +83,8 @@ def _read_npy(path):
 
 
 def _read_mat(path):
-    with _readable(path, "MATLAB"):
-        found = {name: value for name, value in io.loadmat(path).items() if not name.startswith("__")}
+    with _readable(path, "MATLAB"), open(path, "rb") as stream:
+        found = {name: value for name, value in io.loadmat(stream).items() if not name.startswith("__")}
     if len(found) == 1:
         (value,) = found.values()
         if value.dtype.names and value.size == 1:  # a struct
