@@ -134,10 +134,6 @@ def check_references(config):
     """Refuse what only a look at several keys can find."""
     for name, variant in config["langevin"]["variants"].items():
         check_variant(f"langevin.variants.{name}", variant)
-    animated = config["langevin"]["figure"]["animated"]
-    if animated is not None and animated not in config["langevin"]["variants"]:
-        known = ", ".join(config["langevin"]["variants"])
-        fail("langevin.figure.animated", f"'{animated}' is unknown; known are {known}")
     for name, dataset in config["datasets"].items():
         key = f"datasets.{name}"
         check_reader(key, dataset)
@@ -330,9 +326,9 @@ def validation_of(wildcards):
 
 
 def animations():
-    """The animation that `rule all` makes, if any."""
-    variant = config["langevin"]["figure"]["animated"]
-    return [] if variant is None else f"results/langevin/{variant}/animation.gif"
+    """The animations that `rule all` makes."""
+    entries = config["langevin"]["variants"].items()
+    return [f"results/langevin/{name}/animation.gif" for name, variant in entries if variant["animate"]]
 
 
 def optional_files():

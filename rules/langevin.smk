@@ -16,7 +16,7 @@ rule sample_langevin:
         mem_mb=1000,
         runtime=10,
     params:
-        settings=settings("langevin", "variants", "{whole}", without=["label"], seed=config["seed"]),
+        settings=settings("langevin", "variants", "{whole}", without=["animate", "label"], seed=config["seed"]),
     script:
         "../scripts/sample_langevin.py"
 
@@ -43,7 +43,7 @@ rule sample_shard:
             n_particles=lambda wildcards: section("langevin", "variants", wildcards.sharded, "n_particles"),
             seed=config["seed"],
             shard_size=config["langevin"]["shard_size"],
-            variant=settings("langevin", "variants", "{sharded}", without=["label", "n_particles"]),
+            variant=settings("langevin", "variants", "{sharded}", without=["animate", "label", "n_particles"]),
         ),
     script:
         "../scripts/sample_shard.py"
@@ -94,7 +94,9 @@ rule trace_langevin:
             history=config["langevin"]["history"],
             n_particles=lambda wildcards: section("langevin", "variants", wildcards.variant, "n_particles"),
             seed=config["seed"],
-            variant=settings("langevin", "variants", "{variant}", without=["label", "n_particles", "snapshots"]),
+            variant=settings(
+                "langevin", "variants", "{variant}", without=["animate", "label", "n_particles", "snapshots"]
+            ),
         ),
     script:
         "../scripts/trace_langevin.py"

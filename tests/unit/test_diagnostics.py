@@ -116,3 +116,69 @@ def test_occupancy_counts_how_far_the_shares_are_off():
     gmm = mixture.GaussianMixture([0.2, 0.5, 0.3], [[-50, 0], [0, 0], [50, 0]], [np.eye(2)] * 3)
     x = np.repeat([[-50.0, 0.0], [0.0, 0.0], [50.0, 0.0]], [40, 30, 30], axis=0)
     assert diagnostics.occupancy_total_variation(gmm, x) == pytest.approx(0.2, abs=1e-9)
+
+
+def test_discrepancy_of_gaussians_is_its_closed_form():
+    """Between N(0, I) and N(m, I) with bandwidth h: 2 h^2 / (h^2 + 2) (1 - exp(-|m|^2 / (2 (h^2 + 2))))."""
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(6000, 2)), rng.normal(size=(6000, 2)) + [1.5, 0.0]
+    h = 1.3
+    expected = np.sqrt(2 * h**2 / (h**2 + 2) * (1 - np.exp(-(1.5**2) / (2 * (h**2 + 2)))))
+    assert diagnostics.maximum_mean_discrepancy(x, y, h) == pytest.approx(expected, rel=0.03)
+    assert diagnostics.maximum_mean_discrepancy(x, x, h) == pytest.approx(0, abs=1e-6)
+
+
+def test_divergence_on_a_grid_is_that_of_the_shares():
+    gmm = mixture.GaussianMixture([1.0], [[0.0, 0.0]], [np.eye(2)])
+    view = (np.zeros(2), 2.0)
+    masses = diagnostics.grid_masses(gmm, view, 2)
+    quarter = (stats.norm.cdf(2) - 0.5) ** 2
+    np.testing.assert_allclose(masses, [*[quarter] * 4, 1 - 4 * quarter], rtol=0.05)
+    x = np.array([[0.5, 0.5]] * 3 + [[-0.5, 0.5]] * 1)
+    expected = 0.75 * np.log(0.75 / masses[3]) + 0.25 * np.log(0.25 / masses[1])
+    assert diagnostics.grid_divergence(x, view, masses) == pytest.approx(expected, rel=1e-12)
+
+
+def autoregressive(n_chains, n, rho, seed=0):
+    rng = np.random.default_rng(seed)
+    chains = rng.normal(size=(n_chains, n))
+    for t in range(1, n):
+        chains[:, t] = rho * chains[:, t - 1] + np.sqrt(1 - rho**2) * chains[:, t]
+    return chains
+
+
+@pytest.mark.parametrize("rho", [-0.3, 0.0, 0.5, 0.9])
+def test_effective_sample_size_of_an_autoregression(rho):
+    """n (1 - rho) / (1 + rho)."""
+    chains = autoregressive(20, 5000, rho)
+    expected = 20 * 5000 * (1 - rho) / (1 + rho)
+    assert diagnostics.effective_sample_size(chains) == pytest.approx(expected, rel=0.1)
+    assert diagnostics.split_r_hat(chains) == pytest.approx(1, abs=0.01)
+
+
+def test_chains_that_stay_apart_or_drift_are_told():
+    apart = autoregressive(4, 1000, 0.0) + np.arange(4)[:, None] * 5
+    assert diagnostics.split_r_hat(apart) > 3
+    assert diagnostics.effective_sample_size(apart) < 20
+    drifting = autoregressive(4, 1000, 0.0) + np.linspace(0, 10, 1000)
+    assert diagnostics.split_r_hat(drifting) > 1.5  # one half against the other
+
+
+def test_split_r_hat_equals_its_definition():
+    chains = autoregressive(3, 40, 0.4)
+    halves = chains.reshape(6, 20)
+    within, between = halves.var(axis=1, ddof=1).mean(), 20 * halves.mean(axis=1).var(ddof=1)
+    expected = np.sqrt((19 / 20 * within + between / 20) / within)
+    assert diagnostics.split_r_hat(chains) == pytest.approx(expected, rel=1e-12)
+
+
+def test_comparison_counts_what_is_not_finite_and_measures_the_rest():
+    gmm = mixture.GaussianMixture([1.0], [[0.0, 0.0]], [np.eye(2)])
+    exact = gmm.sample(300, 1)
+    reference = diagnostics.reference(gmm, exact, (np.zeros(2), 4.0), 6)
+    x = gmm.sample(200, 2)
+    x[:3] = np.nan
+    measures = diagnostics.compare(reference, x, 20, seed=1)
+    assert measures["non_finite"] == 3 and all(np.isfinite(list(measures.values())))
+    assert measures["energy_distance"] == diagnostics.energy_distance(x[3:], exact)
+    assert diagnostics.compare(reference, np.full((5, 2), np.inf), 20, seed=1) == {"non_finite": 5.0}

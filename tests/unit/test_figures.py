@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from scoredag.errors import InputError
-from scoredag.figures import imputations, plane, style
+from scoredag.figures import chains, imputations, plane, style
 from scoredag.gmm import readers
 from scoredag.gmm.mixture import GaussianMixture
 
@@ -141,3 +142,62 @@ def test_gaps_have_a_panel_each(n_panels, n_axes):
         assert all(axes.get_xlabel() == "time (UTC)" for axes in drawn.axes[max(n_panels - 3, 0) : n_panels])
     else:
         assert drawn.texts[0].get_text() == "The series has no gaps."
+
+
+def convergence_table():
+    names = list(chains._METRICS)
+    rows = [("exact", 0, name, 0.1) for name in names]
+    rows += [(variant, step, name, 1 / (1 + step)) for variant in "ab" for step in (0, 1, 10) for name in names]
+    return pd.DataFrame(rows, columns=["variant", "step", "metric", "value"])
+
+
+def test_convergence_has_a_panel_a_metric_and_the_noise_floor():
+    drawn = chains.convergence(convergence_table(), {"a": "a: first", "b": "b"})
+    assert len(drawn.axes) == len(chains._METRICS) + 1
+    labels = [text.get_text() for text in drawn.axes[-1].get_legend().get_texts()]
+    assert labels == ["a: first", "b", "exact samples: noise floor"]
+    for axes in drawn.axes[:-1]:
+        assert [len(line.get_xdata()) for line in axes.lines] == [3, 3, 2]
+        assert axes.lines[-1].get_ydata() == [0.1, 0.1]
+
+
+def test_the_line_of_order_tau_goes_through_the_first_bias_that_is_told():
+    rows = [("overdamped", 0.1, 50, 0.001, 0.01), ("overdamped", 0.2, 25, -0.06, 0.01), ("mala", 0.1, 50, 0.0, 0.01)]
+    table = pd.DataFrame(rows, columns=["kernel", "step_size", "n_steps", "bias", "std_error"])
+    axes = chains.sweep(table).axes[0]
+    (line,) = [line for line in axes.lines if line.get_label().startswith("O(tau)")]
+    np.testing.assert_allclose(line.get_ydata() / line.get_xdata(), 0.3)
+
+
+def test_trajectories_start_at_crosses_and_end_at_dots():
+    paths = np.random.default_rng(0).normal(size=(3, 20, 2)).cumsum(axis=1)
+    axes = plane.trajectories(a_mixture(), paths, plane.view_of(a_mixture()), "t").axes[0]
+    dots = [line.get_xydata()[0] for line in axes.lines if line.get_marker() == "o" and len(line.get_xdata()) == 1]
+    np.testing.assert_array_equal(dots, paths[:, -1])
+    (crosses,) = [line for line in axes.lines if line.get_marker() == "x"]
+    np.testing.assert_array_equal(crosses.get_xydata(), paths[:, 0])
+
+
+def test_many_samples_are_binned_in_parts_and_none_is_lost():
+    view = plane.View(np.zeros(2), 2.0)
+    x = np.random.default_rng(0).normal(size=(5000, 2))
+    x[:7] = np.nan
+    counts, lost = plane.count(np.array_split(x, 3), view, n_cells=50)
+    whole, same = plane.count([x], view, n_cells=50)
+    np.testing.assert_array_equal(counts, whole)
+    assert lost == same and lost["not finite"] == 7
+    assert counts.sum() + sum(lost.values()) == 5000
+    drawn = plane.binned(a_mixture(), counts, lost, view, "t")
+    assert "7 of 5000 samples not finite" in drawn.axes[0].get_title()
+    one = plane.count([np.array([[1.9, -1.9]])], view, n_cells=4)[0]
+    assert one[3, 0] == 1  # the first axis is along x
+
+
+def test_animations_hold_a_frame_a_snapshot_and_are_the_same_twice(tmp_path):
+    snapshots = {step: a_mixture().sample(50, step) for step in (0, 1, 10)}
+    for name in ("one.gif", "two.gif"):
+        frames = plane.frames(a_mixture(), snapshots, plane.view_of(a_mixture()), style.BLUE, "t")
+        style.save_animation(frames, tmp_path / name, milliseconds=100)
+    assert (tmp_path / "one.gif").read_bytes() == (tmp_path / "two.gif").read_bytes()
+    with Image.open(tmp_path / "one.gif") as image:
+        assert image.n_frames == 3
