@@ -121,7 +121,7 @@ def test_occupancy_counts_how_far_the_shares_are_off():
 def test_discrepancy_of_gaussians_is_its_closed_form():
     """Between N(0, I) and N(m, I) with bandwidth h: 2 h^2 / (h^2 + 2) (1 - exp(-|m|^2 / (2 (h^2 + 2))))."""
     rng = np.random.default_rng(1)
-    x, y = rng.normal(size=(6000, 2)), rng.normal(size=(6000, 2)) + [1.5, 0.0]
+    x, y = rng.normal(size=(6000, 2)), rng.normal([1.5, 0.0], size=(6000, 2))
     h = 1.3
     expected = np.sqrt(2 * h**2 / (h**2 + 2) * (1 - np.exp(-(1.5**2) / (2 * (h**2 + 2)))))
     assert diagnostics.maximum_mean_discrepancy(x, y, h) == pytest.approx(expected, rel=0.03)

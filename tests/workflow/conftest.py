@@ -51,7 +51,7 @@ class Project:
         found = set()
         for block in re.split(r"\n(?=(?:local)?rule )", done.stdout)[1:]:
             rule = re.match(r"(?:local)?rule (\w+):", block)[1]
-            variant = re.search(r"wildcards: .*variant=(\w+)", block)
+            variant = re.search(r"wildcards: .*(?:variant|whole)=(\w+)", block)
             found.add(f"{rule}:{variant[1]}" if variant else rule)
         return found - {"all"}
 

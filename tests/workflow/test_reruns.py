@@ -6,7 +6,8 @@ import time
 import pytest
 
 CONFIG = "config/config.yaml"
-DOWNSTREAM_OF_LANGEVIN = {"measure_langevin", "plot_comparison"}
+DOWNSTREAM_OF_LANGEVIN = {"measure_langevin", "measure_convergence", "plot_comparison", "plot_convergence"}
+OF_VARIANT = ("sample_langevin", "trace_langevin", "plot_scatter", "plot_trajectories")
 CSDI_FIGURES = {"plot_loss", "plot_imputation", "plot_calibration", "plot_metrics"}
 AFTER_TRAINING = {"impute_csdi", "evaluate_csdi", *CSDI_FIGURES}
 
@@ -44,15 +45,20 @@ def test_nothing_is_to_be_done_after_a_comment_or_reordered_keys(edited):
             CONFIG,
             "step_size: 1.0",
             "step_size: 0.9",
-            {"sample_langevin:c", "plot_scatter:c", *DOWNSTREAM_OF_LANGEVIN},
+            {f"{rule}:c" for rule in OF_VARIANT} | DOWNSTREAM_OF_LANGEVIN,
         ),
         (
             CONFIG,
             "[[2.0, 0.0], [0.0, 0.2]]",
             "[[0.2, 0.0], [0.0, 2.0]]",
-            {"sample_langevin:d", "plot_scatter:d"} | DOWNSTREAM_OF_LANGEVIN,
+            {f"{rule}:d" for rule in OF_VARIANT} | DOWNSTREAM_OF_LANGEVIN,
         ),
-        (CONFIG, "label: no noise", "label: gradient flow", {"plot_scatter:a", "plot_comparison"}),
+        (
+            CONFIG,
+            "label: no noise",
+            "label: gradient flow",
+            {"plot_scatter:a", "plot_trajectories:a", "plot_comparison", "plot_convergence"},
+        ),
         (CONFIG, "        features: [EWR", "        colour: black\n        features: [EWR", CSDI_FIGURES),
         (
             "config/presets/tiny.yaml",
@@ -78,12 +84,18 @@ def test_nothing_is_to_be_done_after_a_comment_or_reordered_keys(edited):
             "scripts/scoredag/gmm/langevin.py",
             "BLOCK = 500",
             "BLOCK = 400",
-            {f"{rule}:{variant}" for rule in ("sample_langevin", "plot_scatter") for variant in "abcd"}
+            {f"{rule}:{variant}" for rule in OF_VARIANT for variant in "abcd"}
+            | {"animate_langevin:b", "sweep_langevin", "plot_sweep"}
             | DOWNSTREAM_OF_LANGEVIN,
         ),
         ("scripts/scoredag/csdi/network.py", "LAYERS = 4", "LAYERS = 3", {"train_csdi"} | AFTER_TRAINING),
         ("scripts/scoredag/series/baselines.py", '"mean": _as_it_is(mean),', "", {"evaluate_csdi", "plot_metrics"}),
-        ("scripts/scoredag/gmm/diagnostics.py", "np.pi", "3.14", {"measure_langevin"}),
+        (
+            "scripts/scoredag/gmm/diagnostics.py",
+            "np.pi",
+            "3.14",
+            {"measure_langevin", "measure_convergence", "plot_convergence"},
+        ),
     ],
     ids=lambda value: value.split("/")[-1] if isinstance(value, str) else None,
 )
@@ -105,7 +117,7 @@ def test_one_figure_asks_for_its_own_jobs(project):
 def test_a_fifth_variant_needs_no_rule(edited):
     (edited.folder / "more.yaml").write_text("langevin: {variants: {e: {step_size: 0.01}}}\n", encoding="utf-8")
     jobs = edited.jobs(configfiles=("config/presets/tiny.yaml", "more.yaml"))
-    assert jobs == {"sample_langevin:e", "plot_scatter:e"} | DOWNSTREAM_OF_LANGEVIN
+    assert jobs == {f"{rule}:e" for rule in OF_VARIANT} | DOWNSTREAM_OF_LANGEVIN
 
 
 def test_null_leaves_an_entry_out(edited):
