@@ -161,7 +161,7 @@ def test_convergence_has_a_panel_a_metric_and_the_noise_floor():
         assert axes.lines[-1].get_ydata() == [0.1, 0.1]
 
 
-def test_the_line_of_order_tau_goes_through_the_first_bias_that_is_told():
+def test_the_line_of_order_tau_goes_through_the_smaller_biases_that_are_told():
     rows = [("overdamped", 0.1, 50, 0.001, 0.01), ("overdamped", 0.2, 25, -0.06, 0.01), ("mala", 0.1, 50, 0.0, 0.01)]
     table = pd.DataFrame(rows, columns=["kernel", "step_size", "n_steps", "bias", "std_error"])
     axes = chains.sweep(table).axes[0]
