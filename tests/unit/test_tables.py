@@ -462,3 +462,31 @@ def test_tables_of_series_may_name_the_series(path, name):
 def test_other_tables_take_no_series(path):
     tables.write(POINTS | {"series": ["a", "b"]}, path, tables.POINTS)
     assert pq.read_schema(path).names == tables.POINTS.names
+
+
+def test_batches_give_the_table_in_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "ROW_GROUP", 100)
+    table = pd.DataFrame({"particle": np.arange(250), "step": 7, "x": np.arange(250.0), "y": -1.0})
+    path = tmp_path / "particles.parquet"
+    tables.write(table, path, tables.PARTICLES)
+    parts = list(tables.batches(path, tables.PARTICLES))
+    assert [len(part) for part in parts] == [100, 100, 50]
+    pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), table)
+    assert [list(part.columns) for part in tables.batches(path, tables.PARTICLES, ["x"])] == [["x"]] * 3
+    with pytest.raises(InputError, match="columns are"):
+        next(tables.batches(path, tables.POINTS))
+
+
+def test_the_greatest_value_comes_from_all_row_groups(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "ROW_GROUP", 10)
+    path = tmp_path / "particles.parquet"
+    step = np.concatenate([np.arange(15), np.arange(15)])
+    tables.write({"particle": step, "step": step, "x": step * 1.0, "y": step * 1.0}, path, tables.PARTICLES)
+    assert tables.greatest(path, "step") == 14
+
+
+@pytest.mark.parametrize("rows", [[("a", "m", 1.0), ("b", "m", 2.0)], []])
+def test_rows_are_written_as_columns(tmp_path, rows):
+    path = tmp_path / "metrics.parquet"
+    tables.write_rows(rows, path, tables.LANGEVIN_METRICS)
+    assert list(tables.read(path, tables.LANGEVIN_METRICS).itertuples(index=False, name=None)) == rows

@@ -42,7 +42,7 @@ def convergence(table, titles):
 
 
 def sweep(table):
-    """Bias of the mean log-density against the step size, with the line of order tau, fitted to the smaller step sizes."""
+    """Bias of the mean log-density against the step size, and the line of order tau through the smaller ones."""
     drawn = style.figure(6.4, 4.6)
     axes = drawn.subplots()
     looks = zip(

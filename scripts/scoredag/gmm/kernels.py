@@ -26,10 +26,8 @@ DEGREE = 15  # total degree of a cell's polynomial
 HALF = (DEGREE + 1) // 2  # = LANES: powers of y that come with the 8th and higher powers of x
 TAYLOR = 24  # total degree of the Taylor series that it is economised from
 RECORD = 3 * HALF * LANES  # coefficients of a cell
-# A dropped group of components has less than this share of the density, divided by the number of groups
-NEGLIGIBLE = 2.0**-54
-# A cell's polynomial is certified where it errs by less than this, relative to the density
-TOLERANCE = 2.0**-46
+NEGLIGIBLE = 2.0**-54  # share of the density that all dropped components together stay below
+TOLERANCE = 2.0**-46  # error of a certified polynomial, relative to the least density in its cell
 WIDEST = 500  # bits by which the density may vary in a cell with a reference of its own
 NATS = 2 * math.log(2)  # of the squared length of a vector whitened by (a, b, c)
 
@@ -53,7 +51,7 @@ class Field(NamedTuple):
     groups: np.ndarray  # (sum,) int64
     references: (
         np.ndarray
-    )  # (C,) float64: log2 of what the density of a cell is a multiple of; NaN where it varies widely
+    )  # (C,) float64: log2 of the unit of density in a cell; NaN where it varies too widely for one
     places: np.ndarray  # (C,) int64: where the cell's coefficients begin; -1 without any
     records: np.ndarray  # (R RECORD,) float64
 
@@ -187,7 +185,7 @@ def maximum(typingctx, a, b):
 
 @intrinsic
 def rounded(typingctx, x):
-    """The nearest whole number to x, and x 2^52 with that number in its lowest bits, as a sum."""
+    """x + 1.5 2^52, whose lowest bits hold the whole number nearest to x."""
 
     def codegen(context, builder, signature, args):
         return builder.fadd(args[0], _constant(_FLOATS, _SHIFT))  # exactly this: not contracted
@@ -591,7 +589,7 @@ def scores(x, field):
 
 
 @njit
-def _exp2(x):
+def _power_of_two(x):
     return math.exp(x * math.log(2))
 
 
@@ -639,9 +637,9 @@ def select(edges, side, parents, starts, groups, components, unit):
                     reach = 1.000001 * math.sqrt((abs(a) * half_x + abs(b) * half_y) ** 2 + (c * half_y) ** 2)
                     nearest, farthest = max(0.0, distance - reach), distance + reach
                     if again:
-                        lowest += _exp2(scale - farthest * farthest - reference)
+                        lowest += _power_of_two(scale - farthest * farthest - reference)
                         pull = NATS * math.sqrt(a * a + b * b + c * c) * farthest
-                        bound += _exp2(scale - nearest * nearest - reference) * (1 + pull / unit)
+                        bound += _power_of_two(scale - nearest * nearest - reference) * (1 + pull / unit)
                     else:
                         reference = max(reference, scale - distance * distance)
                         upper, lower = max(upper, scale - nearest * nearest), max(lower, scale - farthest * farthest)
@@ -743,10 +741,10 @@ def expand(cells, field, radii, series, largest, lowest):
             u, v = a * dx + b * dy, c * dy
             log_share = number(components, at + 5 * LANES) - reference
             reach = math.sqrt((abs(a) + abs(b)) ** 2 + c * c)
-            lowest[k] += _exp2(log_share - (math.sqrt(u * u + v * v) + reach) ** 2)
+            lowest[k] += _power_of_two(log_share - (math.sqrt(u * u + v * v) + reach) ** 2)
             slope = 2 * (abs(a * u) + abs(b * u + c * v))
             for r in range(len(radii)):
-                largest[k, r] += _exp2(log_share - u * u - v * v + radii[r] * slope + (radii[r] * reach) ** 2)
+                largest[k, r] += _power_of_two(log_share - u * u - v * v + radii[r] * slope + (radii[r] * reach) ** 2)
     memory[0] = 0.0  # numba frees what it sees no use of, and addresses are none
 
 
