@@ -29,17 +29,20 @@ def sliced_wasserstein2(x, y, n_projections, seed):
     return float(np.sqrt(np.mean(squares)))
 
 
-def energy_distance(x, y):
+def energy_distance(x, y, within=None):
     """Energy distance sqrt(2 E|X-Y| - E|X-X'| - E|Y-Y'|) (Szekely & Rizzo 2013, equation 1).
 
     Between samples `x` (N, 2) and `y` (M, 2), as V-statistics; unit: root of that of `x`.
+    `within` is E|Y-Y'| where it is known, as from `mean_distance(y, y)`.
     """
-
-    def mean_distance(a, b):
-        return _mean_of_pairs(a, b, "euclidean", lambda distances: distances)
-
-    square = 2 * mean_distance(x, y) - mean_distance(x, x) - mean_distance(y, y)
+    within = mean_distance(y, y) if within is None else within
+    square = 2 * mean_distance(x, y) - mean_distance(x, x) - within
     return float(np.sqrt(max(square, 0.0)))
+
+
+def mean_distance(x, y):
+    """Mean Euclidean distance of all pairs from `x` (N, 2) and `y` (M, 2)."""
+    return _mean_of_pairs(x, y, "euclidean", lambda distances: distances)
 
 
 def maximum_mean_discrepancy(x, y, bandwidth):
@@ -152,6 +155,7 @@ class Reference(NamedTuple):
 
     gmm: object
     exact: np.ndarray  # (M, 2), exact samples
+    within: float  # their mean distance from each other
     bandwidth: float  # of the kernel of the maximum mean discrepancy
     view: tuple  # centre (2,) and half-width of the grid
     masses: np.ndarray  # of its cells
@@ -159,22 +163,24 @@ class Reference(NamedTuple):
 
 def reference(gmm, exact, view, n_cells):
     """The `Reference` of a mixture, exact samples of it (M, 2), and a grid."""
-    return Reference(gmm, exact, median_distance(exact), view, grid_masses(gmm, view, n_cells))
+    return Reference(
+        gmm, exact, mean_distance(exact, exact), median_distance(exact), view, grid_masses(gmm, view, n_cells)
+    )
 
 
 def compare(reference, x, n_projections, seed):
-    """{metric: value} of samples `x` (N, 2), of which the finite ones count; all but `non_finite` is left out of none.
+    """{metric: value} of samples `x` (N, 2), of which the finite ones count; of none there is `non_finite` alone.
 
     The maximum mean discrepancy takes the first 3,000 of both samples, as an exponential a pair takes its time.
     """
     finite = x[np.isfinite(x).all(axis=1)]
     measures = {"non_finite": float(len(x) - len(finite))}
     if len(finite):
-        gmm, exact, bandwidth, view, masses = reference
+        gmm, exact, within, bandwidth, view, masses = reference
         some = slice(_MOST_PAIRED)
         measures |= {
             "sliced_wasserstein2": sliced_wasserstein2(finite, exact, n_projections, seed),
-            "energy_distance": energy_distance(finite, exact),
+            "energy_distance": energy_distance(finite, exact, within),
             "maximum_mean_discrepancy": maximum_mean_discrepancy(finite[some], exact[some], bandwidth),
             "grid_divergence": grid_divergence(finite, view, masses),
             "mean_log_density": float(gmm.log_density(finite).mean()),
