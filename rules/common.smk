@@ -12,7 +12,7 @@ from snakemake.utils import validate
 
 HOME = Path(workflow.basedir)
 SCRIPTS = HOME / "scripts"
-PHYSIONET_TAKES_NO = ("circular", "features", "group", "plausible", "resample", "series")
+PHYSIONET_TAKES_NO = ("circular", "features", "group", "missing", "plausible", "resample", "series")
 
 
 def fail(key, message):
