@@ -311,6 +311,8 @@ def _plausible(path, values, name, lowest, highest):
 
 def _unroll(wide, circular):
     """`wide` with its circular features as sine and cosine."""
+    if not circular:
+        return wide
     columns = []
     for name in wide:
         if name in circular:
