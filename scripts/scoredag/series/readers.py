@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from scoredag import tablefiles
 from scoredag.errors import InputError
+from scoredag.series import angles
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ def read_wide(
         if name in values:
             values[name] = _plausible(path, values[name], name, lowest, highest)
     _check(path, keys, interval, resample)
-    values = _unroll(values, circular)
+    values = angles.split(values, circular)
     values.index = _index(keys)
     if group:
         parts = values.groupby(keys["group"].to_numpy())
@@ -137,8 +138,8 @@ def read_tidy(
         values[chosen] = _plausible(path, values[chosen], name, lowest, highest)
     _check(path, keys, interval, resample)
     index = ["series", "time"] if series else "time"
-    wide = keys.assign(value=values).pivot(index=index, columns="feature", values="value")
-    return _on_grid(path, _unroll(wide[features or there], circular), interval, resample)
+    wide = keys.assign(value=values).pivot(index=index, columns="feature", values="value").rename_axis(columns=None)
+    return _on_grid(path, angles.split(wide[features or there], circular), interval, resample)
 
 
 def _require_time(path, table, time):
@@ -307,20 +308,6 @@ def _plausible(path, values, name, lowest, highest):
     if len(bad) > TOLD:
         log.info("%s: '%s': %d more values are outside the plausible range", path, name, len(bad) - TOLD)
     return values.mask(outside)
-
-
-def _unroll(wide, circular):
-    """`wide` with its circular features as sine and cosine."""
-    if not circular:
-        return wide
-    columns = []
-    for name in wide:
-        if name in circular:
-            angle = 2 * np.pi / circular[name] * wide[name]
-            columns += [np.sin(angle).rename(f"{name}_sin"), np.cos(angle).rename(f"{name}_cos")]
-        else:
-            columns.append(wide[name])
-    return pd.concat(columns, axis=1)
 
 
 def _on_grid(path, wide, interval, resample):
