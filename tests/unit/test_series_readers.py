@@ -216,8 +216,8 @@ def test_missing_column_is_named_with_those_there_are(read, path, options, words
         ("01T04:00", "01T25:00", ["'time'", "line 4", "T25"]),
         ("2020-01-01T01:00:00Z", "noon", ["'time'", "line 3", "noon"]),
         ("2020-01-01T01:00:00Z", "", ["'time'", "line 3"]),
-        ("01T01:00", "01T00:00", ["line 3", "2020-01-01 00:00", "twice", "'group' or 'series'"]),
-        ("01T01:00", "01T01:10", ["line 3", "2020-01-01 01:10", "grid", "1h", "set 'resample'"]),
+        ("01T01:00", "01T00:00", ["'time', line 3", "2020-01-01 00:00", "twice", "'group' or 'series'"]),
+        ("01T01:00", "01T01:10", ["'time', line 3", "2020-01-01 01:10", "grid", "1h", "set 'resample'"]),
         ("01T01:00:00Z", "01T01:00:00", ["'time', line 3", "no offset from UTC", "write all alike"]),
         ("01T04:00", "01T04:00" * 1000, ["'time', line 4", "...' is not a time"]),
         ("4.5", '"4\n5"', ["'temp', line 4", r"'4\n5'"]),
@@ -236,9 +236,16 @@ def test_line_is_the_one_in_the_file_though_others_are_blank(read, path):
 
 @pytest.mark.parametrize("options", [{}, {"resample": "mean"}])
 def test_a_wrong_year_is_named_before_its_grid_fills_the_memory(read, path, options):
-    words = ["line 4", "9020-01-01 04:00", "after the one before", "6.1e+07 times for 3", "mend the time"]
+    words = ["'time', line 4", "9020-01-01 04:00", "after the one before", "6.1e+07 times for 3", "mend the time"]
     refused(lambda: read(PLAIN.replace("2020-01-01T04", "9020-01-01T04"), **options), path, *words)
     refused(lambda: read(PLAIN, interval="1ns", **options), path, "line 4", "grid of 1ns", "1.4e+13 times for 3")
+
+
+def test_months_and_years_are_intervals_though_they_differ(read):
+    months = pd.date_range("2020-02-01", periods=14, freq="1MS").delete(5)
+    wide = read("time,x\n" + "".join(f"{month:%Y-%m-%d},1\n" for month in months), interval="1MS")
+    assert len(wide) == 14 and np.flatnonzero(wide["x"].isna()).tolist() == [5]
+    assert len(read("time,x\n" + "".join(f"{year}-01-01,1\n" for year in range(2000, 2020)), interval="1YS")) == 20
 
 
 def test_an_interval_longer_than_the_series_is_refused(read, path):

@@ -83,7 +83,7 @@ def read_wide(
     for name, (lowest, highest) in plausible.items():
         if name in values:
             values[name] = _plausible(path, values[name], name, lowest, highest)
-    _check(path, keys, interval, resample)
+    _check(path, keys, time, interval, resample)
     values = angles.split(values, circular)
     values.index = _index(keys)
     if group:
@@ -136,7 +136,7 @@ def read_tidy(
     for name, (lowest, highest) in plausible.items():
         chosen = keys["feature"] == name
         values[chosen] = _plausible(path, values[chosen], name, lowest, highest)
-    _check(path, keys, interval, resample)
+    _check(path, keys, time, interval, resample)
     index = ["series", "time"] if series else "time"
     wide = keys.assign(value=values).pivot(index=index, columns="feature", values="value").rename_axis(columns=None)
     return _on_grid(path, angles.split(wide[features or there], circular), interval, resample)
@@ -232,16 +232,19 @@ def _refuse_empty(path, column):
         raise InputError(f"{path}: {tablefiles.place(column, column.isna())}: the cell is empty")
 
 
-def _check(path, keys, interval, resample):
-    """Refuse times that are there twice or, unless they are resampled, off the grid; say if they are not in order."""
+def _check(path, keys, time, interval, resample):
+    """Refuse times that are there twice or, unless they are resampled, off the grid; say if they are not in order.
+
+    `time` is the name of their column.
+    """
     again = keys.duplicated()
     if again.any():
         key = keys.loc[again.idxmax()]
         of = "".join(f" of '{key[mark]}'" for mark in ("feature", "group", "series") if mark in keys)
         others = [f"'{mark}'" for mark in ("group", "series") if mark not in keys]
         cure = f", or name the column that tells the rows apart as {' or '.join(others)}" if others else ""
-        line = f"{keys.index.name} {again.idxmax()}"
-        raise InputError(f"{path}: {line}: the time {key['time']}{of} occurs twice; remove one{cure}")
+        place = tablefiles.place(keys["time"].rename(time), again)
+        raise InputError(f"{path}: {place}: the time {key['time']}{of} occurs twice; remove one{cure}")
     marks = [mark for mark in keys if mark != "time"]
     times = keys.groupby(marks, sort=False)["time"] if marks else keys["time"]
     early = times.diff() < pd.Timedelta(0)
@@ -250,6 +253,7 @@ def _check(path, keys, interval, resample):
     offset = _offset(path, interval)
     for name, times in keys.groupby("series")["time"] if "series" in keys else [(None, keys["time"])]:
         of = "" if name is None else f" of '{name}'"
+        times = times.rename(time)
         _refuse_far(path, times, interval, offset, of)
         if not resample:
             _refuse_strays(path, times, interval, offset, of)
@@ -262,10 +266,10 @@ def _refuse_far(path, times, interval, offset, of):
     n_times = (last - first) / (first + offset - first) + 1
     if n_times > SPARSE * max(len(once), FEW):
         gaps = once.diff()
-        row = gaps.idxmax()
-        far = f"{times.index.name} {row}: the time {once[row]}{of} is {gaps[row]} after the one before"
+        widest = gaps == gaps.max()
+        found = f"the time {once[widest].iloc[0]}{of} is {gaps.max()} after the one before"
         grid = f"the grid of {interval} from {first} to {last} would have {n_times:.2g} times for {len(once)}"
-        raise InputError(f"{path}: {far}; {grid}; mend the time, or set 'interval'")
+        raise InputError(f"{path}: {tablefiles.place(once, widest)}: {found}; {grid}; mend the time, or set 'interval'")
 
 
 def _refuse_strays(path, times, interval, offset, of):
@@ -273,14 +277,15 @@ def _refuse_strays(path, times, interval, offset, of):
     grid = pd.date_range(times.min(), times.max(), freq=offset)
     distances = times.drop_duplicates().sort_values().diff()[1:]
     usual = distances.median()
-    if len(distances) >= 10 and usual != times.min() + offset - times.min():  # a few rows have no usual distance
+    step = times.min() + offset - times.min()
+    fixed = isinstance(offset, pd.tseries.offsets.Tick)  # as no month is
+    if fixed and len(distances) >= 10 and usual != step:  # a few rows have no usual distance
         found = f"most times{of} are {usual} apart, but the interval is {interval}"
         raise InputError(f"{path}: {found}; set 'interval', or 'resample' to bring them to it")
     stray = ~times.isin(grid)
     if stray.any():
         found = f"the time {times[stray].iloc[0]}{of} is not on the grid of {interval} that starts at {times.min()}"
-        line = f"{times.index.name} {stray.idxmax()}"
-        raise InputError(f"{path}: {line}: {found}; set 'resample' to bring all times to it")
+        raise InputError(f"{path}: {tablefiles.place(times, stray)}: {found}; set 'resample' to bring all times to it")
 
 
 def _weigh(path, n_features, n_times, named):
