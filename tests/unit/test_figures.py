@@ -141,3 +141,12 @@ def test_gaps_have_a_panel_each(n_panels, n_axes):
         assert all(axes.get_xlabel() == "time (UTC)" for axes in drawn.axes[max(n_panels - 3, 0) : n_panels])
     else:
         assert drawn.texts[0].get_text() == "The series has no gaps."
+
+
+def test_a_feature_with_dollars_in_its_name_is_no_formula(tmp_path):
+    times = pd.date_range("2020-01-01", periods=4, freq="1h").to_numpy()
+    observed = np.array([1.0, np.nan, np.nan, 2.0])
+    panel = {"title": "a gap", "label": "$^$ (US$)", "times": times, "ends": (times[1], times[2])}
+    drawn = imputations.gaps([panel | {"observed": observed, "quantiles": np.ones((3, 4))}], "blue")
+    style.save(drawn, tmp_path / "gaps.png")
+    assert (tmp_path / "gaps.png").stat().st_size > 1000
