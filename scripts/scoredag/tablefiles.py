@@ -148,7 +148,7 @@ def _read_csv(path, missing):
                 pa.csv.ReadOptions(use_threads=False, block_size=_BLOCK, column_names=names, skip_rows=n_lines),
                 pa.csv.ParseOptions(
                     delimiter=separator,
-                    newlines_in_values=False,
+                    newlines_in_values=True,
                     ignore_empty_lines=False,
                     invalid_row_handler=note,
                 ),

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from scoredag import archives, files
+from scoredag import archives, files, tablefiles
 from scoredag.errors import InputError
 from scoredag.series import readers
 
@@ -290,6 +290,19 @@ def test_texts_for_missing_values_can_be_named(read, path):
 def test_blanks_around_names_are_no_part_of_them(read):
     wide = read(GROUPED.replace("A,", "A ,").replace("temp", '" temp\n(F)"'), group="place")
     assert set(wide.columns) == {"A_temp (F)", "A_wind", "B_temp (F)", "B_wind"}
+
+
+def test_a_feature_that_would_be_taken_for_the_total_is_refused(read, path):
+    refused(lambda: read(PLAIN.replace("wind", "all")), path, "a feature is called 'all'")
+
+
+def test_line_breaks_in_cells_of_a_long_file_do_no_harm(read, path, monkeypatch):
+    monkeypatch.setattr(tablefiles, "_BLOCK", 256)
+    times = pd.date_range("2020-01-01", periods=100, freq="1h")
+    rows = [f'{time:%Y-%m-%dT%H:%M},{i},"a note{chr(10)}of two lines, with a comma"' for i, time in enumerate(times)]
+    text = "\n".join(["time,x,note", *rows])
+    assert read(text, features=["x"])["x"].tolist() == list(range(100))
+    refused(lambda: read(text.replace(f",7,{chr(34)}", ",7,", 1), features=["x"]), path, "header has 3")
 
 
 def test_a_message_lists_few_of_many_columns(path, read):

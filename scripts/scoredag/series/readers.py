@@ -22,6 +22,7 @@ TOLD = 10  # implausible values of a column that the log names one by one
 MANY, TOO_MANY = 200, 1000  # features
 BYTES_A_VALUE = 100  # of memory at its peak, to read a series and write it as a tidy table; measured
 ZONED = r"[T ]\S*([Zz]|[+-]\d\d(:?\d\d)?)$"  # a time with its offset from UTC
+TOTAL = "all"  # what scores of all features together are called
 SPARSE = 1000  # times of the grid for one in the file, at most; a wrong year would fill the memory
 FEW = 100  # times in a file, below which as many are taken
 CURE = "; if it stands for a missing value or has a decimal comma, set 'missing' or 'decimal'"
@@ -323,6 +324,8 @@ def _on_grid(path, wide, interval, resample):
     if wide.columns.has_duplicates:
         name = wide.columns[wide.columns.duplicated()][0]
         raise InputError(f"{path}: two features would be called '{name}'; rename a column, or leave it out")
+    if TOTAL in wide.columns:
+        raise InputError(f"{path}: a feature is called '{TOTAL}', as all of them together are in the scores; rename it")
     wide = wide.sort_index()
     if resample:
         levels = [pd.Grouper(level=name) for name in wide.index.names[:-1]]
