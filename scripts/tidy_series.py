@@ -5,8 +5,8 @@ from scoredag.series import physionet, readers, simulated, tidy
 
 TABLES = {"csv": readers.read_wide, "tidy": readers.read_tidy}
 COMMON = (
-    *("time", "time_zone", "missing", "decimal", "series", "features"),
-    *("interval", "resample", "plausible", "circular"),
+    *("time", "time_format", "time_zone", "missing", "decimal", "series"),
+    *("features", "interval", "resample", "plausible", "circular"),
 )
 
 

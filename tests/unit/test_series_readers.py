@@ -630,6 +630,17 @@ def test_times_that_no_zone_has_are_refused(read, path, times, zone, words):
     refused(lambda: read(local(*times), time_zone=zone), path, *words)
 
 
+def test_times_are_read_by_their_format(read, path):
+    text = "time,x\n31.01.2020 23:00,1\n01.02.2020 00:00,2\n"
+    refused(lambda: read(text), path, "'time', line 2", "'31.01.2020 23:00'", "set 'time_format'")
+    wide = read(text, time_format="%d.%m.%Y %H:%M", time_zone="Europe/Berlin")
+    assert wide.index.equals(hours("2020-01-31T22:00", 2))
+    with_offset = read(text.replace(":00,", ":00 -0500,"), time_format="%d.%m.%Y %H:%M %z", time_zone="Europe/Berlin")
+    assert with_offset.index.equals(hours("2020-02-01T04:00", 2))
+    refused(lambda: read(text, time_format="%m/%d/%Y"), path, "'time', line 2", "is not a time (%m/%d/%Y)")
+    refused(lambda: read(text, time_format="%d.%m.%Q"), path, "the time_format '%d.%m.%Q' will not do")
+
+
 # --- resampling, circles, order, width -------------------------------------------------------
 
 MINUTES = """time,x

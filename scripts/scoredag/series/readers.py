@@ -33,6 +33,7 @@ def read_wide(
     path,
     *,
     time="time",
+    time_format=None,
     time_zone="UTC",
     missing=(),
     decimal=".",
@@ -49,6 +50,7 @@ def read_wide(
     Args:
         path: .parquet, or CSV in which empty cells and NA are missing, as `tablefiles.read` takes it.
         time: name of the time column.
+        time_format: how times in text are written, as `strptime` takes it; None is ISO 8601.
         time_zone: of times without an offset from UTC.
         missing: more texts that stand for a missing value.
         decimal: point or comma, by which text has its decimals.
@@ -77,7 +79,7 @@ def read_wide(
         raise InputError(f"{path}: {len(table)} rows of {len(kept)} features; there is nothing to read")
     if "" in kept:
         raise InputError(f"{path}: column {list(table.columns).index('') + 1} has no name; name it, or set 'features'")
-    keys = _keys(path, table, time, time_zone, marks)
+    keys = _keys(path, table, time, time_format, time_zone, marks)
     n_groups = keys["group"].nunique() if group else 1
     _weigh(path, len(kept) * n_groups, len(table) // n_groups, named=features is not None)
     values = pd.DataFrame({name: tablefiles.numbers(path, table[name], decimal, CURE) for name in kept})
@@ -97,6 +99,7 @@ def read_tidy(
     path,
     *,
     time="time",
+    time_format=None,
     time_zone="UTC",
     missing=(),
     decimal=".",
@@ -115,7 +118,7 @@ def read_tidy(
         path: as in `read_wide`.
         time, feature, value: names of these columns.
         features: those to keep, in this order; None keeps all, by name.
-        time_zone, missing, decimal, series, interval, resample, plausible, circular: as in `read_wide`.
+        time_format, time_zone, missing, decimal, series, interval, resample, plausible, circular: as in `read_wide`.
 
     Raises:
         InputError: the file, a column or a value is not as described; with the first bad row.
@@ -127,7 +130,7 @@ def read_tidy(
     tablefiles.require(path, table, [*marks.values(), value])
     if table.empty:
         raise InputError(f"{path}: 0 rows; there is nothing to read")
-    keys = _keys(path, table, time, time_zone, marks)
+    keys = _keys(path, table, time, time_format, time_zone, marks)
     there = sorted(keys["feature"].unique())
     for name in [*(features or ()), *plausible, *circular]:
         if name not in there:
@@ -148,13 +151,13 @@ def _require_time(path, table, time):
         raise InputError(f"{path}: there is no time column '{time}'; {tablefiles.listed(table.columns)}")
 
 
-def _keys(path, table, time, time_zone, marks):
+def _keys(path, table, time, time_format, time_zone, marks):
     """What tells the rows of `table` apart: columns `marks`, as text, and time, UTC; index as there.
 
     `marks` holds names of columns by "series", "group" or "feature".
     """
     keys = pd.DataFrame({mark: _names(path, table[column]) for mark, column in marks.items()}, table.index)
-    keys["time"] = _times(path, table[time])
+    keys["time"] = _times(path, table[time], time_format)
     if keys["time"].dt.tz is None:
         keys["time"] = _localise(path, table[time], keys, time_zone)
     keys["time"] = keys["time"].dt.tz_convert("UTC").dt.as_unit("us")
@@ -176,7 +179,7 @@ def _index(keys):
     return pd.DatetimeIndex(keys["time"], name="time")
 
 
-def _times(path, column):
+def _times(path, column, time_format):
     """Times of a column; naive where they have no offset from UTC."""
     _refuse_empty(path, column)
     if pd.api.types.is_datetime64_any_dtype(column):
@@ -187,11 +190,17 @@ def _times(path, column):
     if not pd.api.types.is_string_dtype(column):
         found = f"column '{column.name}' holds {tablefiles.kind(column)}, not times"
         raise InputError(f"{path}: {found}; write timestamps, or text as 2020-01-31T13:00")
-    times = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601")
+    try:
+        times = pd.to_datetime(column, errors="coerce", utc=True, format=time_format or "ISO8601")
+    except ValueError as error:
+        raise InputError(f"{path}: the time_format '{time_format}' will not do: {error}") from error
     bad = times.isna()
     if bad.any():
-        found = f"{tablefiles.shown(column[bad].iloc[0])} is not a time (ISO 8601, as 2020-01-31T13:00)"
+        wanted = time_format or "ISO 8601, as 2020-01-31T13:00; for others set 'time_format'"
+        found = f"{tablefiles.shown(column[bad].iloc[0])} is not a time ({wanted})"
         raise InputError(f"{path}: {tablefiles.place(column, bad)}: {found}")
+    if time_format:
+        return times if "%z" in time_format else times.dt.tz_localize(None)
     zoned = pc.match_substring_regex(pa.array(column), ZONED).to_numpy(zero_copy_only=False)
     if zoned.all():
         return times
