@@ -115,11 +115,11 @@ def sample(
 def _spread(n_steps):
     """`n_steps` of the diffusion steps 0 .. 49, in order, up to `NOISIEST` as long as they are few enough.
 
-    They go with the power 1.75, denser at low noise: where a window says much about its gaps, the
+    They go with the square, denser at low noise: where a window says much about its gaps, the
     imputations are that narrow, and with even steps they come out too narrow.
     """
     noisiest = max(NOISIEST, n_steps - 1)
-    wanted = ((torch.arange(1, n_steps + 1) / n_steps) ** 1.75 * (noisiest + 1)).round().long() - 1
+    wanted = ((torch.arange(1, n_steps + 1) / n_steps) ** 2 * (noisiest + 1)).round().long() - 1
     latest = torch.arange(noisiest + 1 - n_steps, noisiest + 1)  # leaves room for those that follow
     chosen, previous = [], -1
     for step, limit in zip(wanted.tolist(), latest.tolist(), strict=True):
