@@ -18,7 +18,7 @@ OF_KERNELS = {
     "noise_levels": ("annealed",),
     "temperatures": ("tempering",),
 }
-PHYSIONET_TAKES_NO = ("circular", "features", "group", "plausible", "resample", "series")
+PHYSIONET_TAKES_NO = ("circular", "features", "group", "missing", "plausible", "resample", "series")
 
 
 def fail(key, message):
@@ -316,7 +316,8 @@ def units(wildcards):
 def filling(wildcards):
     """What filling the gaps has to know of the dataset that the run is about."""
     dataset = section("datasets", dataset_of(wildcards.run))
-    return {"group": dataset["group"], "length": dataset["windows"]["length"], "plausible": dataset["plausible"]}
+    only = ("circular", "group", "plausible")
+    return {key: dataset[key] for key in only} | {"length": dataset["windows"]["length"]}
 
 
 def validation_of(wildcards):

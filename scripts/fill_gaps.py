@@ -6,11 +6,11 @@ import numpy as np
 
 from scoredag import features, files, logs, metrics, streams, tables
 from scoredag.csdi import checkpoint, imputation
-from scoredag.errors import InputError
-from scoredag.series import gaps, tidy
+from scoredag.series import angles, gaps, tidy
 
 LEVEL = 0.9  # of the intervals: from the 5 % to the 95 % quantile
 ROWS = 1 << 16  # steps that are written at once
+TOLD = 20  # long gaps, and blind windows, that the log names one by one
 
 
 def fill_gaps(model_path, series_path, statistics_path, imputed_path, csv_path, settings, run):
@@ -19,20 +19,18 @@ def fill_gaps(model_path, series_path, statistics_path, imputed_path, csv_path, 
     stats = tables.read(statistics_path, tables.STATISTICS)
     checkpoint.check_features(model_path, list(stats["feature"]))
     wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
-    if tidy.series_of(wide)[0] is not None:
-        raise InputError(
-            f"csdi.runs.{run}.fill_gaps: the dataset holds several series; gaps of a single one can be filled"
-        )
-    missing = wide.isna().to_numpy()
-    length = settings["dataset"]["length"]
-    found = gaps.find(missing)
-    windows = gaps.plan(found, len(wide), length)
-    _report(wide, found, windows, length)
-    lowest, highest = _bounds(wide.columns, **settings["dataset"])
+    several, lengths = tidy.series_of(wide)
+    dataset = settings["dataset"]
+    length = dataset["length"]
+    found = gaps.find(wide.isna().to_numpy(), lengths)
+    windows = gaps.plan(found, len(wide) if several is None else lengths, length)
+    values = _values(wide.to_numpy(), windows, lengths, length)
+    _report(wide, found, windows, values)
+    lowest, highest = _bounds(wide.columns, **dataset)
     decimals = np.ceil(3 - np.log10(stats["std"])).astype(int).to_numpy()  # a thousandth of the deviation or finer
 
     filled, lower, upper = wide.to_numpy(copy=True), *np.full((2, *wide.shape), np.nan)
-    drawn = _drawn(model, windows, wide, stats, settings, run)
+    drawn = _drawn(model, windows, values, stats, settings, run)
     for steps, which, samples in gaps.merge(windows, drawn, length):
         samples = samples * stats["std"].to_numpy()[which] + stats["mean"].to_numpy()[which]
         samples = samples.clip(lowest[which], highest[which])
@@ -42,57 +40,77 @@ def fill_gaps(model_path, series_path, statistics_path, imputed_path, csv_path, 
     _write(wide, filled, lower, upper, imputed_path)
     with files.replacing(csv_path) as partial:
         wide.iloc[:] = filled
-        wide.to_csv(partial)
+        joined = angles.join(wide, dataset["circular"], dataset["plausible"], dataset["group"] is not None)
+        joined.to_csv(partial)
 
 
-def _report(wide, found, windows, length):
+def _values(series, windows, lengths, length):
+    """What is observed in each window, (N, L, K), NaN where nothing is or the series has ended."""
+    steps = np.array(list(windows), dtype=np.int64)[:, None] + np.arange(length)
+    ends = np.cumsum(lengths)
+    values = series[steps.clip(max=len(series) - 1)]
+    values[steps >= ends[np.searchsorted(ends, steps[:, :1], side="right")]] = np.nan
+    return values
+
+
+def _report(wide, found, windows, values):
     """Say in the log how much is missing, and what no window can see."""
-    n_missing = int((found["stop"] - found["first"]).sum())
+    length = values.shape[1]
     logging.info(
         "%d of %d values are missing, in %d gaps; %d windows of %d steps fill them",
-        n_missing, wide.size, len(found), len(windows), length,
+        (found["stop"] - found["first"]).sum(), wide.size, len(found), len(windows), length,
     )  # fmt: skip
-    for gap in found[gaps.is_long(found, length)].itertuples(index=False):
+    times = wide.index.get_level_values(-1)
+    of = [""] * len(wide) if wide.index.nlevels == 1 else [f" of '{name}'" for name in wide.index.get_level_values(0)]
+    long = found[gaps.is_long(found, length)]
+    for gap in long.head(TOLD).itertuples(index=False):
         logging.warning(
-            "%s: the gap of %d steps from %s to %s is longer than fits into a window of %d steps (windows.length); "
+            "%s%s: the gap of %d steps from %s to %s is longer than fits into a window of %d steps (windows.length); "
             "several windows fill it, and its middle does not see its ends",
-            wide.columns[gap.feature], gap.stop - gap.first, wide.index[gap.first], wide.index[gap.stop - 1], length,
+            wide.columns[gap.feature], of[gap.first], gap.stop - gap.first,
+            times[gap.first], times[gap.stop - 1], length,
         )  # fmt: skip
-    known = wide.notna().to_numpy().any(axis=1)
-    for start in windows:
-        if not known[start : start + length].any():
-            logging.warning(
-                "nothing is observed from %s to %s: what is filled in there is any stretch of such a series, "
-                "and its intervals are as wide",
-                wide.index[start], wide.index[start + length - 1],
-            )  # fmt: skip
+    if len(long) > TOLD:
+        logging.warning("%d more gaps are longer than fits into a window", len(long) - TOLD)
+    blind = [start for start, known in zip(windows, ~np.isnan(values).all(axis=(1, 2)), strict=True) if not known]
+    for start in blind[:TOLD]:
+        logging.warning(
+            "nothing is observed%s in the %d steps from %s: what is filled in there is any stretch of such a series, "
+            "and its intervals are as wide",
+            of[start], length, times[start],
+        )  # fmt: skip
+    if len(blind) > TOLD:
+        logging.warning("nothing is observed in %d more windows", len(blind) - TOLD)
 
 
-def _bounds(names, *, plausible, group, **_):
-    """Lowest and highest plausible value (K,) of each feature; infinite where there is no range."""
+def _bounds(names, *, plausible, circular, group, **_):
+    """Lowest and highest value (K,) of each feature: plausible ones, of a sine or cosine -1 and 1, else infinite."""
     columns = [features.column_of(name, plausible, group is not None) for name in names]
-    ranges = [(-np.inf, np.inf) if column is None else plausible[column] for column in columns]
+    ends = angles.pairs(list(names), circular, group is not None)
+    known = {f"{end}_{part}": (-1.0, 1.0) for end in ends for part in ("sin", "cos")}
+    ranges = [
+        known.get(name, plausible.get(column, (-np.inf, np.inf))) for name, column in zip(names, columns, strict=True)
+    ]
     return np.array(ranges, dtype=np.float64).T
 
 
-def _drawn(model, windows, wide, stats, settings, run):
-    """Samples (S, K, L), z-scores, of each window in turn, given all that is observed there."""
-    starts = np.array(list(windows), dtype=np.int64)
-    scores = ((wide.to_numpy() - stats["mean"].to_numpy()) / stats["std"].to_numpy()).astype(np.float32)
-    values = scores[starts[:, None] + np.arange(settings["dataset"]["length"])].transpose(0, 2, 1)
-    with logs.progress(f"filling {run}", len(starts), "window") as bar:
+def _drawn(model, windows, values, stats, settings, run):
+    """Samples (S, K, L), z-scores, of each window in turn, given all that is observed there, `values` (N, L, K)."""
+    scores = (values - stats["mean"].to_numpy()) / stats["std"].to_numpy()
+    scores = scores.astype(np.float32).transpose(0, 2, 1)
+    with logs.progress(f"filling {run}", len(scores), "window") as bar:
         for batch, samples in imputation.impute(
             model,
-            starts,  # a window's stream is that of its first step
-            np.nan_to_num(values),
-            ~np.isnan(values),
+            np.array(list(windows), dtype=np.int64),  # a window's stream is that of its first step
+            np.nan_to_num(scores),
+            ~np.isnan(scores),
             seed=streams.seed(settings["seed"], "gaps", run),
             device=settings["device"],
             progress=bar,
             **settings["sampling"],
         ):
             yield from samples.swapaxes(0, 1)
-            logs.tenths(batch, len(starts), "windows")
+            logs.tenths(batch, len(scores), "windows")
 
 
 def _rounded(values, decimals):
@@ -101,7 +119,8 @@ def _rounded(values, decimals):
 
 def _write(wide, filled, lower, upper, path):
     """The tidy table, some steps at a time; an observed value has no interval."""
-    with tables.writing(path, tables.IMPUTED) as write:
+    several = wide.index.nlevels > 1
+    with tables.writing(path, tables.of_several(tables.IMPUTED) if several else tables.IMPUTED) as write:
         for first in range(0, len(wide), ROWS):
             part = slice(first, first + ROWS)
             rows = tidy.to_tidy(wide.iloc[part])

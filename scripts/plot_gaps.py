@@ -5,7 +5,7 @@ import pandas as pd
 
 from scoredag import features, logs, tables
 from scoredag.figures import imputations, style
-from scoredag.series import gaps
+from scoredag.series import gaps, tidy
 
 N_GAPS = 6
 AROUND = 12  # steps that are shown on either side, at least
@@ -15,25 +15,32 @@ def plot_gaps(imputed_path, figure_path, settings):
     """Draw the longest gap of each feature, the longest first, then the second longest, up to six."""
     table = tables.read(imputed_path, tables.IMPUTED)
     names = list(table["feature"].cat.categories)
-    times = table["time"].to_numpy()[:: len(names)]
+    wide = tidy.from_tidy(table)
+    _, lengths = tidy.series_of(wide)
     cubes = {name: table[name].to_numpy().reshape(-1, len(names)) for name in ("value", "lower", "upper", "imputed")}
-    found = gaps.find(cubes["imputed"])
+    found = gaps.find(cubes["imputed"], lengths)
     found["length"] = found["stop"] - found["first"]
     found = found.sort_values("length", ascending=False, kind="stable")
     found["rank"] = found.groupby("feature").cumcount()
     shown = found.sort_values(["rank", "length"], ascending=[True, False], kind="stable").head(N_GAPS)
-    panels = [_panel(gap, times, cubes, names[gap.feature], settings["units"]) for gap in shown.itertuples()]
+    edges = np.r_[0, np.cumsum(lengths)]
+    panels = [
+        _panel(gap, edges, wide.index, cubes, names[gap.feature], settings["units"]) for gap in shown.itertuples()
+    ]
     style.save(imputations.gaps(panels, style.colour(settings["colour"])), figure_path)
 
 
-def _panel(gap, times, cubes, name, units):
-    """A gap and what is around it, as `imputations.gaps` wants it."""
+def _panel(gap, edges, index, cubes, name, units):
+    """A gap and what is around it in its series, as `imputations.gaps` wants it; series end at `edges`."""
     around = max(AROUND, gap.length)
-    part = slice(max(gap.first - around, 0), gap.stop + around)
+    end = np.searchsorted(edges, gap.first, side="right")
+    part = slice(max(gap.first - around, edges[end - 1]), min(gap.stop + around, edges[end]))
+    times = index.get_level_values(-1).to_numpy()
     value, lower, upper, imputed = (cubes[key][part, gap.feature] for key in ("value", "lower", "upper", "imputed"))
+    of = "" if index.nlevels == 1 else f"{index[gap.first][0]}: "
     steps = "step" if gap.length == 1 else "steps"
     return {
-        "title": f"{pd.Timestamp(times[gap.first]):%Y-%m-%d %H:%M}, {gap.length:,} {steps}",
+        "title": f"{of}{pd.Timestamp(times[gap.first]):%Y-%m-%d %H:%M}, {gap.length:,} {steps}",
         "label": features.label(name, units),
         "times": times[part],
         "ends": (times[gap.first], times[gap.stop - 1]),

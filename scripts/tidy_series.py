@@ -4,6 +4,10 @@ from scoredag import archives, files, logs, streams, tables
 from scoredag.series import physionet, readers, simulated, tidy
 
 TABLES = {"csv": readers.read_wide, "tidy": readers.read_tidy}
+COMMON = (
+    *("time", "time_format", "time_zone", "missing", "decimal", "series"),
+    *("features", "interval", "resample", "plausible", "circular"),
+)
 
 
 def tidy_series(path, series_path, settings, dataset):
@@ -17,9 +21,8 @@ def tidy_series(path, series_path, settings, dataset):
         if settings["reader"] == "physionet-2012":
             wide = physionet.read(path)
         else:
-            common = ("time", "time_zone", "series", "features", "interval", "resample", "plausible", "circular")
             own = settings["tidy"] if settings["reader"] == "tidy" else {"group": settings["group"]}
-            wide = TABLES[settings["reader"]](path, **{key: settings[key] for key in common}, **own)
+            wide = TABLES[settings["reader"]](path, **{key: settings[key] for key in COMMON}, **own)
     tables.write(tidy.to_tidy(wide), series_path, tables.SERIES)
 
 

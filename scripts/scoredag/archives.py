@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import io
 import lzma
+import math
 import os
 import stat
 import tarfile
@@ -44,6 +45,16 @@ def members(path, *, max_bytes=4_000_000_000):
             yield name, content
     if not seen:
         raise InputError(f"{path}: is an archive that holds no file")
+
+
+@contextlib.contextmanager
+def gunzip(path):
+    """Yield a binary stream of what a gzipped file holds; where `members` would refuse the ratio it raises InputError.
+
+    Of a file that is damaged or cut short it raises what `gzip` does.
+    """
+    with open(path, "rb") as packed, gzip.open(packed) as stream:
+        yield io.BufferedReader(_Metered(stream, packed, _Meter(path, math.inf)), CHUNK)
 
 
 def contents_sha256(path):
@@ -113,6 +124,16 @@ class _Metered(io.RawIOBase):
         data = self.stream.read(CHUNK if size < 0 else min(size, CHUNK))
         self.meter.add(len(data), self.packed.tell())
         return data
+
+    def readinto(self, buffer):
+        """As many bytes as `read` gives."""
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def readable(self):
+        """It is."""
+        return True
 
 
 class _Header(tarfile.TarInfo):

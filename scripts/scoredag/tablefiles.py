@@ -1,38 +1,58 @@
 """Tables that people write, CSV or Parquet: read so that what is wrong can be named by its line."""
 
+import contextlib
 import csv
-import gzip
+import io
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
+from scoredag import archives
 from scoredag.errors import InputError
 
 MISSING = ("", "NA")
 PARQUET = (".parquet", ".pq")
+SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
+SIGNS = {  # first bytes of what is no text, and what to do about it
+    b"\x1f\x8b": "is gzipped; name it .csv.gz",
+    b"PK\x03\x04": "is a zip archive or an Excel file; unpack it, or save the sheet as CSV",
+    b"PAR1": "is a Parquet file; name it .parquet",
+    b"\xff\xfe": "is not UTF-8 text but UTF-16; save it as UTF-8",
+    b"\xfe\xff": "is not UTF-8 text but UTF-16; save it as UTF-8",
+}
+LISTED = 20  # names of columns that a message lists
 # one line of a CSV file has to fit
 _BLOCK = 1 << 24  # bytes
 
 
-def read(path):
+def read(path, missing=()):
     """All columns of a table, by the file's suffix: Parquet (.parquet, .pq), or else CSV, perhaps gzipped (.gz).
 
-    CSV is UTF-8, with commas and one line of column names; all of it comes as text, empty cells and NA
-    as missing. Columns of Parquet keep their type, but for decimals and booleans, which come as numbers.
-    The index is the line in a CSV file or the row, from 1, in a Parquet file; its name says which.
-    Lines without any value, and columns without name and value, are left out.
+    CSV is UTF-8, with one line of column names; of comma, semicolon and tab the one that finds most names there
+    separates its fields. All of it comes as text, empty cells and NA as missing. Columns of Parquet keep their type,
+    but for decimals and booleans, which come as numbers. The index is the line in a CSV file or the row, from 1, in a
+    Parquet file; its name says which. Lines without any value, and columns without name and value, are left out.
+
+    Args:
+        path: the file.
+        missing: more texts that stand for a missing value.
 
     Raises:
         InputError: no such file, not of that format, not UTF-8 (with the line), rows longer or
-            shorter than the header (with the line), a column that is there twice.
+            shorter than the header (with the line), a column that is there twice, or a small file that would
+            become a huge table.
     """
+    missing = [*MISSING, *missing]
     try:
-        found, first, what = _read_parquet(path) if Path(path).suffix in PARQUET else _read_csv(path)
+        found, first, what = (_read_parquet if Path(path).suffix in PARQUET else _read_csv)(path, missing)
+        names = pd.Index([" ".join(name.split()) for name in found.column_names])
+        table = found.to_pandas(ignore_metadata=True)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     # the first of these is what a folder, or a file that may not be read, gives
@@ -40,10 +60,9 @@ def read(path):
         kind = "Parquet" if Path(path).suffix in PARQUET else "CSV"
         reason = str(error).partition("\n")[0].strip()
         raise InputError(f"{path}: cannot be read as {kind} ({reason})") from error
-    names = pd.Index(found.column_names)
     if names.has_duplicates:
         raise InputError(f"{path}: there are two columns '{names[names.duplicated()][0]}'; rename or remove one")
-    table = found.to_pandas(ignore_metadata=True)
+    table.columns = names
     table.index = pd.RangeIndex(first, first + len(table), name=what)
     return table.dropna(how="all")
 
@@ -52,24 +71,48 @@ def require(path, table, names):
     """Raise InputError unless `table`, read from `path`, has all the columns `names`."""
     for name in names:
         if name not in table.columns:
-            there = ", ".join(table.columns)
-            hint = "; write commas between the fields" if len(table.columns) == 1 and ";" in there else ""
-            raise InputError(f"{path}: there is no column '{name}'; its columns are {there}{hint}")
+            raise InputError(f"{path}: there is no column '{name}'; {listed(table.columns)}")
 
 
-def numbers(path, column):
+def listed(columns):
+    """What a message says of the columns that there are."""
+    more = f" and {len(columns) - LISTED} more" if len(columns) > LISTED else ""
+    hint = "; commas, semicolons or tabs separate them" if len(columns) == 1 else ""
+    return f"its columns are {', '.join(name[:100] for name in columns[:LISTED])}{more}{hint}"
+
+
+def numbers(path, column, decimal=".", cure=""):
     """A column as float64, NaN where missing.
+
+    Args:
+        path: for messages.
+        column: from `read`.
+        decimal: point or comma, by which text has its decimals.
+        cure: what the message of a cell adds.
 
     Raises:
         InputError: a cell that is not a finite number; names column and line.
     """
     if not (pd.api.types.is_string_dtype(column) or pd.api.types.is_numeric_dtype(column)):
-        raise InputError(f"{path}: column '{column.name}' holds {column.dtype}, not numbers")
-    values = _as_floats(column)
+        raise InputError(f"{path}: column '{column.name}' holds {kind(column)}, not numbers")
+    text = decimal == "," and pd.api.types.is_string_dtype(column)
+    # points become commas, so that 1.234,5 is no number
+    values = _as_floats(column.str.translate(str.maketrans(".,", ",.")) if text else column)
     bad = (values.isna() & column.notna()) | np.isinf(values)
     if bad.any():
-        raise InputError(f"{path}: {place(column, bad)}: '{column[bad].iloc[0]}' is not a finite number")
+        raise InputError(f"{path}: {place(column, bad)}: {shown(column[bad].iloc[0])} is not a finite number{cure}")
     return values
+
+
+def kind(column):
+    """What a column holds, in a word."""
+    return type(column.dropna().iloc[0]).__name__ if column.dtype == object else str(column.dtype)
+
+
+def shown(cell):
+    """A cell in quotes, on one line and not too long."""
+    text = str(cell)
+    return repr(text if len(text) <= 40 else f"{text[:40]}...")
 
 
 def place(column, bad):
@@ -86,9 +129,11 @@ def _as_floats(column):
     return pd.Series(values, column.index, name=column.name)
 
 
-def _read_csv(path):
+def _read_csv(path, missing):
     """All columns as an Arrow table of text, the line of its first row, and what rows are called."""
-    names, n_lines = _header(path)
+    _refuse_signs(path)
+    headers = {separator: _header(path, separator) for separator in SEPARATORS}
+    separator, (names, n_lines) = max(headers.items(), key=lambda item: len(item[1][0]))
     odd = []
 
     def note(row):
@@ -96,21 +141,29 @@ def _read_csv(path):
         return "error"
 
     try:
-        table = pa.csv.read_csv(
-            path,
-            # in one thread rows have numbers
-            pa.csv.ReadOptions(use_threads=False, block_size=_BLOCK, column_names=names, skip_rows=n_lines),
-            pa.csv.ParseOptions(newlines_in_values=False, ignore_empty_lines=False, invalid_row_handler=note),
-            pa.csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), null_values=MISSING, strings_can_be_null=True
-            ),
-        )
+        with _bytes(path) as stream:
+            table = pa.csv.read_csv(
+                stream,
+                # in one thread rows have numbers
+                pa.csv.ReadOptions(use_threads=False, block_size=_BLOCK, column_names=names, skip_rows=n_lines),
+                pa.csv.ParseOptions(
+                    delimiter=separator,
+                    newlines_in_values=True,
+                    ignore_empty_lines=False,
+                    invalid_row_handler=note,
+                ),
+                pa.csv.ConvertOptions(
+                    column_types=dict.fromkeys(names, pa.string()), null_values=missing, strings_can_be_null=True
+                ),
+            )
     except pa.ArrowInvalid as error:
         if odd:
             has, wanted = odd[0].actual_columns, odd[0].expected_columns
             what = f"line {odd[0].number} has {has} fields, the header has {wanted}"
-            hint = "; is there a comma too many?" if has > wanted else "; was the file cut off?"
-            raise InputError(f"{path}: {what}{hint}") from error
+            hint = f"is there a {SEPARATORS[separator]} too many?" if has > wanted else "was the file cut off?"
+            if wanted == 1:
+                hint = "the first line has to name the columns"
+            raise InputError(f"{path}: {what}; {hint}") from error
         _require_utf8(path)
         raise
     unnamed = [i for i, name in enumerate(names) if not name and table.column(i).null_count == len(table)]
@@ -119,11 +172,20 @@ def _read_csv(path):
     return table, n_lines + 1, "line"
 
 
-def _header(path):
+def _refuse_signs(path):
+    """Refuse what its first bytes say is no such text."""
+    with _bytes(path) as stream:
+        start = stream.read(4)
+    for sign, what in SIGNS.items():
+        if start.startswith(sign):
+            raise InputError(f"{path}: {what}")
+
+
+def _header(path, separator):
     """Names of the columns of a CSV file, and how many lines they take."""
     try:
         with _text(path) as stream:
-            reader = csv.reader(stream)
+            reader = csv.reader(stream, delimiter=separator)
             names = [name.strip() for name in next(reader, [])]
     except UnicodeDecodeError:
         _require_utf8(path)
@@ -135,10 +197,16 @@ def _header(path):
     return names, reader.line_num
 
 
+def _bytes(path):
+    """A stream of the bytes of a file, unpacked where it is gzipped."""
+    return archives.gunzip(path) if Path(path).suffix == ".gz" else open(path, "rb")
+
+
+@contextlib.contextmanager
 def _text(path, errors="strict"):
-    opener = gzip.open if Path(path).suffix == ".gz" else open
-    # a byte order mark, as Excel writes it, is no part of the first name
-    return opener(path, "rt", encoding="utf-8-sig", errors=errors, newline="")
+    with _bytes(path) as stream:
+        # a byte order mark, as Excel writes it, is no part of the first name
+        yield io.TextIOWrapper(stream, encoding="utf-8-sig", errors=errors, newline="")
 
 
 def _require_utf8(path):
@@ -149,14 +217,19 @@ def _require_utf8(path):
                 raise InputError(f"{path}: line {number} is not UTF-8 text; save the file in that encoding")
 
 
-def _read_parquet(path):
+def _read_parquet(path, missing):
     """All columns as an Arrow table, the number of its first row, and what rows are called."""
     with pa.parquet.ParquetFile(path) as stream:
+        _weigh(path, stream.metadata)
         table = stream.read()
     for i, field in enumerate(table.schema):
         kind = field.type
         if pa.types.is_dictionary(kind):
             kind = kind.value_type
+        if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            text = table.column(i).cast(kind)
+            table = table.set_column(i, field.name, pc.if_else(pc.is_in(text, pa.array(missing, kind)), None, text))
+            continue
         if pa.types.is_decimal(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind):
             kind = pa.float64()
         elif pa.types.is_date(kind):
@@ -165,6 +238,15 @@ def _read_parquet(path):
             # decimals and booleans alike, whatever cast there is between the two
             table = table.set_column(i, field.name, _cast(table.column(i), kind))
     return table, 1, "row"
+
+
+def _weigh(path, metadata):
+    """Refuse a table that is much larger than its file, as `archives.members` does."""
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    n_bytes = max(8 * metadata.num_rows * metadata.num_columns, sum(group.total_byte_size for group in groups))
+    if n_bytes > archives.RATIO * Path(path).stat().st_size + archives.SLACK:
+        shape = f"{metadata.num_rows:,} rows of {metadata.num_columns:,} columns"
+        raise InputError(f"{path}: unpacks to {shape}, more than {archives.RATIO} times its size, as a zip bomb does")
 
 
 def _cast(column, kind):

@@ -48,7 +48,7 @@ HISTORY = _schema(
     learning_rate=pa.float64(),
     seconds=pa.float64(),
 )
-OF_SERIES = (SERIES, WINDOW_STARTS)  # have a column `series` before the others where a dataset holds several
+OF_SERIES = (SERIES, WINDOW_STARTS, IMPUTED)  # have a column `series` before the others where a dataset holds several
 CSDI_METRICS = _schema(
     held_out=pa.string(),
     method=pa.string(),

@@ -71,12 +71,22 @@ def test_ddpm_follows_the_algorithm_box():
         ({"sampler": "ddim"}, 0.03),
         ({"sampler": "dpm-solver++"}, 0.01),
         ({"sampler": "dpm-solver++", "n_steps": 10}, 0.03),
+        ({"sampler": "dpm-solver++", "eta": 1.0}, 0.03),
+        ({"sampler": "dpm-solver++", "n_steps": 16, "eta": 0.5}, 0.03),
+        ({"sampler": "dpm-solver++", "n_steps": 10, "eta": 1.0, "noise_above": 0.5}, 0.03),
     ],
 )
 def test_samplers_reproduce_the_data_distribution(options, tolerance):
     samples = impute(20_000, generator=torch.Generator().manual_seed(1), **options)
     assert samples.mean().item() == pytest.approx(MEAN, abs=tolerance)
     assert samples.std().item() == pytest.approx(DEVIATION, rel=0.1)
+
+
+def test_the_few_default_evaluations_widen_a_narrow_distribution_by_an_eighth():
+    options = {"sampler": "dpm-solver++", "n_steps": None, "eta": None, "noise_above": 0.5}
+    samples = impute(20_000, generator=torch.Generator().manual_seed(1), **options)
+    assert samples.mean().item() == pytest.approx(MEAN, abs=0.03)
+    assert samples.std().item() == pytest.approx(1.12 * DEVIATION, rel=0.02)
 
 
 def test_ddpm_is_ddim_with_full_noise():
@@ -86,17 +96,61 @@ def test_ddpm_is_ddim_with_full_noise():
     torch.testing.assert_close(impute(3, x_T=start, noise=noise, sampler="ddim", eta=1.0), ddpm)
 
 
-def exact_flow(start):
-    """The probability flow of Gaussian data is linear: it keeps the standardised value."""
-    abar = diffusion.quadratic_schedule().alpha_bar[-1].item()
+def test_the_stochastic_solver_adds_the_noise_of_the_reverse_sde():
+    """SDE-DPM-Solver++(2M) as Lu et al. print it: with sigma_t, alpha_t and half-log-SNR steps h."""
+    start = torch.randn(3, *SHAPE, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    noise = torch.randn(3, 3, *SHAPE, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
+    steps = diffusion._spread(3)
+    abar = diffusion.quadratic_schedule().alpha_bar[steps]
+    alpha, sigma = abar.sqrt(), (1 - abar).sqrt()
+    h = (alpha / sigma).log().diff().neg()  # from one step to the less noisy one before it
+
+    def clean(x, i):
+        return (x - sigma[i] * GaussianModel().denoise(None, x, int(steps[i]))) / alpha[i]
+
+    first = clean(start, 2)
+    x = sigma[1] / sigma[2] * (-h[1]).exp() * start + alpha[1] * (1 - (-2 * h[1]).exp()) * first
+    x = x + sigma[1] * (1 - (-2 * h[1]).exp()).sqrt() * noise[:, 2]
+    second = clean(x, 1)
+    direction = second + (second - first) * h[0] / (2 * h[1])
+    x = sigma[0] / sigma[1] * (-h[0]).exp() * x + alpha[0] * (1 - (-2 * h[0]).exp()) * direction
+    x = x + sigma[0] * (1 - (-2 * h[0]).exp()).sqrt() * noise[:, 1]
+    found = impute(3, x_T=start, noise=noise, sampler="dpm-solver++", n_steps=3, eta=1.0)
+    torch.testing.assert_close(found, clean(x, 0), atol=1e-9, rtol=1e-9)
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "dpm-solver++"])
+def test_noise_is_added_only_above_the_asked_for_level(sampler):
+    def draw(**options):
+        generator = torch.Generator().manual_seed(0)
+        return impute(4, sampler=sampler, n_steps=8, generator=generator, **options)
+
+    assert torch.equal(draw(eta=1.0, noise_above=1e9), draw(eta=0.0))
+    some, all_of_it = draw(eta=1.0, noise_above=0.5), draw(eta=1.0, noise_above=0.0)
+    assert not torch.isclose(some, all_of_it).any() and not torch.isclose(some, draw(eta=0.0)).any()
+
+
+def test_nothing_said_of_steps_and_noise_takes_what_suits_the_sampler():
+    for sampler, (n_steps, eta) in diffusion.SAMPLERS.items():
+        drawn = [
+            impute(2, sampler=sampler, generator=torch.Generator().manual_seed(0), **options)
+            for options in ({"n_steps": None, "eta": None}, {"n_steps": n_steps, "eta": eta})
+        ]
+        assert torch.equal(*drawn)
+
+
+def exact_flow(start, step=49):
+    """The probability flow of Gaussian data is linear: it keeps the standardised value at `step`."""
+    abar = diffusion.quadratic_schedule().alpha_bar[step].item()
     standardised = (start - math.sqrt(abar) * MEAN) / math.sqrt(abar * DEVIATION**2 + 1 - abar)
     return MEAN + DEVIATION * standardised
 
 
 def test_the_second_order_solver_is_closer_to_the_flow_than_ddim():
     start = torch.randn(50, *SHAPE, generator=torch.Generator().manual_seed(4))
+    flow = exact_flow(start, diffusion.NOISIEST)
     errors = {
-        sampler: (impute(50, x_T=start, sampler=sampler, n_steps=25) - exact_flow(start)).abs().mean().item()
+        sampler: (impute(50, x_T=start, sampler=sampler, n_steps=25, eta=0.0) - flow).abs().mean().item()
         for sampler in ("ddim", "dpm-solver++")
     }
     assert errors["dpm-solver++"] < 0.5 * errors["ddim"]
@@ -128,7 +182,7 @@ def test_a_windows_own_generator_makes_it_independent_of_its_companions():
 def test_fewer_steps_are_spread_denser_at_low_noise_and_end_at_the_noisiest(n_steps):
     steps = diffusion._spread(n_steps).tolist()
     assert len(set(steps)) == n_steps and steps == sorted(steps)
-    assert steps[0] >= 0 and steps[-1] == 49
+    assert steps[0] >= 0 and steps[-1] == max(diffusion.NOISIEST, n_steps - 1)
     if 3 <= n_steps <= 10:
         assert steps[1] - steps[0] < steps[-1] - steps[-2]
 
@@ -167,8 +221,8 @@ def test_an_unconditional_model_is_shown_given_entries_as_the_forward_process_le
         level = diffusion.quadratic_schedule().alpha_bar[step].item()
         expected = math.sqrt(level) * observed + math.sqrt(1 - level) * start
         torch.testing.assert_close(shown[given], expected[given])
-        assert step == 49 or not torch.isclose(shown[~given], expected[~given]).all()
-    assert torch.equal(model.shown[49][~given], start[~given])
+        assert step == diffusion.NOISIEST or not torch.isclose(shown[~given], expected[~given]).all()
+    assert torch.equal(model.shown[diffusion.NOISIEST][~given], start[~given])
     assert torch.equal(samples[given], observed.expand(4, *SHAPE)[given])
 
 

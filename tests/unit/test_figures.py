@@ -201,3 +201,12 @@ def test_animations_hold_a_frame_a_snapshot_and_are_the_same_twice(tmp_path):
     assert (tmp_path / "one.gif").read_bytes() == (tmp_path / "two.gif").read_bytes()
     with Image.open(tmp_path / "one.gif") as image:
         assert image.n_frames == 3
+
+
+def test_a_feature_with_dollars_in_its_name_is_no_formula(tmp_path):
+    times = pd.date_range("2020-01-01", periods=4, freq="1h").to_numpy()
+    observed = np.array([1.0, np.nan, np.nan, 2.0])
+    panel = {"title": "a gap", "label": "US $^$", "times": times, "ends": (times[1], times[2])}
+    drawn = imputations.gaps([panel | {"observed": observed, "quantiles": np.ones((3, 4))}], "blue")
+    style.save(drawn, tmp_path / "gaps.png")
+    assert (tmp_path / "gaps.png").stat().st_size > 1000

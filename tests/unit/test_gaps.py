@@ -14,7 +14,7 @@ from scoredag import tables
 from scoredag.csdi import checkpoint
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
-from scoredag.series import gaps, readers, tidy, windows
+from scoredag.series import angles, gaps, readers, tidy, windows
 
 LENGTH = 24
 
@@ -134,6 +134,35 @@ def test_merging_long_gaps_keeps_the_width_of_intervals():
     assert deviations.min() > 0.93 and deviations.max() < 1.07
 
 
+def test_no_gap_and_no_window_spans_two_series():
+    """The middle one is shorter than a window and gets one that begins with it."""
+    lengths = [100, 10, 90]
+    missing = missing_of([(0, 90, 112), (1, 95, 100), (1, 150, 200)])
+    found = gaps.find(missing, lengths)
+    assert found.to_numpy().tolist() == [[0, 90, 100], [1, 95, 100], [0, 100, 110], [0, 110, 112], [1, 150, 200]]
+    plan = gaps.plan(found, lengths, LENGTH)
+    starts = np.array(list(plan))
+    assert ((starts <= 76) | (starts == 100) | ((starts >= 110) & (starts <= 176))).all()
+    assert (np.diff(starts) > 0).all() and 100 in plan
+    drawn = (np.full((20, 2, LENGTH), float(start)) for start in plan)
+    count = np.zeros(missing.shape, int)
+    for steps, features, samples in gaps.merge(plan, drawn, LENGTH):
+        count[steps, features] += 1
+        assert (samples <= steps).all() and (steps < samples + LENGTH).all()
+        assert (np.searchsorted([100, 110], samples, "right") == np.searchsorted([100, 110], steps, "right")).all()
+    assert (count == missing).all()
+
+
+def test_a_series_of_several_is_planned_as_if_it_were_alone():
+    missing = missing_of([(0, 3, 9), (1, 40, 90), (0, 99, 100)], n_steps=100)
+    alone = gaps.plan(gaps.find(missing), 100, LENGTH)
+    several = gaps.plan(gaps.find(np.tile(missing, (3, 1)), [100] * 3), [100] * 3, LENGTH)
+    assert list(several) == [start + begin for begin in (0, 100, 200) for start in alone]
+    assert [part.first - 200 for part in several[200 + list(alone)[1]]] == [
+        part.first for part in list(alone.values())[1]
+    ]
+
+
 def test_a_series_shorter_than_a_window_is_refused():
     with pytest.raises(InputError, match=r"the series has 20 steps, a window 24; make windows\.length smaller"):
         gaps.plan(gaps.find(missing_of([(0, 3, 4)], n_steps=20)), 20, LENGTH)
@@ -144,7 +173,12 @@ SETTINGS = {
     "device": "cpu",
     "seed": 1,
     "sampling": SAMPLING,
-    "dataset": {"group": "station", "length": LENGTH, "plausible": {"temp": [-0.25, 0.5], "x": [9e8, 9e9]}},
+    "dataset": {
+        "circular": {},
+        "group": "station",
+        "length": LENGTH,
+        "plausible": {"temp": [-0.25, 0.5], "x": [9e8, 9e9]},
+    },
 }
 
 
@@ -168,10 +202,11 @@ def save(wide, folder):
     tables.write(windows.statistics(wide, splits), folder / "statistics.parquet", tables.STATISTICS)
 
 
-def fill(folder, **sampling):
+def fill(folder, dataset=None, **sampling):
     inputs = (folder / name for name in ("model.safetensors", "series.parquet", "statistics.parquet"))
     outputs = folder / "imputed.parquet", folder / "imputed.csv"
-    fill_gaps(*inputs, *outputs, SETTINGS | {"sampling": SAMPLING | sampling}, "mine")
+    more = {"sampling": SAMPLING | sampling, "dataset": SETTINGS["dataset"] | (dataset or {})}
+    fill_gaps(*inputs, *outputs, SETTINGS | more, "mine")
     return tables.read(outputs[0], tables.IMPUTED)
 
 
@@ -197,7 +232,7 @@ def test_observed_values_stay_bit_for_bit_and_gaps_are_filled(results):
 def test_the_csv_is_the_same_series_and_can_be_read_again(results):
     folder, _ = results
     table = fill(folder)
-    again = readers.read_wide(folder / "imputed.csv", time="time")
+    again = readers.read_wide(folder / "imputed.csv")
     assert (tidy.to_tidy(again)["value"].to_numpy() == table["value"].to_numpy()).all()
     assert list(again.columns) == ["A_temp", "B_wind"]
 
@@ -224,7 +259,7 @@ def test_long_gaps_and_blind_windows_are_told_of(results, caplog):
     told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert told[0].startswith("A_temp: the gap of 50 steps from 2020-01-03 12:00:00+00:00 to 2020-01-05 13:00:00+00:00")
     assert told[1].startswith("B_wind: the gap of 50 steps from 2020-01-04 08:00:00+00:00 to 2020-01-06 09:00:00+00:00")
-    assert told[2].startswith("nothing is observed from 2020-01-04 12:00:00+00:00 to 2020-01-05 11:00:00+00:00")
+    assert told[2].startswith("nothing is observed in the 24 steps from 2020-01-04 12:00:00+00:00")
     assert len(told) == 3
 
 
@@ -265,3 +300,36 @@ def test_the_longest_gap_of_each_feature_is_drawn_first(results, monkeypatch):
     observed = drawn[1]["observed"]
     assert (lower == upper)[~np.isnan(observed)].all() and np.isnan(observed)[30:60].all()
     assert len(drawn[1]["times"]) == 90
+
+
+def test_gaps_of_several_series_are_filled(results):
+    folder, wide = results
+    parts = {"a": wide[:100], "b": wide[100:110], "c": wide[110:]}  # the second is shorter than a window
+    save(pd.concat(parts, names=["series"]), folder)
+    table = fill(folder, {"group": None})
+    assert list(table.columns) == ["series", *tables.IMPUTED.names]
+    assert table["series"].astype(str).tolist() == ["a"] * 200 + ["b"] * 20 + ["c"] * 260
+    values, expected = table["value"].to_numpy().reshape(240, 2), wide.to_numpy()
+    known = ~np.isnan(expected)
+    assert (values[known] == expected[known]).all() and np.isfinite(values).all()
+    assert (table["imputed"].to_numpy().reshape(240, 2) == ~known).all()
+    again = readers.read_wide(folder / "imputed.csv", series="series")
+    assert (again.to_numpy() == values).all()
+    plot_gaps(folder / "imputed.parquet", folder / "gaps.png", {"colour": "blue", "units": {}})
+
+
+def test_sine_and_cosine_keep_their_range_and_come_back_as_an_angle(results):
+    folder, wide = results
+    angle = pd.Series(np.random.default_rng(1).integers(1, 361, 240).astype(float), wide.index)
+    angle[40:60] = np.nan
+    save(angles.split(angle.to_frame("A_dir"), {"A_dir": 360}), folder)
+    torch.manual_seed(0)
+    checkpoint.save(CSDI(2), folder / "model.safetensors", {"features": ["A_dir_sin", "A_dir_cos"]})
+    table = fill(folder, {"circular": {"dir": 360}, "plausible": {"dir": [1, 360]}})
+    found = table.loc[table["imputed"], ["value", "lower", "upper"]]
+    assert found.min(axis=None) == -1 and found.max(axis=None) == 1
+    again = pd.read_csv(folder / "imputed.csv", index_col="time")
+    assert again.columns.tolist() == ["A_dir"]
+    known = angle.notna().to_numpy()
+    assert (again["A_dir"].to_numpy()[known] == angle[known]).all()
+    assert again["A_dir"].between(1, 360).all()

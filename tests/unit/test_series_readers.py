@@ -6,6 +6,7 @@ import gzip
 import logging
 import subprocess
 import sys
+import tracemalloc
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from scoredag import files
+from scoredag import archives, files, tablefiles
 from scoredag.errors import InputError
 from scoredag.series import readers
 
@@ -215,9 +216,12 @@ def test_missing_column_is_named_with_those_there_are(read, path, options, words
         ("01T04:00", "01T25:00", ["'time'", "line 4", "T25"]),
         ("2020-01-01T01:00:00Z", "noon", ["'time'", "line 3", "noon"]),
         ("2020-01-01T01:00:00Z", "", ["'time'", "line 3"]),
-        ("01T01:00", "01T00:00", ["line 3", "2020-01-01 00:00", "twice", "'group' or 'series'"]),
-        ("01T01:00", "01T01:10", ["line 3", "2020-01-01 01:10", "grid", "1h", "set 'resample'"]),
+        ("01T01:00", "01T00:00", ["'time', line 3", "2020-01-01 00:00", "twice", "'group' or 'series'"]),
+        ("01T01:00", "01T01:10", ["'time', line 3", "2020-01-01 01:10", "grid", "1h", "set 'resample'"]),
         ("01T01:00:00Z", "01T01:00:00", ["'time', line 3", "no offset from UTC", "write all alike"]),
+        ("01T04:00", "01T04:00" * 1000, ["'time', line 4", "...' is not a time"]),
+        ("4.5", '"4\n5"', ["'temp', line 4", r"'4\n5'"]),
+        ("20\n", "-\n", ["'wind', line 3", "'-'", "set 'missing' or 'decimal'"]),
         ("NA,20", "\nNA,20", []),
     ],
 )
@@ -228,6 +232,82 @@ def test_bad_cell_is_named(read, path, old, new, words):
 
 def test_line_is_the_one_in_the_file_though_others_are_blank(read, path):
     refused(lambda: read(PLAIN.replace("20\n", "20\n\n\n").replace("4.5", "calm")), path, "line 6", "calm")
+
+
+@pytest.mark.parametrize("options", [{}, {"resample": "mean"}])
+def test_a_wrong_year_is_named_before_its_grid_fills_the_memory(read, path, options):
+    words = ["'time', line 4", "9020-01-01 04:00", "after the one before", "6.1e+07 times for 3", "mend the time"]
+    refused(lambda: read(PLAIN.replace("2020-01-01T04", "9020-01-01T04"), **options), path, *words)
+    refused(lambda: read(PLAIN, interval="1ns", **options), path, "line 4", "grid of 1ns", "1.4e+13 times for 3")
+
+
+def test_months_and_years_are_intervals_though_they_differ(read):
+    months = pd.date_range("2020-02-01", periods=14, freq="1MS").delete(5)
+    wide = read("time,x\n" + "".join(f"{month:%Y-%m-%d},1\n" for month in months), interval="1MS")
+    assert len(wide) == 14 and np.flatnonzero(wide["x"].isna()).tolist() == [5]
+    assert len(read("time,x\n" + "".join(f"{year}-01-01,1\n" for year in range(2000, 2020)), interval="1YS")) == 20
+
+
+def test_an_interval_longer_than_the_series_is_refused(read, path):
+    text = "time,x\n" + "".join(f"2020-01-01T{hour:02d}:00,1\n" for hour in range(12))
+    refused(lambda: read(text, interval="1D"), path, "most times are 0 days 01:00:00 apart", "interval is 1D")
+
+
+def test_features_of_one_name_are_refused(read, path):
+    refused(lambda: read(PLAIN.replace("temp", "wind_sin"), circular={"wind": 360}), path, "two", "'wind_sin'")
+    text = "place,time,x,b_x\n" + "".join(
+        f"{place},2020-01-01T0{hour}:00,1,2\n" for place in ("a", "a_b") for hour in "01"
+    )
+    refused(lambda: read(text, group="place"), path, "two features", "'a_b_x'")
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_semicolons_or_tabs_separate_fields_too(read, path, separator):
+    expected = read(PLAIN)
+    pd.testing.assert_frame_equal(read(PLAIN.replace(",", separator)), expected)
+    text = PLAIN.replace(",", separator).replace("temp", '"temp, °C"')
+    assert read(text).columns.tolist() == ["temp, °C", "wind"]
+    refused(lambda: read(text + f"2020-01-01T05:00Z{separator * 3}1\n"), path, "line 5 has 4 fields", "too many")
+
+
+def test_a_decimal_comma_is_one_where_it_is_said(read, path):
+    text = PLAIN.replace(",", ";").replace(".", ",")
+    refused(lambda: read(text), path, "'temp', line 2", "'1,5'", "'decimal'")
+    pd.testing.assert_frame_equal(read(text, decimal=","), read(PLAIN))
+    refused(lambda: read(text.replace("1,5", "1.001,5"), decimal=","), path, "'temp', line 2", "'1.001,5'")
+    refused(lambda: read(PLAIN, decimal=","), path, "'temp', line 2", "'1.5'")
+
+
+def test_texts_for_missing_values_can_be_named(read, path):
+    text = PLAIN.replace("NA", "NaN").replace("20\n", "-\n")
+    expected = read(PLAIN.replace("20\n", "\n"))
+    pd.testing.assert_frame_equal(read(text, missing=["NaN", "-"]), expected)
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    frame.to_parquet(path.with_suffix(".parquet"))
+    pd.testing.assert_frame_equal(readers.read_wide(path.with_suffix(".parquet"), missing=["NaN", "-"]), expected)
+
+
+def test_blanks_around_names_are_no_part_of_them(read):
+    wide = read(GROUPED.replace("A,", "A ,").replace("temp", '" temp\n(F)"'), group="place")
+    assert set(wide.columns) == {"A_temp (F)", "A_wind", "B_temp (F)", "B_wind"}
+
+
+def test_a_feature_that_would_be_taken_for_the_total_is_refused(read, path):
+    refused(lambda: read(PLAIN.replace("wind", "all")), path, "a feature is called 'all'")
+
+
+def test_line_breaks_in_cells_of_a_long_file_do_no_harm(read, path, monkeypatch):
+    monkeypatch.setattr(tablefiles, "_BLOCK", 256)
+    times = pd.date_range("2020-01-01", periods=100, freq="1h")
+    rows = [f'{time:%Y-%m-%dT%H:%M},{i},"a note{chr(10)}of two lines, with a comma"' for i, time in enumerate(times)]
+    text = "\n".join(["time,x,note", *rows])
+    assert read(text, features=["x"])["x"].tolist() == list(range(100))
+    refused(lambda: read(text.replace(f",7,{chr(34)}", ",7,", 1), features=["x"]), path, "header has 3")
+
+
+def test_a_message_lists_few_of_many_columns(path, read):
+    text = ",".join(f"x{i}" for i in range(500)) + "\n"
+    refused(lambda: read(text), path, "no time column 'time'", "x0, x1", "x19 and 480 more")
 
 
 def test_duplicate_time_within_a_group_is_refused(read, path):
@@ -266,7 +346,7 @@ def test_fewer_than_two_rows_are_refused(read, path, text, group, n_rows):
         (b"\n" + PLAIN.encode(), ["nothing on its first line"]),
         (PLAIN.replace("temp", "temp \N{DEGREE SIGN}F").encode("latin-1"), ["line 1 is not UTF-8"]),
         (PLAIN.replace("4.5", "4\N{DEGREE SIGN}").encode("latin-1"), ["line 4 is not UTF-8"]),
-        (PLAIN.encode("utf-16"), ["not UTF-8"]),
+        (PLAIN.encode("utf-16"), ["not UTF-8 text but UTF-16"]),
         (PLAIN.encode("utf-16-le"), ["not UTF-8", "UTF-16"]),
         (
             PLAIN.encode() + b"2020-01-01T05:00:00Z,1,2,3,4\n",
@@ -274,7 +354,11 @@ def test_fewer_than_two_rows_are_refused(read, path, text, group, n_rows):
         ),
         (PLAIN.replace("Z,", "Z,,").encode(), ["line 2 has 4 fields, the header has 3", "comma too many"]),
         (PLAIN.encode() + b"2020-01-0", ["line 5 has 1 fields, the header has 3", "cut off"]),
-        (PLAIN.replace(",", ";").encode(), ["no time column", "time;temp;wind"]),
+        (PLAIN.replace(",", "|").encode(), ["no time column", "time|temp|wind", "semicolons or tabs"]),
+        (b"# from a logger\n" + PLAIN.encode(), ["line 2 has 3 fields, the header has 1", "first line has to name"]),
+        (gzip.compress(PLAIN.encode()), ["is gzipped; name it .csv.gz"]),
+        (b"PK\x03\x04" + bytes(100), ["a zip archive or an Excel file"]),
+        (b"PAR1" + bytes(100), ["is a Parquet file; name it .parquet"]),
         (PLAIN.replace("wind", "temp").encode(), ["two columns 'temp'"]),
         (PLAIN.replace("wind", "").encode(), ["column 3 has no name"]),
     ],
@@ -336,7 +420,11 @@ def test_numbers_of_other_kinds_in_parquet_are_numbers(tmp_path):
     ("columns", "options", "words"),
     [
         ({"x": ["1.5", "calm"]}, {}, ["'x', row 2", "calm"]),
-        ({"x": [[1.0], [2.0]]}, {}, ["'x'", "not numbers"]),
+        ({"x": [[1.0], [2.0]]}, {}, ["'x' holds ndarray, not numbers"]),
+        ({"x": [{"a": 1}, {"a": 2}]}, {}, ["'x' holds dict, not numbers"]),
+        ({"x": [datetime.time(1), datetime.time(2)]}, {"time": "x"}, ["'x' holds time, not times"]),
+        ({"x": np.array([0, 2**62], "datetime64[us]"), "y": [1, 2]}, {"time": "x"}, ["'x', row 2", "years 1 to 9999"]),
+        ({"x": pd.Categorical(["1.5", "calm"])}, {}, ["'x', row 2", "calm"]),
         ({"x": pd.to_datetime(["2020-01-01", "2020-01-02"])}, {}, ["'x'", "datetime64", "not numbers"]),
         ({"x": [1, 2]}, {"time": "x"}, ["'x'", "int64", "not times"]),
         ({"x": [1.0, np.inf]}, {}, ["'x', row 2", "inf"]),
@@ -362,6 +450,34 @@ def test_damaged_gzip_is_refused(tmp_path, change):
     path = tmp_path / "mine.csv.gz"
     path.write_bytes(change(gzip.compress(PLAIN.encode() + b"\n" * 1000)))
     refused(lambda: readers.read_wide(path), path, "cannot be read as CSV")
+
+
+def test_parquet_of_other_zones_and_of_dictionaries_is_the_same(read, tmp_path):
+    expected = read(PLAIN)
+    frame = pd.DataFrame({"temp": [1.5, NAN, 4.5], "wind": [10, 20, None]}, expected.index[[0, 1, 4]])
+    frame.tz_convert("America/New_York").to_parquet(tmp_path / "zone.parquet")
+    frame.tz_convert(datetime.timezone(datetime.timedelta(hours=5.5))).to_parquet(tmp_path / "offset.parquet")
+    frame.reset_index().astype("category").to_parquet(tmp_path / "categories.parquet")
+    frame.reset_index().astype({"temp": str}).replace("nan", "NA").to_parquet(tmp_path / "text.parquet")
+    for name in ("zone", "offset", "categories", "text"):
+        pd.testing.assert_frame_equal(readers.read_wide(tmp_path / f"{name}.parquet"), expected)
+
+
+def test_a_zip_bomb_of_a_table_is_refused_in_little_memory(tmp_path):
+    """Gzipped lines, a gzipped line that does not end, and a Parquet file of one value many times."""
+    lines, line, table = (tmp_path / name for name in ("lines.csv.gz", "line.csv.gz", "mine.parquet"))
+    lines.write_bytes(gzip.compress(PLAIN.encode()) + gzip.compress(b"2020-01-01T05:00:00Z,1,2\n" * (1 << 20)) * 20)
+    line.write_bytes(gzip.compress(b"time,x" * (1 << 22)) * 20)
+    zeros = pa.array(np.zeros(1 << 23))
+    pq.write_table(pa.table({"time": zeros.cast(pa.int64()).cast(pa.timestamp("us")), "x": zeros}), table)
+    for path in (lines, line, table):
+        assert path.stat().st_size < 1 << 22
+        tracemalloc.start()
+        try:
+            refused(lambda path=path: readers.read_wide(path), path, "zip bomb")
+            assert tracemalloc.get_traced_memory()[1] < 4 * archives.SLACK
+        finally:
+            tracemalloc.stop()
 
 
 # --- tidy tables and several series ----------------------------------------------------------
@@ -514,6 +630,17 @@ def test_times_that_no_zone_has_are_refused(read, path, times, zone, words):
     refused(lambda: read(local(*times), time_zone=zone), path, *words)
 
 
+def test_times_are_read_by_their_format(read, path):
+    text = "time,x\n31.01.2020 23:00,1\n01.02.2020 00:00,2\n"
+    refused(lambda: read(text), path, "'time', line 2", "'31.01.2020 23:00'", "set 'time_format'")
+    wide = read(text, time_format="%d.%m.%Y %H:%M", time_zone="Europe/Berlin")
+    assert wide.index.equals(hours("2020-01-31T22:00", 2))
+    with_offset = read(text.replace(":00,", ":00 -0500,"), time_format="%d.%m.%Y %H:%M %z", time_zone="Europe/Berlin")
+    assert with_offset.index.equals(hours("2020-02-01T04:00", 2))
+    refused(lambda: read(text, time_format="%m/%d/%Y"), path, "'time', line 2", "is not a time (%m/%d/%Y)")
+    refused(lambda: read(text, time_format="%d.%m.%Q"), path, "the time_format '%d.%m.%Q' will not do")
+
+
 # --- resampling, circles, order, width -------------------------------------------------------
 
 MINUTES = """time,x
@@ -523,6 +650,20 @@ MINUTES = """time,x
 2020-01-01T01:30Z,NA
 2020-01-01T02:00Z,4
 """
+
+
+@pytest.mark.parametrize(
+    ("interval", "expected"),
+    [
+        ("7D", {"2020-01-02": 2, "2020-01-09": 4}),  # 1970-01-01 was a Thursday, too
+        ("1W", {"2019-12-29": 1, "2020-01-05": 3.5}),
+        ("1MS", {"2020-01-01": 8 / 3}),
+    ],
+)
+def test_all_that_is_before_the_next_time_of_the_grid_belongs_to_the_one_before(read, interval, expected):
+    text = "time,x\n2020-01-03,1\n2020-01-08T23:00,3\n2020-01-09,4\n2020-06-01T13:00,9\n"
+    found = read(text, interval=interval, resample="mean")["x"].dropna().iloc[:-1]
+    assert {f"{time:%Y-%m-%d}": value for time, value in found.items()} == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("method", "first"), [("mean", 3), ("median", 2), ("first", 1), ("sum", 9)])

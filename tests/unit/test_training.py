@@ -407,3 +407,12 @@ def test_no_steps_leave_the_weights_as_they_are_and_validate_them_once():
     assert (row["step"], row["split"], row["epoch"], row["learning_rate"]) == (0, "valid", 0.0, 0.0)
     expected = training.validation_loss(before, valid, settings, 0, diffusion.quadratic_schedule())
     assert row["loss"] == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("power", [1.0, 1.5, 3.0])
+def test_diffusion_steps_are_a_power_of_a_uniform_number(power):
+    levels = training._levels(5000, power, torch.Generator().manual_seed(0))
+    assert levels.min() >= 0 and levels.max() == 49
+    for share in (0.2, 0.5, 0.9):
+        # the largest step of this share of them, to half a step
+        assert levels.double().quantile(share).item() == pytest.approx(50 * share**power - 0.5, abs=0.6)

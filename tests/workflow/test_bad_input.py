@@ -1,5 +1,6 @@
 """Bad input: one clear line that names the file or key, a status that is not 0, no output."""
 
+import gzip
 import re
 import socket
 
@@ -221,9 +222,10 @@ def test_a_dataset_without_its_time_column_is_refused(project):
         ("mine.csv", b"time,x\n2020-01-01T00:00Z,1\n2020-01-01T01:00,2\n", ["'time', line 3", "no offset from UTC"]),
         ("mine.csv", "time,x\n2020-01-01,1\n".encode("utf-16"), ["not UTF-8"]),
         ("mine.csv", b"", ["cannot be read as CSV"]),
+        ("mine.csv.gz", gzip.compress(b"time,x\n") + gzip.compress(bytes(1 << 24)) * 9, ["as a zip bomb does"]),
         ("mine.parquet", b"time,x\n2020-01-01,1\n", ["cannot be read as Parquet"]),
     ],
-    ids=["text", "zones", "UTF-16", "empty", "no Parquet"],
+    ids=["text", "zones", "UTF-16", "empty", "bomb", "no Parquet"],
 )
 def test_a_bad_table_is_refused(project, name, content, words):
     (project.folder / name).write_bytes(content)

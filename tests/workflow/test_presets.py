@@ -21,6 +21,7 @@ csdi:
     nyc-weather-official:
       training: {n_steps: 4, batch_size: 4, warm_up: 1, validate_every: 2, validation_draws: 2}
       sampling: {n_steps: 3, n_samples: 2, chunk: 64}
+    etth1-official: null
 """
 
 
@@ -34,6 +35,13 @@ def test_the_official_checkpoint_is_fine_tuned(project, mirror):
     assert done.returncode == 0, done.stdout
     metrics = pd.read_parquet(project.folder / "results/csdi/nyc-weather-official/metrics.parquet")
     assert "CSDI" in set(metrics["method"])
+
+
+def test_the_official_preset_is_about_both_series(project):
+    plan = project.snakemake("--summary", configfiles=("config/presets/official.yaml",)).stdout
+    for run in ("nyc-weather-official", "etth1-official"):
+        assert f"results/csdi/{run}/metrics.png" in plan
+    assert "results/downloads/ETTh1.csv" in plan and "results/csdi/nyc-weather/" not in plan
 
 
 def test_a_dataset_is_downloaded_once_wherever_it_comes_from(project, mirror):

@@ -8,7 +8,8 @@ import torch
 from scoredag.errors import InputError
 
 N_STEPS = 50
-SAMPLERS = ("ddpm", "ddim", "dpm-solver++")
+NOISIEST = 42  # where fewer steps start: the noise is 22 times the signal; above, errors of the network explode
+SAMPLERS = {"ddpm": (N_STEPS, 1.0), "ddim": (N_STEPS, 0.0), "dpm-solver++": (6, 1.0)}  # n_steps and eta for None
 
 
 class Schedule(NamedTuple):
@@ -41,6 +42,7 @@ def sample(
     sampler="ddpm",
     n_steps=N_STEPS,
     eta=0.0,
+    noise_above=0.0,
     x_T=None,
     noise=None,
     generator=None,
@@ -56,9 +58,14 @@ def sample(
         n_samples: S.
         sampler: `ddpm`, ancestral sampling (Ho et al. 2020, algorithm 2, with the posterior
             variance; CSDI, algorithm 2); `ddim` (Song et al. 2021, equation 12) with `eta`;
-            `dpm-solver++`, second-order multistep (Lu et al. 2022, algorithm 2).
-        n_steps: network evaluations, 1 .. 50; below 50 they are denser at low noise.
-        eta: of `ddim`; 0 is deterministic after x_T, 1 is ancestral.
+            `dpm-solver++`, second-order multistep (Lu et al. 2022, algorithm 2, and
+            SDE-DPM-Solver++(2M) of appendix A).
+        n_steps: network evaluations, 1 .. 50; below 50 they are denser at low noise. None takes
+            that of `SAMPLERS`.
+        eta: of `ddim` and `dpm-solver++`; 0 is deterministic after x_T, 1 is ancestral, or the
+            reverse SDE. None takes that of `SAMPLERS`.
+        noise_above: with `eta` > 0, the noise level sqrt((1 - abar) / abar) below which steps are
+            deterministic all the same (S_tmin of Karras et al. 2022, algorithm 2).
         x_T: the start (S, B, K, L); drawn where None.
         noise: (S, n_steps, B, K, L), noise[:, t] added after the step from t; noise[:, 0] is
             unused. Drawn where None.
@@ -79,6 +86,8 @@ def sample(
     """
     if sampler not in SAMPLERS:
         raise InputError(f"sampler: '{sampler}' is unknown; known are {', '.join(SAMPLERS)}")
+    n_steps = SAMPLERS[sampler][0] if n_steps is None else n_steps
+    eta = SAMPLERS[sampler][1] if eta is None else eta
     if not 1 <= n_steps <= N_STEPS:
         raise InputError(f"n_steps: {n_steps} is not between 1 and {N_STEPS}")
     shape = (n_samples, *observed.shape)
@@ -93,23 +102,25 @@ def sample(
         if not getattr(model, "conditional", True):
             x = torch.where(given, math.sqrt(levels[i + 1]) * observed + math.sqrt(1 - levels[i + 1]) * x_T, x)
         predicted = model.denoise(conditions, x, int(steps[i]))
+        churn = 1.0 if sampler == "ddpm" else eta * (_noise_level(levels[i + 1]) > noise_above)
         if sampler == "dpm-solver++":
-            x, previous = _multistep(x, predicted, previous, levels, i)
+            x, deviation, previous = _multistep(x, predicted, previous, levels, i, churn)
         else:
-            x, deviation = _ancestral(x, predicted, levels[i + 1], levels[i], 1.0 if sampler == "ddpm" else eta)
-            if i > 0 and deviation > 0:
-                x = x + deviation * (draw() if noise is None else noise[:, i])
+            x, deviation = _ancestral(x, predicted, levels[i + 1], levels[i], churn)
+        if i > 0 and deviation > 0:
+            x = x + deviation * (draw() if noise is None else noise[:, i])
     return torch.where(given, observed, x)
 
 
 def _spread(n_steps):
-    """`n_steps` of the diffusion steps 0 .. 49, in order; 49 is always among them.
+    """`n_steps` of the diffusion steps 0 .. 49, in order, up to `NOISIEST` as long as they are few enough.
 
-    They go with the power 1.5, denser at low noise: where a window says much about its gaps, the
+    They go with the square, denser at low noise: where a window says much about its gaps, the
     imputations are that narrow, and with even steps they come out too narrow.
     """
-    wanted = ((torch.arange(1, n_steps + 1) / n_steps) ** 1.5 * N_STEPS).round().long() - 1
-    latest = torch.arange(N_STEPS - n_steps, N_STEPS)  # leaves room for those that follow
+    noisiest = max(NOISIEST, n_steps - 1)
+    wanted = ((torch.arange(1, n_steps + 1) / n_steps) ** 2 * (noisiest + 1)).round().long() - 1
+    latest = torch.arange(noisiest + 1 - n_steps, noisiest + 1)  # leaves room for those that follow
     chosen, previous = [], -1
     for step, limit in zip(wanted.tolist(), latest.tolist(), strict=True):
         previous = min(max(step, previous + 1), limit)
@@ -128,23 +139,33 @@ def _ancestral(x, predicted, level, target, eta):
     return scale * (x - math.sqrt(1 - level) * predicted) + direction * predicted, deviation
 
 
-def _multistep(x, predicted, previous, levels, i):
-    """One step of DPM-Solver++(2M) on the predicted clean data; Euler's at both ends."""
+def _noise_level(level):
+    """Noise over signal, sqrt((1 - abar) / abar), at abar = `level`."""
+    return math.sqrt((1 - level) / level)
+
+
+def _multistep(x, predicted, previous, levels, i, eta):
+    """One step of DPM-Solver++(2M) on the predicted clean data; Euler's at both ends.
+
+    The mean of the next x, the deviation of its noise, and the clean data. At eta = 0 it solves the
+    probability flow, at eta = 1 the reverse SDE; between them the noise is that of k-diffusion's eta.
+    """
 
     def half_log_snr(level):
-        return 0.5 * math.log(level / (1 - level))
+        return -math.log(_noise_level(level))
 
     level, target = levels[i + 1], levels[i]
     clean = (x - math.sqrt(1 - level) * predicted) / math.sqrt(level)
     if i == 0:  # abar = 1: no noise is left
-        return clean, clean
+        return clean, 0.0, clean
     h = half_log_snr(target) - half_log_snr(level)
     direction = clean
     if previous is not None:
         r = (half_log_snr(level) - half_log_snr(levels[i + 2])) / h
         direction = clean + (clean - previous) / (2 * r)
-    moved = math.sqrt((1 - target) / (1 - level)) * x - math.sqrt(target) * math.expm1(-h) * direction
-    return moved, clean
+    scale = math.sqrt((1 - target) / (1 - level)) * math.exp(-eta * h)
+    moved = scale * x - math.sqrt(target) * math.expm1(-(1 + eta) * h) * direction
+    return moved, math.sqrt(-(1 - target) * math.expm1(-2 * eta * h)), clean
 
 
 def _drawer(generator, shape, like, signs):

@@ -58,6 +58,7 @@ class Settings(NamedTuple):
     optimizer: str = "adam"  # or another of WEIGHT_DECAY
     decay: str = "cosine"  # or another of DECAYS; milestones: a tenth after 75 % and again after 90 % of the steps
     masks: tuple = ("random",)  # strategies of `masks`
+    step_power: float = 1.0  # diffusion steps are 50 u^step_power, u uniform; 1 is the paper's
     patience: int | None = None  # validations without a better one after which training stops
     embedding_rate: float | None = None  # of the feature embedding, in learning rates; None takes EMBEDDING_RATE's
     trainable: str = "all"  # or another of PARTS; the rest is frozen
@@ -363,16 +364,16 @@ def _draw(values, observed_mask, test_masks, settings, seed, step):
         features=features,
     )
     noise = torch.randn(observed.shape, generator=generator)
-    return batch, noise, _levels(len(chosen), generator)
+    return batch, noise, _levels(len(chosen), settings.step_power, generator)
 
 
-def _levels(n, generator):
-    """Diffusion steps (n,): each uniform, together spread evenly, which steadies the gradient.
+def _levels(n, power, generator):
+    """Diffusion steps (n,): each u^power of all, u uniform, together spread evenly, which steadies the gradient.
 
     One uniform number shifts a regular grid (Kingma et al. 2021, Variational diffusion models, appendix I.1).
     """
     grid = (torch.arange(n) + torch.rand((), generator=generator)) / n
-    levels = (grid * diffusion.N_STEPS).long().clamp(max=diffusion.N_STEPS - 1)
+    levels = (grid**power * diffusion.N_STEPS).long().clamp(max=diffusion.N_STEPS - 1)
     return levels[torch.randperm(n, generator=generator)]
 
 

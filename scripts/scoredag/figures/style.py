@@ -24,6 +24,7 @@ matplotlib.rcParams.update(
         "font.size": 10,
         "legend.frameon": False,
         "savefig.dpi": 150,
+        "text.parse_math": False,  # a name with two dollars is no formula
     }
 )
 

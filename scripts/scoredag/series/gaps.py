@@ -28,18 +28,22 @@ class Part(NamedTuple):
     after: int | None = None
 
 
-def find(missing):
-    """The gaps of a series, by first step, then feature.
+def find(missing, lengths=()):
+    """The gaps of a series, by first step, then feature; of several series one below the other, none spans two.
 
     Args:
         missing: boolean (n_steps, K).
+        lengths: of the series, if there are several; they sum to n_steps.
 
     Returns:
         A data frame with the columns feature (its number), first and stop (steps).
     """
-    edges = np.diff(missing.T.astype(np.int8), axis=1, prepend=0, append=0)
+    borders = np.cumsum(lengths, dtype=np.int64)[:-1]
+    steps = np.insert(np.arange(len(missing)), borders, -1)
+    edges = np.diff(np.insert(missing, borders, False, axis=0).T.astype(np.int8), axis=1, prepend=0, append=0)
     feature, first = np.nonzero(edges == 1)
     _, stop = np.nonzero(edges == -1)
+    first, stop = steps[first], steps[stop - 1] + 1
     order = np.lexsort((feature, first))
     return pd.DataFrame({"feature": feature[order], "first": first[order], "stop": stop[order]})
 
@@ -58,17 +62,31 @@ def plan(gaps, n_steps, length):
 
     Args:
         gaps: from `find`.
-        n_steps: length of the series.
+        n_steps: length of the series, or a list with the length of each of several. One of several that is shorter
+            than a window gets one that begins with it.
         length: L, steps a window.
 
     Returns:
         {first step of a window: [Part, ...]}, by first step.
 
     Raises:
-        InputError: the series is shorter than a window.
+        InputError: the only series is shorter than a window.
     """
-    if n_steps < length:
+    if np.ndim(n_steps) == 0 and n_steps < length:
         raise InputError(f"the series has {n_steps} steps, a window {length}; make windows.length smaller")
+    lengths = np.atleast_1d(n_steps)
+    ends = np.cumsum(lengths)
+    windows = {}
+    edges = [0, *np.searchsorted(gaps["first"], ends).tolist()]
+    for (first, stop), n, end in zip(itertools.pairwise(edges), lengths.tolist(), ends.tolist(), strict=True):
+        begin = end - n
+        own = gaps.iloc[first:stop].sub({"feature": 0, "first": begin, "stop": begin})
+        windows |= _shifted(_plan(own, max(n, length), length), begin)
+    return windows
+
+
+def _plan(gaps, n_steps, length):
+    """`plan` of one series."""
     long = is_long(gaps, length)
     parts = [found for gap in gaps[long].itertuples(index=False) for found in _parts_of_long(gap, n_steps, length)]
     shared = np.array(sorted({start for start, _ in parts}), dtype=np.int64)
@@ -109,6 +127,14 @@ def merge(windows, drawn, length):
         yield steps + start, features, buffer[:, features, steps]
         buffer, filled = np.roll(buffer, -done, axis=2), np.roll(filled, -done, axis=1)
         filled[:, length - done :] = False
+
+
+def _shifted(windows, by):
+    """The plan of a series that begins `by` steps later."""
+    return {
+        start + by: [Part(part.feature, *(None if step is None else step + by for step in part[1:])) for part in parts]
+        for start, parts in windows.items()
+    }
 
 
 def _parts_of_long(gap, n_steps, length):

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from scoredag import tablefiles
 from scoredag.errors import InputError
+from scoredag.series import angles
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +22,10 @@ TOLD = 10  # implausible values of a column that the log names one by one
 MANY, TOO_MANY = 200, 1000  # features
 BYTES_A_VALUE = 100  # of memory at its peak, to read a series and write it as a tidy table; measured
 ZONED = r"[T ]\S*([Zz]|[+-]\d\d(:?\d\d)?)$"  # a time with its offset from UTC
+TOTAL = "all"  # what scores of all features together are called
+SPARSE = 1000  # times of the grid for one in the file, at most; a wrong year would fill the memory
+FEW = 100  # times in a file, below which as many are taken
+CURE = "; if it stands for a missing value or has a decimal comma, set 'missing' or 'decimal'"
 OFFSETS = "write times with their offset from UTC, as 2013-11-03T01:00-04:00"
 
 
@@ -28,7 +33,10 @@ def read_wide(
     path,
     *,
     time="time",
+    time_format=None,
     time_zone="UTC",
+    missing=(),
+    decimal=".",
     group=None,
     series=None,
     features=None,
@@ -40,9 +48,12 @@ def read_wide(
     """A wide series from a table with a time column and one column a feature.
 
     Args:
-        path: .parquet, or CSV in which empty cells and NA are missing.
+        path: .parquet, or CSV in which empty cells and NA are missing, as `tablefiles.read` takes it.
         time: name of the time column.
+        time_format: how times in text are written, as `strptime` takes it; None is ISO 8601.
         time_zone: of times without an offset from UTC.
+        missing: more texts that stand for a missing value.
+        decimal: point or comma, by which text has its decimals.
         group: name of a column that tells several places or devices apart: each of its
             values then has its own features, named {group}_{feature}.
         series: name of a column that tells several series apart, as of patients.
@@ -58,7 +69,7 @@ def read_wide(
     Raises:
         InputError: the file, a column or a value is not as described; with the first bad row.
     """
-    table = tablefiles.read(path)
+    table = tablefiles.read(path, missing)
     plausible, circular = plausible or {}, circular or {}
     _require_time(path, table, time)
     marks = {mark: column for mark, column in (("series", series), ("group", group)) if column}
@@ -68,15 +79,15 @@ def read_wide(
         raise InputError(f"{path}: {len(table)} rows of {len(kept)} features; there is nothing to read")
     if "" in kept:
         raise InputError(f"{path}: column {list(table.columns).index('') + 1} has no name; name it, or set 'features'")
-    keys = _keys(path, table, time, time_zone, marks)
+    keys = _keys(path, table, time, time_format, time_zone, marks)
     n_groups = keys["group"].nunique() if group else 1
     _weigh(path, len(kept) * n_groups, len(table) // n_groups, named=features is not None)
-    values = pd.DataFrame({name: tablefiles.numbers(path, table[name]) for name in kept})
+    values = pd.DataFrame({name: tablefiles.numbers(path, table[name], decimal, CURE) for name in kept})
     for name, (lowest, highest) in plausible.items():
         if name in values:
             values[name] = _plausible(path, values[name], name, lowest, highest)
-    _check(path, keys, interval, resample)
-    values = _unroll(values, circular)
+    _check(path, keys, time, interval, resample)
+    values = angles.split(values, circular)
     values.index = _index(keys)
     if group:
         parts = values.groupby(keys["group"].to_numpy())
@@ -88,7 +99,10 @@ def read_tidy(
     path,
     *,
     time="time",
+    time_format=None,
     time_zone="UTC",
+    missing=(),
+    decimal=".",
     feature="feature",
     value="value",
     series=None,
@@ -101,55 +115,61 @@ def read_tidy(
     """A wide series from a table with one row a time and feature.
 
     Args:
-        path: .parquet, or CSV in which empty cells and NA are missing.
+        path: as in `read_wide`.
         time, feature, value: names of these columns.
         features: those to keep, in this order; None keeps all, by name.
-        time_zone, series, interval, resample, plausible, circular: as in `read_wide`.
+        time_format, time_zone, missing, decimal, series, interval, resample, plausible, circular: as in `read_wide`.
 
     Raises:
         InputError: the file, a column or a value is not as described; with the first bad row.
     """
-    table = tablefiles.read(path)
+    table = tablefiles.read(path, missing)
     plausible, circular = plausible or {}, circular or {}
     _require_time(path, table, time)
     marks = {"feature": feature} | ({"series": series} if series else {})
     tablefiles.require(path, table, [*marks.values(), value])
     if table.empty:
         raise InputError(f"{path}: 0 rows; there is nothing to read")
-    keys = _keys(path, table, time, time_zone, marks)
+    keys = _keys(path, table, time, time_format, time_zone, marks)
     there = sorted(keys["feature"].unique())
     for name in [*(features or ()), *plausible, *circular]:
         if name not in there:
             raise InputError(f"{path}: column '{feature}' names no '{name}'; it names {', '.join(there)}")
     _weigh(path, len(features or there), keys["time"].nunique(), named=features is not None)
-    values = tablefiles.numbers(path, table[value])
+    values = tablefiles.numbers(path, table[value], decimal, CURE)
     for name, (lowest, highest) in plausible.items():
         chosen = keys["feature"] == name
         values[chosen] = _plausible(path, values[chosen], name, lowest, highest)
-    _check(path, keys, interval, resample)
+    _check(path, keys, time, interval, resample)
     index = ["series", "time"] if series else "time"
-    wide = keys.assign(value=values).pivot(index=index, columns="feature", values="value")
-    return _on_grid(path, _unroll(wide[features or there], circular), interval, resample)
+    wide = keys.assign(value=values).pivot(index=index, columns="feature", values="value").rename_axis(columns=None)
+    return _on_grid(path, angles.split(wide[features or there], circular), interval, resample)
 
 
 def _require_time(path, table, time):
     if time not in table.columns:
-        raise InputError(f"{path}: there is no time column '{time}'; its columns are {', '.join(table.columns)}")
+        raise InputError(f"{path}: there is no time column '{time}'; {tablefiles.listed(table.columns)}")
 
 
-def _keys(path, table, time, time_zone, marks):
+def _keys(path, table, time, time_format, time_zone, marks):
     """What tells the rows of `table` apart: columns `marks`, as text, and time, UTC; index as there.
 
     `marks` holds names of columns by "series", "group" or "feature".
     """
-    for column in marks.values():
-        _refuse_empty(path, table[column])
-    keys = pd.DataFrame({mark: table[column].astype(str) for mark, column in marks.items()}, table.index)
-    keys["time"] = _times(path, table[time])
+    keys = pd.DataFrame({mark: _names(path, table[column]) for mark, column in marks.items()}, table.index)
+    keys["time"] = _times(path, table[time], time_format)
     if keys["time"].dt.tz is None:
         keys["time"] = _localise(path, table[time], keys, time_zone)
     keys["time"] = keys["time"].dt.tz_convert("UTC").dt.as_unit("us")
     return keys
+
+
+def _names(path, column):
+    """Text of a column that names something, without blanks around it."""
+    names = column.astype("str")
+    names = names.map({name: " ".join(name.split()) for name in names.dropna().unique()})
+    _refuse_empty(path, names.mask(names == ""))
+    return names
 
 
 def _index(keys):
@@ -159,19 +179,28 @@ def _index(keys):
     return pd.DatetimeIndex(keys["time"], name="time")
 
 
-def _times(path, column):
+def _times(path, column, time_format):
     """Times of a column; naive where they have no offset from UTC."""
     _refuse_empty(path, column)
     if pd.api.types.is_datetime64_any_dtype(column):
+        bad = ~column.dt.year.between(1, 9999)
+        if bad.any():
+            raise InputError(f"{path}: {tablefiles.place(column, bad)}: the time is not in the years 1 to 9999")
         return column
     if not pd.api.types.is_string_dtype(column):
-        found = f"column '{column.name}' holds {column.dtype}, not times"
+        found = f"column '{column.name}' holds {tablefiles.kind(column)}, not times"
         raise InputError(f"{path}: {found}; write timestamps, or text as 2020-01-31T13:00")
-    times = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601")
+    try:
+        times = pd.to_datetime(column, errors="coerce", utc=True, format=time_format or "ISO8601")
+    except ValueError as error:
+        raise InputError(f"{path}: the time_format '{time_format}' will not do: {error}") from error
     bad = times.isna()
     if bad.any():
-        found = f"'{column[bad].iloc[0]}' is not a time (ISO 8601, as 2020-01-31T13:00)"
+        wanted = time_format or "ISO 8601, as 2020-01-31T13:00; for others set 'time_format'"
+        found = f"{tablefiles.shown(column[bad].iloc[0])} is not a time ({wanted})"
         raise InputError(f"{path}: {tablefiles.place(column, bad)}: {found}")
+    if time_format:
+        return times if "%z" in time_format else times.dt.tz_localize(None)
     zoned = pc.match_substring_regex(pa.array(column), ZONED).to_numpy(zero_copy_only=False)
     if zoned.all():
         return times
@@ -191,7 +220,7 @@ def _localise(path, column, keys, zone):
     naive = keys["time"]
     try:
         twice = naive.dt.tz_localize(zone, ambiguous="NaT", nonexistent="shift_forward").isna()
-    except (KeyError, ValueError, OSError) as error:  # zoneinfo's own error is a KeyError
+    except (LookupError, ValueError, OSError) as error:  # zoneinfo's own error is a KeyError
         raise InputError(f"{path}: the time_zone '{zone}' is unknown; write one as Europe/Berlin") from error
     among = keys[twice]
     once = ~among.duplicated(keep=False)
@@ -213,25 +242,44 @@ def _refuse_empty(path, column):
         raise InputError(f"{path}: {tablefiles.place(column, column.isna())}: the cell is empty")
 
 
-def _check(path, keys, interval, resample):
-    """Refuse times that are there twice or, unless they are resampled, off the grid; say if they are not in order."""
+def _check(path, keys, time, interval, resample):
+    """Refuse times that are there twice or, unless they are resampled, off the grid; say if they are not in order.
+
+    `time` is the name of their column.
+    """
     again = keys.duplicated()
     if again.any():
         key = keys.loc[again.idxmax()]
         of = "".join(f" of '{key[mark]}'" for mark in ("feature", "group", "series") if mark in keys)
         others = [f"'{mark}'" for mark in ("group", "series") if mark not in keys]
         cure = f", or name the column that tells the rows apart as {' or '.join(others)}" if others else ""
-        line = f"{keys.index.name} {again.idxmax()}"
-        raise InputError(f"{path}: {line}: the time {key['time']}{of} occurs twice; remove one{cure}")
+        place = tablefiles.place(keys["time"].rename(time), again)
+        raise InputError(f"{path}: {place}: the time {key['time']}{of} occurs twice; remove one{cure}")
     marks = [mark for mark in keys if mark != "time"]
     times = keys.groupby(marks, sort=False)["time"] if marks else keys["time"]
     early = times.diff() < pd.Timedelta(0)
     if early.any():
         log.info("%s: %s %d is earlier than the one before; sorted by time", path, keys.index.name, early.idxmax())
     offset = _offset(path, interval)
-    if not resample:
-        for name, times in keys.groupby("series")["time"] if "series" in keys else [(None, keys["time"])]:
-            _refuse_strays(path, times, interval, offset, "" if name is None else f" of '{name}'")
+    for name, times in keys.groupby("series")["time"] if "series" in keys else [(None, keys["time"])]:
+        of = "" if name is None else f" of '{name}'"
+        times = times.rename(time)
+        _refuse_far(path, times, interval, offset, of)
+        if not resample:
+            _refuse_strays(path, times, interval, offset, of)
+
+
+def _refuse_far(path, times, interval, offset, of):
+    """Refuse times of a series that make a huge grid of a few, as a wrong year does; name that after the widest gap."""
+    once = times.drop_duplicates().sort_values()
+    first, last = once.iloc[0], once.iloc[-1]
+    n_times = (last - first) / (first + offset - first) + 1
+    if n_times > SPARSE * max(len(once), FEW):
+        gaps = once.diff()
+        widest = gaps == gaps.max()
+        found = f"the time {once[widest].iloc[0]}{of} is {gaps.max()} after the one before"
+        grid = f"the grid of {interval} from {first} to {last} would have {n_times:.2g} times for {len(once)}"
+        raise InputError(f"{path}: {tablefiles.place(once, widest)}: {found}; {grid}; mend the time, or set 'interval'")
 
 
 def _refuse_strays(path, times, interval, offset, of):
@@ -239,14 +287,15 @@ def _refuse_strays(path, times, interval, offset, of):
     grid = pd.date_range(times.min(), times.max(), freq=offset)
     distances = times.drop_duplicates().sort_values().diff()[1:]
     usual = distances.median()
-    if len(distances) >= 10 and usual != grid[1] - grid[0]:  # a few rows have no usual distance
+    step = times.min() + offset - times.min()
+    fixed = isinstance(offset, pd.tseries.offsets.Tick)  # as no month is
+    if fixed and len(distances) >= 10 and usual != step:  # a few rows have no usual distance
         found = f"most times{of} are {usual} apart, but the interval is {interval}"
         raise InputError(f"{path}: {found}; set 'interval', or 'resample' to bring them to it")
     stray = ~times.isin(grid)
     if stray.any():
         found = f"the time {times[stray].iloc[0]}{of} is not on the grid of {interval} that starts at {times.min()}"
-        line = f"{times.index.name} {stray.idxmax()}"
-        raise InputError(f"{path}: {line}: {found}; set 'resample' to bring all times to it")
+        raise InputError(f"{path}: {tablefiles.place(times, stray)}: {found}; set 'resample' to bring all times to it")
 
 
 def _weigh(path, n_features, n_times, named):
@@ -276,27 +325,22 @@ def _plausible(path, values, name, lowest, highest):
     return values.mask(outside)
 
 
-def _unroll(wide, circular):
-    """`wide` with its circular features as sine and cosine."""
-    columns = {}
-    for name in wide:
-        if name in circular:
-            angle = 2 * np.pi / circular[name] * wide[name]
-            columns |= {f"{name}_sin": np.sin(angle), f"{name}_cos": np.cos(angle)}
-        else:
-            columns[name] = wide[name]
-    return pd.DataFrame(columns)
-
-
 def _on_grid(path, wide, interval, resample):
     """`wide`, with times in any order, on the full grid from its first to its last time, each series on its own."""
     offset = _offset(path, interval)
     if len(wide) < 2:
         raise InputError(f"{path}: {len(wide)} row(s); a series needs at least two")
+    if wide.columns.has_duplicates:
+        name = wide.columns[wide.columns.duplicated()][0]
+        raise InputError(f"{path}: two features would be called '{name}'; rename a column, or leave it out")
+    if TOTAL in wide.columns:
+        raise InputError(f"{path}: a feature is called '{TOTAL}', as all of them together are in the scores; rename it")
     wide = wide.sort_index()
     if resample:
         levels = [pd.Grouper(level=name) for name in wide.index.names[:-1]]
-        bins = wide.groupby([*levels, pd.Grouper(level="time", freq=offset, origin="epoch")])
+        origin = "epoch" if isinstance(offset, pd.tseries.offsets.Tick) else "start_day"  # months have their own
+        grouper = pd.Grouper(level="time", freq=offset, origin=origin, closed="left", label="left")
+        bins = wide.groupby([*levels, grouper])
         wide = bins.sum(min_count=1) if resample == "sum" else bins.agg(resample)
     if wide.index.nlevels == 1:
         regular = _regular(wide, offset)
@@ -327,4 +371,5 @@ def _offset(path, interval):
         ) from error
     if offset is None or offset.n < 1:
         raise InputError(f"{path}: the interval '{interval}' is not a positive spacing of time; write 1h, 15min or 1D")
-    return offset
+    # times are in UTC, where a day has 24 hours
+    return pd.offsets.Hour(24 * offset.n) if isinstance(offset, pd.offsets.Day) else offset

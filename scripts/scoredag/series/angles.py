@@ -1,0 +1,63 @@
+"""Angles and other circular features: as sine and cosine, where 359° and 1° are neighbours, and back."""
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from scoredag import features
+
+DIGITS = 12  # of an angle that is joined again, with which what was written comes back as it was
+
+
+def split(wide, periods):
+    """`wide` with each feature of `periods`, {feature: period}, as {feature}_sin and {feature}_cos where it stood."""
+    if not periods:
+        return wide
+    columns = []
+    for name in wide:
+        if name in periods:
+            angle = 2 * np.pi / periods[name] * wide[name]
+            columns += [np.sin(angle).rename(f"{name}_sin"), np.cos(angle).rename(f"{name}_cos")]
+        else:
+            columns.append(wide[name])
+    return pd.concat(columns, axis=1)
+
+
+def pairs(names, periods, grouped):
+    """What `split` made: {feature: its column of `periods`}, where {feature}_sin and {feature}_cos are among `names`.
+
+    With `grouped`, column `dir` is also that of `EWR_dir`.
+    """
+    ends = [name.removesuffix("_sin") for name in names if name.endswith("_sin")]
+    columns = {end: features.column_of(end, periods, grouped) for end in ends if f"{end}_cos" in names}
+    return {end: column for end, column in columns.items() if column is not None}
+
+
+def join(wide, periods, ranges, grouped):
+    """`wide` with sines and cosines as angles again, from 0 to their period, or from the lowest that `ranges` has.
+
+    Args:
+        wide: from `split`, or of several groups whose features are {group}_{feature}.
+        periods: {column: period}.
+        ranges: {column: (lowest, highest)}, for some columns.
+        grouped: whether there are groups.
+    """
+    found = pairs(list(wide.columns), periods, grouped)
+    columns = []
+    for name in wide:
+        if name.removesuffix("_sin") in found and name.endswith("_sin"):
+            end = name.removesuffix("_sin")
+            column = found[end]
+            angle = _angle(wide[name], wide[f"{end}_cos"], periods[column], *ranges.get(column, (0, math.inf)))
+            columns.append(angle.rename(end))
+        elif not (name.endswith("_cos") and name.removesuffix("_cos") in found):
+            columns.append(wide[name])
+    return pd.concat(columns, axis=1)
+
+
+def _angle(sine, cosine, period, lowest, highest):
+    decimals = DIGITS - math.ceil(math.log10(period))
+    angle = (np.arctan2(sine, cosine) * period / (2 * np.pi)).round(decimals)
+    # rounded again: the modulus of -1e-13 is the period
+    return ((angle - lowest) % period + lowest).round(decimals).clip(upper=highest)
