@@ -1,6 +1,7 @@
 """Measure how far the samples of each Langevin variant are from the mixture."""
 
 import numpy as np
+from arviz_stats.base import array_stats
 
 from scoredag import logs, streams, tables
 from scoredag.figures import plane
@@ -30,15 +31,16 @@ def measure_langevin(parameters_path, exact_path, samples_paths, chains_paths, r
 
 
 def _of_chains(table):
-    """R-hat and effective sample size, per coordinate, of the second halves of the chains that stay finite."""
+    """Split R-hat and effective sample size, per coordinate, of the second halves of the chains that stay finite."""
     later = table[table["step"] > table["step"].max() / 2]
     found = {}
     for axis in ("x", "y"):
         chains = later.pivot(index="particle", columns="step", values=axis).to_numpy()
         chains = chains[np.isfinite(chains).all(axis=1)]
         if len(chains) and chains.std() > 0:
-            found[f"split_r_hat_{axis}"] = diagnostics.split_r_hat(chains)
-            found[f"effective_sample_size_{axis}"] = diagnostics.effective_sample_size(chains)
+            axes = {"chain_axis": 0, "draw_axis": 1}
+            found[f"split_r_hat_{axis}"] = float(array_stats.rhat(chains, method="split", **axes))
+            found[f"effective_sample_size_{axis}"] = float(array_stats.ess(chains, method="mean", **axes))
     return found
 
 

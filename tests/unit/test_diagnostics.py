@@ -139,39 +139,6 @@ def test_divergence_on_a_grid_is_that_of_the_shares():
     assert diagnostics.grid_divergence(x, view, masses) == pytest.approx(expected, rel=1e-12)
 
 
-def autoregressive(n_chains, n, rho, seed=0):
-    rng = np.random.default_rng(seed)
-    chains = rng.normal(size=(n_chains, n))
-    for t in range(1, n):
-        chains[:, t] = rho * chains[:, t - 1] + np.sqrt(1 - rho**2) * chains[:, t]
-    return chains
-
-
-@pytest.mark.parametrize("rho", [-0.3, 0.0, 0.5, 0.9])
-def test_effective_sample_size_of_an_autoregression(rho):
-    """n (1 - rho) / (1 + rho)."""
-    chains = autoregressive(20, 5000, rho)
-    expected = 20 * 5000 * (1 - rho) / (1 + rho)
-    assert diagnostics.effective_sample_size(chains) == pytest.approx(expected, rel=0.1)
-    assert diagnostics.split_r_hat(chains) == pytest.approx(1, abs=0.01)
-
-
-def test_chains_that_stay_apart_or_drift_are_told():
-    apart = autoregressive(4, 1000, 0.0) + np.arange(4)[:, None] * 5
-    assert diagnostics.split_r_hat(apart) > 3
-    assert diagnostics.effective_sample_size(apart) < 20
-    drifting = autoregressive(4, 1000, 0.0) + np.linspace(0, 10, 1000)
-    assert diagnostics.split_r_hat(drifting) > 1.5  # one half against the other
-
-
-def test_split_r_hat_equals_its_definition():
-    chains = autoregressive(3, 40, 0.4)
-    halves = chains.reshape(6, 20)
-    within, between = halves.var(axis=1, ddof=1).mean(), 20 * halves.mean(axis=1).var(ddof=1)
-    expected = np.sqrt((19 / 20 * within + between / 20) / within)
-    assert diagnostics.split_r_hat(chains) == pytest.approx(expected, rel=1e-12)
-
-
 def test_comparison_counts_what_is_not_finite_and_measures_the_rest():
     gmm = mixture.GaussianMixture([1.0], [[0.0, 0.0]], [np.eye(2)])
     exact = gmm.sample(300, 1)

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy import fft, special
+from scipy import special
 from scipy.spatial.distance import cdist
 
 from scoredag import streams
@@ -85,48 +85,6 @@ def grid_divergence(x, view, masses):
     edges = [np.linspace(c - half_width, c + half_width, n_cells + 1) for c in centre]
     counts = np.histogram2d(*x.T, bins=edges)[0].ravel()
     return float(special.rel_entr(np.append(counts, len(x) - counts.sum()) / len(x), masses).sum())
-
-
-def split_r_hat(chains):
-    """Split R-hat of `chains` (C, T) (Gelman et al. 2013, section 11.4): 1 where all halves agree."""
-    halves = _split(chains)
-    n = halves.shape[1]
-    within = halves.var(axis=1, ddof=1).mean()
-    return float(np.sqrt((n - 1) / n + halves.mean(axis=1).var(ddof=1) / within))
-
-
-def effective_sample_size(chains):
-    """Effective sample size of the mean of `chains` (C, T), each split in two (Vehtari et al. 2021, section 3.2).
-
-    Autocorrelations of all chains are combined, and summed up to the last pair whose sum is positive
-    (Geyer's initial monotone sequence).
-    """
-    halves = _split(chains)
-    n_chains, n = halves.shape
-    covariances = _autocovariances(halves)
-    within = covariances[:, 0].mean() * n / (n - 1)
-    variance = within * (n - 1) / n + halves.mean(axis=1).var(ddof=1)
-    correlations = 1 - (within - covariances.mean(axis=0) * n / (n - 1)) / variance
-    correlations[0] = 1
-    pairs = correlations[: n // 2 * 2].reshape(-1, 2).sum(axis=1)
-    first_negative = np.argmax(pairs < 0) if (pairs < 0).any() else len(pairs)
-    time = 2 * np.minimum.accumulate(pairs[:first_negative]).sum() - 1
-    return float(min(n_chains * n / max(time, 1e-12), n_chains * n * np.log10(n_chains * n)))
-
-
-def _split(chains):
-    """Halves of each chain as chains (2 C, T // 2) of their own."""
-    n = chains.shape[1] // 2
-    return np.concatenate([chains[:, :n], chains[:, -n:]])
-
-
-def _autocovariances(chains):
-    """Autocovariances (C, T) at all lags, each over T."""
-    n = chains.shape[1]
-    centred = chains - chains.mean(axis=1, keepdims=True)
-    size = fft.next_fast_len(2 * n)
-    power = np.abs(fft.rfft(centred, size)) ** 2
-    return fft.irfft(power, size)[:, :n] / n
 
 
 def occupancy_total_variation(gmm, x):
