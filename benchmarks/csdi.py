@@ -275,11 +275,8 @@ def quality_rows(options):
     peer = sampling_seconds(*values.shape[1:], options)["peer"] / np.prod(options.sampling)
     peer *= len(chosen) * options.samples
 
-    solver = run_settings()["sampling"] | {
-        "n_samples": options.samples,
-        "n_steps": options.steps,
-        "threads": options.threads,
-    }
+    solver = run_settings()["sampling"] | {"n_samples": options.samples, "threads": options.threads}
+    solver["n_steps"] = options.steps or solver["n_steps"] or diffusion.SAMPLERS[solver["sampler"]][0]
     reference = solver | {"sampler": "ddpm", "n_steps": diffusion.N_STEPS}
     reference.pop("antithetic", None)
     drawn, seconds = {}, {}
@@ -442,7 +439,7 @@ class Options(NamedTuple):
     repetitions: int = 11
     sampling: tuple = (8, 5)  # windows, samples
     sampling_repetitions: int = 3
-    steps: int = 20  # evaluations a sample by the default run's solver, to compare with 50 of DDPM
+    steps: int | None = None  # evaluations a sample, to compare with 50 of DDPM; None takes the default run's
     windows: int = 24
     samples: int = 50
     memory_windows: tuple = (800, 200)
@@ -472,7 +469,9 @@ def parse(arguments=None):
     parser.add_argument("--results", type=Path, default=default.results, help="where finished runs lie")
     parser.add_argument("--threads", type=int, default=default.threads, help="of both sides")
     parser.add_argument("--repetitions", type=int, help=f"of a training step ({default.repetitions})")
-    parser.add_argument("--steps", type=int, help=f"evaluations a sample in the row of quality ({default.steps})")
+    parser.add_argument(
+        "--steps", type=int, help="evaluations a sample in the row of quality (those of the default run)"
+    )
     parser.add_argument("--windows", type=int, help=f"test windows of the row of quality ({default.windows})")
     parser.add_argument("--samples", type=int, help=f"a window in the row of quality ({default.samples})")
     parser.add_argument("--memory-windows", type=int, nargs="+", help="windows of the rows of memory (800 200)")
