@@ -469,9 +469,7 @@ def parse(arguments=None):
     parser.add_argument("--results", type=Path, default=default.results, help="where finished runs lie")
     parser.add_argument("--threads", type=int, default=default.threads, help="of both sides")
     parser.add_argument("--repetitions", type=int, help=f"of a training step ({default.repetitions})")
-    parser.add_argument(
-        "--steps", type=int, help="evaluations a sample in the row of quality (those of the default run)"
-    )
+    parser.add_argument("--steps", type=int, help="evaluations a sample in the row of quality (the default run's)")
     parser.add_argument("--windows", type=int, help=f"test windows of the row of quality ({default.windows})")
     parser.add_argument("--samples", type=int, help=f"a window in the row of quality ({default.samples})")
     parser.add_argument("--memory-windows", type=int, nargs="+", help="windows of the rows of memory (800 200)")
