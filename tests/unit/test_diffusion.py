@@ -130,6 +130,20 @@ def test_noise_is_added_only_above_the_asked_for_level(sampler):
     assert not torch.isclose(some, all_of_it).any() and not torch.isclose(some, draw(eta=0.0)).any()
 
 
+def test_second_order_widens_a_narrow_distribution_and_first_order_narrows_it():
+    def deviation(limit):
+        options = {"sampler": "dpm-solver++", "n_steps": 8, "eta": 1.0, "noise_above": 0.5, "second_order_above": limit}
+        return impute(20_000, generator=torch.Generator().manual_seed(1), **options).std().item()
+
+    assert deviation(0.5) < DEVIATION < deviation(0.0)
+
+
+def test_steps_of_first_order_are_those_of_ddim():
+    start = torch.randn(3, *SHAPE, generator=torch.Generator().manual_seed(2))
+    first = impute(3, x_T=start, sampler="dpm-solver++", n_steps=8, eta=0.0, second_order_above=1e9)
+    torch.testing.assert_close(first, impute(3, x_T=start, sampler="ddim", n_steps=8, eta=0.0))
+
+
 def test_nothing_said_of_steps_and_noise_takes_what_suits_the_sampler():
     for sampler, (n_steps, eta) in diffusion.SAMPLERS.items():
         drawn = [

@@ -43,6 +43,7 @@ def sample(
     n_steps=N_STEPS,
     eta=0.0,
     noise_above=0.0,
+    second_order_above=0.0,
     x_T=None,
     noise=None,
     generator=None,
@@ -66,6 +67,8 @@ def sample(
             reverse SDE. None takes that of `SAMPLERS`.
         noise_above: with `eta` > 0, the noise level sqrt((1 - abar) / abar) below which steps are
             deterministic all the same (S_tmin of Karras et al. 2022, algorithm 2).
+        second_order_above: of `dpm-solver++`, the noise level from which on down steps are of first
+            order. Few steps of second order make narrow distributions too wide, of first order too narrow.
         x_T: the start (S, B, K, L); drawn where None.
         noise: (S, n_steps, B, K, L), noise[:, t] added after the step from t; noise[:, 0] is
             unused. Drawn where None.
@@ -104,7 +107,8 @@ def sample(
         predicted = model.denoise(conditions, x, int(steps[i]))
         churn = 1.0 if sampler == "ddpm" else eta * (_noise_level(levels[i + 1]) > noise_above)
         if sampler == "dpm-solver++":
-            x, deviation, previous = _multistep(x, predicted, previous, levels, i, churn)
+            x, deviation, clean = _multistep(x, predicted, previous, levels, i, churn)
+            previous = clean if _noise_level(levels[i]) > second_order_above else None
         else:
             x, deviation = _ancestral(x, predicted, levels[i + 1], levels[i], churn)
         if i > 0 and deviation > 0:

@@ -43,7 +43,7 @@ def impute(
             sample as before, but errors of the pair cancel, so that fewer give the same median.
         time_points: (N, L), in steps; None takes 0, 1, .. L - 1.
         progress: a tqdm bar of windows, or something that acts like one.
-        sampling: `sampler`, `n_steps`, `eta` and `noise_above` of `diffusion.sample`.
+        sampling: `sampler`, `n_steps`, `eta`, `noise_above` and `second_order_above` of `diffusion.sample`.
 
     Yields:
         (slice, samples): which of the N windows, and an array (S, B, K, L), z-scores, float32.
