@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import io
+import itertools
 import zlib
 from pathlib import Path
 
@@ -36,8 +37,9 @@ def read(path, missing=()):
 
     CSV is UTF-8, with one line of column names; of comma, semicolon and tab the one that finds most names there
     separates its fields. All of it comes as text, empty cells and NA as missing. Columns of Parquet keep their type,
-    but for decimals and booleans, which come as numbers. The index is the line in a CSV file or the row, from 1, in a
-    Parquet file; its name says which. Lines without any value, and columns without name and value, are left out.
+    but for decimals and booleans, which come as numbers. The index is the line in a CSV file, on which a row begins,
+    or the row, from 1, in a Parquet file; its name says which. Lines without any value, and columns without name and
+    value, are left out.
 
     Args:
         path: the file.
@@ -50,7 +52,7 @@ def read(path, missing=()):
     """
     missing = [*MISSING, *missing]
     try:
-        found, first, what = (_read_parquet if Path(path).suffix in PARQUET else _read_csv)(path, missing)
+        found, places, what = (_read_parquet if Path(path).suffix in PARQUET else _read_csv)(path, missing)
         names = pd.Index([" ".join(name.split()) for name in found.column_names])
         table = found.to_pandas(ignore_metadata=True)
     except FileNotFoundError as error:
@@ -63,7 +65,7 @@ def read(path, missing=()):
     if names.has_duplicates:
         raise InputError(f"{path}: there are two columns '{names[names.duplicated()][0]}'; rename or remove one")
     table.columns = names
-    table.index = pd.RangeIndex(first, first + len(table), name=what)
+    table.index = pd.Index(places, name=what)
     return table.dropna(how="all")
 
 
@@ -130,7 +132,7 @@ def _as_floats(column):
 
 
 def _read_csv(path, missing):
-    """All columns as an Arrow table of text, the line of its first row, and what rows are called."""
+    """All columns as an Arrow table of text, the line on which each row begins, and what these numbers are."""
     _refuse_signs(path)
     headers = {separator: _header(path, separator) for separator in SEPARATORS}
     separator, (names, n_lines) = max(headers.items(), key=lambda item: len(item[1][0]))
@@ -159,7 +161,7 @@ def _read_csv(path, missing):
     except pa.ArrowInvalid as error:
         if odd:
             has, wanted = odd[0].actual_columns, odd[0].expected_columns
-            what = f"line {odd[0].number} has {has} fields, the header has {wanted}"
+            what = f"line {_line(path, separator, odd[0].number - n_lines)} has {has} fields, the header has {wanted}"
             hint = f"is there a {SEPARATORS[separator]} too many?" if has > wanted else "was the file cut off?"
             if wanted == 1:
                 hint = "the first line has to name the columns"
@@ -169,7 +171,26 @@ def _read_csv(path, missing):
     unnamed = [i for i, name in enumerate(names) if not name and table.column(i).null_count == len(table)]
     for i in reversed(unnamed):  # a comma at the end of every line
         table = table.remove_column(i)
-    return table, n_lines + 1, "line"
+    return table, _lines(table, n_lines + 1), "line"
+
+
+def _lines(table, first):
+    """The line on which each row of text begins, the first one's being `first`: cells may hold line breaks."""
+    lines = np.arange(first, first + len(table))
+    for column in table.columns:
+        if pc.any(pc.match_substring(column, "\n")).as_py():
+            breaks = pc.fill_null(pc.count_substring(column, "\n"), 0).to_numpy()
+            lines[1:] += np.cumsum(breaks)[:-1]
+    return lines
+
+
+def _line(path, separator, row):
+    """The line on which the row of a CSV file begins that is number `row` after the header."""
+    with _text(path, errors="surrogateescape") as stream:  # what is no UTF-8 may come after it
+        reader = csv.reader(stream, delimiter=separator)
+        for _ in itertools.islice(reader, row):
+            pass
+        return reader.line_num + 1
 
 
 def _refuse_signs(path):
@@ -218,7 +239,7 @@ def _require_utf8(path):
 
 
 def _read_parquet(path, missing):
-    """All columns as an Arrow table, the number of its first row, and what rows are called."""
+    """All columns as an Arrow table, the number of each row, and what these numbers are."""
     with pa.parquet.ParquetFile(path) as stream:
         _weigh(path, stream.metadata)
         table = stream.read()
@@ -237,7 +258,7 @@ def _read_parquet(path, missing):
         if kind != field.type:
             # decimals and booleans alike, whatever cast there is between the two
             table = table.set_column(i, field.name, _cast(table.column(i), kind))
-    return table, 1, "row"
+    return table, range(1, len(table) + 1), "row"
 
 
 def _weigh(path, metadata):

@@ -302,7 +302,12 @@ def test_line_breaks_in_cells_of_a_long_file_do_no_harm(read, path, monkeypatch)
     rows = [f'{time:%Y-%m-%dT%H:%M},{i},"a note{chr(10)}of two lines, with a comma"' for i, time in enumerate(times)]
     text = "\n".join(["time,x,note", *rows])
     assert read(text, features=["x"])["x"].tolist() == list(range(100))
-    refused(lambda: read(text.replace(f",7,{chr(34)}", ",7,", 1), features=["x"]), path, "header has 3")
+    refused(
+        lambda: read(text.replace(f",7,{chr(34)}", ",7,", 1), features=["x"]),
+        path,
+        "line 17 has 2 fields, the header has 3",
+    )
+    refused(lambda: read(text.replace(",70,", ",cold,"), features=["x"]), path, "'x', line 142", "'cold'")
 
 
 def test_a_message_lists_few_of_many_columns(path, read):

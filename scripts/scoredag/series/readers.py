@@ -329,7 +329,7 @@ def _on_grid(path, wide, interval, resample):
     """`wide`, with times in any order, on the full grid from its first to its last time, each series on its own."""
     offset = _offset(path, interval)
     if len(wide) < 2:
-        raise InputError(f"{path}: {len(wide)} row(s); a series needs at least two")
+        raise InputError(f"{path}: {len(wide)} row{'s' * (len(wide) != 1)}; a series needs at least two")
     if wide.columns.has_duplicates:
         name = wide.columns[wide.columns.duplicated()][0]
         raise InputError(f"{path}: two features would be called '{name}'; rename a column, or leave it out")
