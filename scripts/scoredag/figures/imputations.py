@@ -72,6 +72,9 @@ def imputation(panels, pattern, colour):
             axes.plot(
                 panel["steps"], panel["target"], "D", color=style.VERMILION, ms=5, mfc="none", mew=1.4, label="held out"
             )
+            if np.isnan([panel["observed"], panel["target"]]).all():
+                axes.text(0.5, 0.5, "no observation", ha="center", va="center", transform=axes.transAxes)
+                axes.set_yticks([])
             axes.set_title(panel["title"])
             if axes is row[0]:
                 axes.set_ylabel(panel["label"])
