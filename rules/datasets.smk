@@ -69,6 +69,6 @@ rule cut_windows:
         mem_mb=2000,
         runtime=10,
     params:
-        settings=settings("datasets", "{dataset}", "windows", held_out=patterns, seed=config["seed"]),
+        settings=settings("datasets", "{dataset}", "windows", file=file_of, held_out=patterns, seed=config["seed"]),
     script:
         "../scripts/cut_windows.py"

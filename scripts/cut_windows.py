@@ -13,18 +13,24 @@ from scoredag.series import missingness, tidy, windows
 def cut_windows(series_path, windows_path, starts_path, statistics_path, settings, dataset):
     """Write the windows, the time each begins at, and the statistics of the training split.
 
-    `settings["held_out"]` lists pairs of a name and a pattern of missing entries.
+    `settings["held_out"]` lists pairs of a name and a pattern of missing entries; `settings["file"]`, or None, is what
+    messages name.
     """
+    key = f"datasets.{dataset}.windows"
+    source = settings["file"] or f"datasets.{dataset}"
     wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
     series, lengths = tidy.series_of(wide)
     length = settings["length"]
+    if series is None and len(wide) < length:
+        found = f"{len(wide)} steps are fewer than a window of {length} ({key}.length)"
+        raise InputError(f"{source}: {found}; write length and block so small that the series is six times as long")
     splits, first_steps, window_splits = _split(lengths, series is not None, settings["block"], settings)
     counts = {name: int((window_splits == code).sum()) for code, name in enumerate(windows.SPLITS)}
     if not all(counts.values()):
         shown = ", ".join(f"{count} {name}" for name, count in counts.items())
         steps = f"{len(wide)} steps" if series is None else f"{len(series)} series, {len(wide)} steps,"
         raise InputError(
-            f"datasets.{dataset}.windows: {steps} in blocks of {settings['block']} give {shown} windows; "
+            f"{source}: {steps} in blocks of {settings['block']} ({key}.block) give {shown} windows; "
             f"each split needs one: {_advice(lengths, series is not None, settings)}"
         )
     logging.info("%s: windows of %d steps: %s", dataset, length, counts)
@@ -57,7 +63,11 @@ def cut_windows(series_path, windows_path, starts_path, statistics_path, setting
     )
     if series is not None:
         starts["series"] = pd.Categorical.from_codes(whose, series)
-    tables.write(windows.statistics(wide, splits, settings["statistics"]), statistics_path, tables.STATISTICS)
+    try:
+        statistics = windows.statistics(wide, splits, settings["statistics"])
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
+    tables.write(statistics, statistics_path, tables.STATISTICS)
     tables.write(starts, starts_path, tables.WINDOW_STARTS)
     tables.write(table, windows_path, tables.WINDOWS)
 
