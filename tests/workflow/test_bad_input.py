@@ -241,7 +241,7 @@ def test_a_series_shorter_than_a_window_is_refused(project):
     (project.folder / "mine.csv").write_text("time,x\n" + rows, encoding="utf-8")
     (project.folder / "overlay.yaml").write_text("datasets: {mine: {reader: csv, file: mine.csv}}", encoding="utf-8")
     line = complaint(project, "results/datasets/mine/windows.parquet", configfiles=("overlay.yaml",))
-    assert "datasets.mine.windows: 20 steps" in line and "make length and block smaller" in line
+    assert "mine.csv: 20 steps are fewer than a window of 24 (datasets.mine.windows.length); write length" in line
     assert files_of(project) == {SERIES.format("mine")}
 
 
@@ -252,7 +252,7 @@ def test_a_series_too_short_for_its_blocks_is_told_which_would_do(project):
     target = "results/datasets/mine/windows.parquet"
     (project.folder / "overlay.yaml").write_text(overlay % 240, encoding="utf-8")
     line = complaint(project, target, configfiles=("overlay.yaml",))
-    assert "30 train, 0 valid, 0 test" in line and line.endswith("write block: 35")
+    assert "mine.csv: 200 steps" in line and "30 train, 0 valid, 0 test" in line and line.endswith("write block: 35")
     (project.folder / "overlay.yaml").write_text(overlay % 35, encoding="utf-8")
     done = project.snakemake(target, configfiles=("overlay.yaml",))
     assert done.returncode == 0, done.stdout
@@ -268,7 +268,7 @@ def series_is_refused(project, change, *words):
     overlay = "datasets: {mine: {reader: csv, file: mine.csv, windows: {length: 12, block: 24}}}"
     (project.folder / "overlay.yaml").write_text(overlay, encoding="utf-8")
     line = complaint(project, "results/datasets/mine/windows.parquet", configfiles=("overlay.yaml",))
-    assert all(word in line for word in words), line
+    assert all(word in line for word in ("mine.csv: ", *words)), line
     assert files_of(project) == {SERIES.format("mine")}
 
 
