@@ -1,6 +1,5 @@
-"""Bad input: one clear line that names the file or key, a status that is not 0, no output."""
+"""Bad input: one clear line that names the file or key, a status that is not 0, no output. Tables: test_faults.py."""
 
-import gzip
 import re
 import socket
 
@@ -213,36 +212,6 @@ def test_a_dataset_without_its_time_column_is_refused(project):
     line = complaint(project, SERIES.format("mine"), configfiles=("overlay.yaml",))
     assert "mine.csv" in line and "'when'" in line and "hour, x" in line
     assert files_of(project) == set()
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "words"),
-    [
-        ("mine.csv", b"time,x\n2020-01-01,1\n2020-01-02,cold\n", ["'x', line 3", "'cold'"]),
-        ("mine.csv", b"time,x\n2020-01-01T00:00Z,1\n2020-01-01T01:00,2\n", ["'time', line 3", "no offset from UTC"]),
-        ("mine.csv", "time,x\n2020-01-01,1\n".encode("utf-16"), ["not UTF-8"]),
-        ("mine.csv", b"", ["cannot be read as CSV"]),
-        ("mine.csv.gz", gzip.compress(b"time,x\n") + gzip.compress(bytes(1 << 24)) * 9, ["as a zip bomb does"]),
-        ("mine.parquet", b"time,x\n2020-01-01,1\n", ["cannot be read as Parquet"]),
-    ],
-    ids=["text", "zones", "UTF-16", "empty", "bomb", "no Parquet"],
-)
-def test_a_bad_table_is_refused(project, name, content, words):
-    (project.folder / name).write_bytes(content)
-    overlay = f"datasets: {{mine: {{reader: csv, file: {name}, interval: 1D}}}}"
-    (project.folder / "overlay.yaml").write_text(overlay, encoding="utf-8")
-    line = complaint(project, SERIES.format("mine"), configfiles=("overlay.yaml",))
-    assert name in line and all(word in line for word in words), line
-    assert files_of(project) == set()
-
-
-def test_a_series_shorter_than_a_window_is_refused(project):
-    rows = "".join(f"2020-01-01T{hour:02d}:00,{hour % 7}\n" for hour in range(20))
-    (project.folder / "mine.csv").write_text("time,x\n" + rows, encoding="utf-8")
-    (project.folder / "overlay.yaml").write_text("datasets: {mine: {reader: csv, file: mine.csv}}", encoding="utf-8")
-    line = complaint(project, "results/datasets/mine/windows.parquet", configfiles=("overlay.yaml",))
-    assert "mine.csv: 20 steps are fewer than a window of 24 (datasets.mine.windows.length); write length" in line
-    assert files_of(project) == {SERIES.format("mine")}
 
 
 def test_a_series_too_short_for_its_blocks_is_told_which_would_do(project):
