@@ -26,14 +26,14 @@ EXPECTED = {
     "zones.csv": "column 'time', line 12: '2020-01-01T10:00' has no offset from UTC, "
     "'2020-01-01T00:00Z' before it has one; write all alike",
     "text.csv": "column 'y', line 30: 'calm' is not a finite number; "
-    "if it stands for a missing value or has a decimal comma, set 'missing' or 'decimal'",
+    """if it stands for a missing value, write missing: ["calm"]""",
     "blank.csv": "the feature 'y' has no value at all; leave its column or its rows out",
     "row.csv": "1 row; a series needs at least two",
     "short.csv": "20 steps are fewer than a window of 24 (datasets.short.windows.length); "
     "write length and block so small that the series is six times as long",
     "broad.csv": "10000 features take about 0.002 GB of memory to read, and CSDI 7264 times as long as 18 features; "
     "name those that you need in 'features'",
-    "latin.csv": "line 1 is not UTF-8 text; save the file in that encoding",
+    "latin.csv": "line 1 is not UTF-8 text; save it as UTF-8 (or say in the dataset what it is, as encoding: cp1252)",
     "empty.csv": "cannot be read as CSV (there is nothing on its first line); name the columns there",
     "bomb.csv.gz": "unpacks to more than 100 times its size, as a zip bomb does",
     "bomb.parquet": "unpacks to 8,388,608 rows of 2 columns, more than 100 times its size, as a zip bomb does",
