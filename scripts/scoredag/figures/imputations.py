@@ -37,7 +37,7 @@ def history(table, colour):
         f"kept: {best['loss']:.3f}", (best["step"], best["loss"]), (0, 12), textcoords="offset points", ha="right"
     )
     axes.set(xlabel="step", ylabel="loss (mean squared error of the noise)", title="Training history")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axes.margins(y=0.1)
     axes.set_ylim(0, None)
     axes.legend()
@@ -75,7 +75,8 @@ def imputation(panels, pattern, colour):
             if np.isnan([panel["observed"], panel["target"]]).all():
                 axes.text(0.5, 0.5, "no observation", ha="center", va="center", transform=axes.transAxes)
                 axes.set_yticks([])
-            axes.set_title(panel["title"])
+            if panel_row is panels[0]:  # a column is a window
+                axes.set_title(panel["title"])
             if axes is row[0]:
                 axes.set_ylabel(panel["label"])
             axes.margins(y=0.15)
@@ -85,6 +86,7 @@ def imputation(panels, pattern, colour):
     for axes in grid[-1]:
         axes.set_xlabel("time into the window (steps)")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    drawn.align_ylabels()
     drawn.suptitle(f"Test windows, held out: {pattern}", fontsize=12)
     handles, labels = grid[0][0].get_legend_handles_labels()
     drawn.legend(handles, labels, loc="outside lower center", ncols=5)
@@ -141,8 +143,8 @@ def calibration(panels, n_samples, colour):
         colour: of the first pattern; the others' are told apart by colour-blind readers, too.
     """
     n_patterns = max(len(curves) for _, curves in panels.values())
-    height = 5.6 if len(panels) == 1 else 5.2
-    drawn = style.figure(5.0 if len(panels) == 1 else 4.4 * len(panels), height + 0.24 * n_patterns)
+    width, height = (5.0, 5.4) if len(panels) == 1 else (4.4 * len(panels), 5.2)
+    drawn = style.figure(width, height + 0.24 * n_patterns)
     row = drawn.subplots(1, len(panels), squeeze=False, sharey=True)[0]
     others = [shade for shade in _SHADES if not same_color(shade, colour)]
     for axes, (title, (nominal, curves)) in zip(row, panels.items(), strict=True):
@@ -156,10 +158,13 @@ def calibration(panels, n_samples, colour):
             ylim=(0, 1),
             aspect="equal",
             xlabel="nominal coverage of the central interval",
-            title=title,
         )
+        axes.text(0.03, 0.97, "intervals too wide", va="top", color=style.GREY)
+        axes.text(0.97, 0.03, "intervals too narrow", ha="right", color=style.GREY)
+        if len(panels) > 1:
+            axes.set_title(title)
     row[0].set_ylabel("share of held-out values inside")
-    drawn.suptitle(f"Calibration of CSDI ({n_samples} samples)", fontsize=12)
+    drawn.suptitle(f"Calibration of CSDI's intervals ({n_samples} samples)", fontsize=12)
     handles, labels = row[0].get_legend_handles_labels()
     drawn.legend(handles, labels, loc="outside lower center")
     return drawn
@@ -180,9 +185,10 @@ def metrics(table, colour):
     methods = ["CSDI", *(name for name in reversed(dict.fromkeys(totals["method"])) if name != "CSDI")]
     patterns = list(dict.fromkeys(totals["held_out"]))
     features = [name for name in dict.fromkeys(table["feature"]) if name != "all"]
-    heights = (0.21 * len(methods) + 0.45) * len(patterns) + 0.6, 0.19 * min(len(features), MOST_FEATURES) + 1.4
+    heights = (0.21 * len(methods) + 0.45) * len(patterns) + 0.9, 0.19 * min(len(features), MOST_FEATURES) + 1.4
     drawn = style.figure(10.0, sum(heights))
     top, bottom = drawn.subfigures(2, 1, height_ratios=heights)
+    top.suptitle("Scores on held-out values of the test split (lower is better), 95 % bootstrap intervals", fontsize=11)
     _totals(top, totals, methods, patterns, colour)
     _by_feature(bottom, table[(table["metric"] == "crps") & (table["feature"] != "all")], features, patterns, colour)
     return drawn
