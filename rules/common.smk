@@ -303,9 +303,9 @@ def of_dataset(name):
     return lambda wildcards: f"results/datasets/{dataset_of(wildcards.run)}/{name}"
 
 
-def file_of(wildcards):
-    """The file of a dataset as the config names it; None for none."""
-    return section("datasets", wildcards.dataset, "file")
+def of_the_dataset(key):
+    """A function of the wildcards: a setting of a dataset."""
+    return lambda wildcards: section("datasets", wildcards.dataset, key)
 
 
 def patterns(wildcards):

@@ -7,14 +7,14 @@ import pandas as pd
 
 from scoredag import logs, streams, tables
 from scoredag.errors import InputError
-from scoredag.series import missingness, tidy, windows
+from scoredag.series import angles, missingness, tidy, windows
 
 
 def cut_windows(series_path, windows_path, starts_path, statistics_path, settings, dataset):
     """Write the windows, the time each begins at, and the statistics of the training split.
 
     `settings["held_out"]` lists pairs of a name and a pattern of missing entries; `settings["file"]`, or None, is what
-    messages name.
+    messages name. The sine and the cosine of an angle of `settings["circular"]` are hidden together, as gaps are.
     """
     key = f"datasets.{dataset}.windows"
     source = settings["file"] or f"datasets.{dataset}"
@@ -43,6 +43,7 @@ def cut_windows(series_path, windows_path, starts_path, statistics_path, setting
     which, codes = windows.assign_patterns(window_splits, len(patterns))
     first_steps, window_splits = first_steps[which], window_splits[which]
 
+    leading, places = angles.as_one(wide.columns, settings["circular"], settings["group"] is not None)
     ends = np.cumsum(lengths)
     whose = np.searchsorted(ends, first_steps, side="right")
     own_steps = first_steps - (ends - lengths)[whose]
@@ -51,7 +52,7 @@ def cut_windows(series_path, windows_path, starts_path, statistics_path, setting
         code = codes[window]
         place = (own_steps[window],) if series is None else (series[whose[window]], own_steps[window])
         rng = streams.generator(settings["seed"], "held out", dataset, names[code], *place)
-        return missingness.hold_out(observed, rng, **patterns[code])
+        return missingness.hold_out(observed[:, leading], rng, **patterns[code])[:, places] & observed
 
     table = windows.cut(wide, first_steps, window_splits, length, hold_out)
     starts = pd.DataFrame(

@@ -397,6 +397,7 @@ def test_one_pattern_leaves_the_windows_as_they_are(found):
 
 SERIES = {"seed": 1, "length": LENGTH, "block": BLOCK, "shares": SHARES, "train_stride": 6}
 SERIES |= {"split_seed": 1, "statistics": "train", "max_windows": None, "file": "data/mine.csv"}
+SERIES |= {"circular": {}, "group": None}
 RANDOM = ("random-20", {"pattern": "random", "share": 0.2, "length": None})
 BLOCKS = ("blocks-4", {"pattern": "blocks", "share": 0.1, "length": 4})
 OUTAGES = ("outages", {"pattern": "outages", "share": 0.3, "length": None})
@@ -644,6 +645,20 @@ def test_as_many_blocks_as_the_message_says_give_every_split_a_window(cut, wide)
         else:
             with pytest.raises(InputError, match="each split needs one"):
                 cut(RANDOM, series=series, block=LENGTH)
+
+
+@pytest.mark.parametrize("pattern", [RANDOM, BLOCKS, OUTAGES], ids=lambda pattern: pattern[0])
+def test_sine_and_cosine_of_an_angle_are_hidden_together(cut, wide, pattern):
+    """As they are missing together; the other features stay alone."""
+    named = wide.rename(columns=dict(zip(wide.columns, ["A_dir_sin", "A_dir_cos", "temp"], strict=True)))
+    named["A_dir_cos"] = named["A_dir_cos"].where(named["A_dir_sin"].notna())
+    named["A_dir_sin"] = named["A_dir_sin"].where(named["A_dir_cos"].notna())
+    for circular, together in (({"dir": 360}, True), ({}, False)):
+        table, _ = cut(pattern, series=named, circular=circular, group="place")
+        roles = as_cube(table["role"])
+        sine, cosine, temp = ((roles == "target")[:, :, i] for i in range(3))
+        assert sine.any() and (sine == cosine).all() == together
+        assert temp.any() and (temp != sine).any()
 
 
 def test_a_feature_that_no_statistics_can_be_of_is_named_with_its_file(cut, wide):
