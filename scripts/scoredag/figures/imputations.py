@@ -223,7 +223,7 @@ def _by_feature(part, table, features, patterns, colour):
     """CRPS of CSDI and of the best baseline, a panel for each pattern and a row for each feature."""
     shown = features[:MOST_FEATURES]
     row = part.subplots(1, len(patterns), squeeze=False, sharey=True)[0]
-    row[0].invert_yaxis()
+    row[0].set_ylim(len(shown) - 0.5, -0.5)
     for axes, pattern in zip(row, patterns, strict=True):
         rows = table[table["held_out"] == pattern]
         baselines = rows[rows["method"] != "CSDI"]
@@ -233,14 +233,13 @@ def _by_feature(part, table, features, patterns, colour):
             value = found["value"].to_numpy()
             ends = np.abs(found[["lower", "upper"]].to_numpy().T - value)
             places = np.arange(len(shown)) + shift
-            axes.errorbar(value, places, xerr=ends, fmt=marker, color=shade, ms=4, lw=1.2, label=method)
+            axes.errorbar(value, places, xerr=ends, fmt=marker, color=shade, ms=4, lw=1.2)
         axes.set_xlim(0, None)
         axes.set_yticks(range(len(shown)), shown)
         axes.grid(axis="y", lw=0.3)
         axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.set_title(pattern, loc="left", fontweight="bold")
-        axes.set_xlabel("CRPS")
-        axes.legend(fontsize=8, loc="best")
+        axes.set_xlabel(f"CRPS (grey: {best})", fontsize=10 if len(patterns) <= 4 else 8)
     more = f", the first {len(shown)} of {len(features)}" if len(shown) < len(features) else ""
-    title = f"CRPS by feature{more}: CSDI and the best baseline, 95 % bootstrap intervals over windows"
+    title = f"CRPS by feature{more}: CSDI and the best baseline (grey), 95 % bootstrap intervals over windows"
     part.suptitle(title, fontsize=11)
