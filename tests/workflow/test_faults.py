@@ -1,8 +1,10 @@
 """What is wrong with a series or its download, all in one run: a line each, word for word, and nothing half-written."""
 
+import errno
 import gzip
 import hashlib
 import http.server
+import os
 import shutil
 import socket
 import ssl
@@ -144,6 +146,7 @@ def test_each_bad_download_is_one_line_and_leaves_nothing(project, server):
     another = hashlib.sha256(b"<html>Please log in</html>").hexdigest()
     with socket.create_server(("127.0.0.1", 0)) as closed:
         closed_port = closed.getsockname()[1]
+    refused = f"[Errno {errno.ECONNREFUSED}] {os.strerror(errno.ECONNREFUSED)}"
     own, none = (f"https://127.0.0.1:{port}" for port in (server.server_port, closed_port))
     gave = {
         "absent.csv": (own, "404 Not Found"),
@@ -151,7 +154,7 @@ def test_each_bad_download_is_one_line_and_leaves_nothing(project, server):
         "other.csv": (own, f"another file, with sha256 {another}"),
         "none.csv": (
             none,
-            "no connection: Failed to establish a new connection: [Errno 111] Connection refused (5 attempts)",
+            f"no connection: Failed to establish a new connection: {refused} (5 attempts)",
         ),
     }
     urls = {name: f"{host}/{name}" for name, (host, _) in gave.items()} | {"good.csv": f"{own}/good.csv"}
