@@ -58,6 +58,7 @@ def settings():
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     found = defaults(schema["$defs"]["dataset"]) | {"reader": "csv", "seed": 1}
     found["windows"] |= {"held_out": list(found["windows"]["held_out"].items()), "seed": 1}
+    found["windows"] |= {key: found[key] for key in ("circular", "file", "group")}
     return found
 
 

@@ -303,6 +303,11 @@ def of_dataset(name):
     return lambda wildcards: f"results/datasets/{dataset_of(wildcards.run)}/{name}"
 
 
+def of_the_dataset(key):
+    """A function of the wildcards: a setting of a dataset."""
+    return lambda wildcards: section("datasets", wildcards.dataset, key)
+
+
 def patterns(wildcards):
     """Pairs of a name and a pattern of missing entries, in the config's order, which sorted keys would lose."""
     return [[name, entry] for name, entry in section("datasets", wildcards.dataset, "windows", "held_out").items()]
@@ -313,11 +318,16 @@ def units(wildcards):
     return section("datasets", dataset_of(wildcards.run), "units")
 
 
+def length_of(wildcards):
+    """Steps of a window of the dataset that the run is about."""
+    return section("datasets", dataset_of(wildcards.run), "windows", "length")
+
+
 def filling(wildcards):
     """What filling the gaps has to know of the dataset that the run is about."""
     dataset = section("datasets", dataset_of(wildcards.run))
     only = ("circular", "group", "plausible")
-    return {key: dataset[key] for key in only} | {"length": dataset["windows"]["length"]}
+    return {key: dataset[key] for key in only} | {"length": length_of(wildcards)}
 
 
 def validation_of(wildcards):

@@ -130,7 +130,7 @@ rule plot_gaps:
         mem_mb=2000,
         runtime=10,
     params:
-        settings=settings("csdi", "runs", "{run}", "figure", only=["colour"], units=units),
+        settings=settings("csdi", "runs", "{run}", "figure", only=["colour"], length=length_of, units=units),
     script:
         "../scripts/plot_gaps.py"
 

@@ -69,6 +69,15 @@ rule cut_windows:
         mem_mb=2000,
         runtime=10,
     params:
-        settings=settings("datasets", "{dataset}", "windows", held_out=patterns, seed=config["seed"]),
+        settings=settings(
+            "datasets",
+            "{dataset}",
+            "windows",
+            circular=of_the_dataset("circular"),
+            file=of_the_dataset("file"),
+            group=of_the_dataset("group"),
+            held_out=patterns,
+            seed=config["seed"],
+        ),
     script:
         "../scripts/cut_windows.py"

@@ -7,24 +7,30 @@ import pandas as pd
 
 from scoredag import logs, streams, tables
 from scoredag.errors import InputError
-from scoredag.series import missingness, tidy, windows
+from scoredag.series import angles, missingness, tidy, windows
 
 
 def cut_windows(series_path, windows_path, starts_path, statistics_path, settings, dataset):
     """Write the windows, the time each begins at, and the statistics of the training split.
 
-    `settings["held_out"]` lists pairs of a name and a pattern of missing entries.
+    `settings["held_out"]` lists pairs of a name and a pattern of missing entries; `settings["file"]`, or None, is what
+    messages name. The sine and the cosine of an angle of `settings["circular"]` are hidden together, as gaps are.
     """
+    key = f"datasets.{dataset}.windows"
+    source = settings["file"] or f"datasets.{dataset}"
     wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
     series, lengths = tidy.series_of(wide)
     length = settings["length"]
+    if series is None and len(wide) < length:
+        found = f"{len(wide)} steps are fewer than a window of {length} ({key}.length)"
+        raise InputError(f"{source}: {found}; write length and block so small that the series is six times as long")
     splits, first_steps, window_splits = _split(lengths, series is not None, settings["block"], settings)
     counts = {name: int((window_splits == code).sum()) for code, name in enumerate(windows.SPLITS)}
     if not all(counts.values()):
         shown = ", ".join(f"{count} {name}" for name, count in counts.items())
         steps = f"{len(wide)} steps" if series is None else f"{len(series)} series, {len(wide)} steps,"
         raise InputError(
-            f"datasets.{dataset}.windows: {steps} in blocks of {settings['block']} give {shown} windows; "
+            f"{source}: {steps} in blocks of {settings['block']} ({key}.block) give {shown} windows; "
             f"each split needs one: {_advice(lengths, series is not None, settings)}"
         )
     logging.info("%s: windows of %d steps: %s", dataset, length, counts)
@@ -37,6 +43,7 @@ def cut_windows(series_path, windows_path, starts_path, statistics_path, setting
     which, codes = windows.assign_patterns(window_splits, len(patterns))
     first_steps, window_splits = first_steps[which], window_splits[which]
 
+    leading, places = angles.as_one(wide.columns, settings["circular"], settings["group"] is not None)
     ends = np.cumsum(lengths)
     whose = np.searchsorted(ends, first_steps, side="right")
     own_steps = first_steps - (ends - lengths)[whose]
@@ -45,7 +52,7 @@ def cut_windows(series_path, windows_path, starts_path, statistics_path, setting
         code = codes[window]
         place = (own_steps[window],) if series is None else (series[whose[window]], own_steps[window])
         rng = streams.generator(settings["seed"], "held out", dataset, names[code], *place)
-        return missingness.hold_out(observed, rng, **patterns[code])
+        return missingness.hold_out(observed[:, leading], rng, **patterns[code])[:, places] & observed
 
     table = windows.cut(wide, first_steps, window_splits, length, hold_out)
     starts = pd.DataFrame(
@@ -57,7 +64,11 @@ def cut_windows(series_path, windows_path, starts_path, statistics_path, setting
     )
     if series is not None:
         starts["series"] = pd.Categorical.from_codes(whose, series)
-    tables.write(windows.statistics(wide, splits, settings["statistics"]), statistics_path, tables.STATISTICS)
+    try:
+        statistics = windows.statistics(wide, splits, settings["statistics"])
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
+    tables.write(statistics, statistics_path, tables.STATISTICS)
     tables.write(starts, starts_path, tables.WINDOW_STARTS)
     tables.write(table, windows_path, tables.WINDOWS)
 

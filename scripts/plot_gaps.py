@@ -12,7 +12,10 @@ AROUND = 12  # steps that are shown on either side, at least
 
 
 def plot_gaps(imputed_path, figure_path, settings):
-    """Draw the longest gap of each feature, the longest first, then the second longest, up to six."""
+    """Draw the longest gap of each feature, the longest first, then the second longest, up to six.
+
+    `settings["length"]` is that of a window.
+    """
     table = tables.read(imputed_path, tables.IMPUTED)
     names = list(table["feature"].cat.categories)
     wide = tidy.from_tidy(table)
@@ -20,6 +23,7 @@ def plot_gaps(imputed_path, figure_path, settings):
     cubes = {name: table[name].to_numpy().reshape(-1, len(names)) for name in ("value", "lower", "upper", "imputed")}
     found = gaps.find(cubes["imputed"], lengths)
     found["length"] = found["stop"] - found["first"]
+    found["long"] = gaps.is_long(found, settings["length"])
     found = found.sort_values("length", ascending=False, kind="stable")
     found["rank"] = found.groupby("feature").cumcount()
     shown = found.sort_values(["rank", "length"], ascending=[True, False], kind="stable").head(N_GAPS)
@@ -39,8 +43,9 @@ def _panel(gap, edges, index, cubes, name, units):
     value, lower, upper, imputed = (cubes[key][part, gap.feature] for key in ("value", "lower", "upper", "imputed"))
     of = "" if index.nlevels == 1 else f"{index[gap.first][0]}: "
     steps = "step" if gap.length == 1 else "steps"
+    note = "\nlonger than a window: several fill it" if gap.long else ""
     return {
-        "title": f"{of}{pd.Timestamp(times[gap.first]):%Y-%m-%d %H:%M}, {gap.length:,} {steps}",
+        "title": f"{of}{pd.Timestamp(times[gap.first]):%Y-%m-%d %H:%M}, {gap.length:,} {steps}{note}",
         "label": features.label(name, units),
         "times": times[part],
         "ends": (times[gap.first], times[gap.stop - 1]),

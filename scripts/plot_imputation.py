@@ -18,12 +18,12 @@ def plot_imputation(samples_path, windows_path, starts_path, figure_path, settin
     starts = tables.read(starts_path, tables.WINDOW_STARTS).set_index("window")
     pattern = settings["held_out"] or starts["held_out"].dropna().iloc[0]
     of_pattern = starts.index[starts["held_out"] == pattern]
-    windows = _spread(sorted(of_pattern.intersection(table["window"])), settings["n_windows"])
+    windows = _fullest(table[table["window"].isin(of_pattern)], shown, settings["n_windows"])
     targets, samples = tables.read_imputations(samples_path)
     lower, upper = metrics.interval(samples, 0.9)
     targets = targets.assign(lower=lower, median=np.median(samples, axis=0), upper=upper)
     titles = {window: _title(starts.loc[window], starts["start"].nunique() > 1) for window in windows}
-    spans = table.groupby("feature", observed=True)["value"].std() / 2
+    spans = table.groupby("feature", observed=True)["value"].std().fillna(0) / 2  # of one value there is none
     panels = [
         [
             _panel(_of(table, window, feature), _of(targets, window, feature), titles[window], spans[feature])
@@ -59,6 +59,17 @@ def _panel(rows, targets, title, least_span):
         "least_span": least_span,
         "quantiles": quantiles,
     }
+
+
+def _fullest(table, features, n):
+    """`n` windows in which most of the features have values; of windows that are alike, evenly spread ones."""
+    rows = table[table["feature"].isin(features)]
+    known = rows["value"].notna().groupby([rows["window"], rows["feature"]], observed=True).any()
+    counts = known.groupby("window").sum()
+    chosen = []
+    for count in sorted(counts.unique(), reverse=True):
+        chosen += _spread(counts.index[counts == count].tolist(), n - len(chosen))
+    return sorted(chosen)
 
 
 def _spread(entries, n):

@@ -5,7 +5,7 @@ from scoredag.series import physionet, readers, simulated, tidy
 
 TABLES = {"csv": readers.read_wide, "tidy": readers.read_tidy}
 COMMON = (
-    *("time", "time_format", "time_zone", "missing", "decimal", "series"),
+    *("time", "time_format", "time_zone", "missing", "decimal", "encoding", "series"),
     *("features", "interval", "resample", "plausible", "circular"),
 )
 

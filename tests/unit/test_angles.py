@@ -37,3 +37,11 @@ def test_angles_of_groups_are_found_and_others_left_alone():
 def test_medians_of_sine_and_cosine_off_the_circle_give_their_direction():
     wide = pd.DataFrame({"dir_sin": [0.2, -0.1, 0.0], "dir_cos": [0.2, 0.1, 0.0]})
     assert angles.join(wide, {"dir": 360}, {}, False)["dir"].tolist() == [45, 315, 0]
+
+
+def test_a_cosine_goes_with_its_sine_wherever_it_stands():
+    names = ["A_dir_cos", "x", "A_dir_sin", "b_cos"]
+    numbers, places = angles.as_one(names, {"dir": 360}, True)
+    assert numbers.tolist() == [1, 2, 3] and places.tolist() == [1, 0, 1, 2]
+    numbers, places = angles.as_one(names, {}, True)
+    assert numbers.tolist() == places.tolist() == [0, 1, 2, 3]

@@ -182,6 +182,9 @@ SETTINGS = {
 }
 
 
+FIGURE = {"colour": "blue", "length": LENGTH, "units": {}}
+
+
 @pytest.fixture
 def results(tmp_path):
     """A model and a series of two features with gaps, one of them longer than a window; the wide series."""
@@ -269,7 +272,7 @@ def test_a_series_without_gaps_stays_as_it_is(results):
     table = fill(folder)
     assert not table["imputed"].any() and table["lower"].isna().all()
     assert (table["value"].to_numpy() == wide.fillna(0.125).to_numpy().ravel()).all()
-    plot_gaps(folder / "imputed.parquet", folder / "gaps.png", {"colour": "blue", "units": {}})
+    plot_gaps(folder / "imputed.parquet", folder / "gaps.png", FIGURE)
     assert (folder / "gaps.png").stat().st_size > 1000
 
 
@@ -287,10 +290,10 @@ def test_the_longest_gap_of_each_feature_is_drawn_first(results, monkeypatch):
     drawn = []
     monkeypatch.setattr("scoredag.figures.imputations.gaps", lambda panels, colour: drawn.extend(panels))
     monkeypatch.setattr("scoredag.figures.style.save", lambda figure, path: None)
-    plot_gaps(folder / "imputed.parquet", folder / "gaps.png", {"colour": "blue", "units": {"temp": "°C"}})
+    plot_gaps(folder / "imputed.parquet", folder / "gaps.png", FIGURE | {"units": {"temp": "°C"}})
     assert [panel["title"] for panel in drawn] == [
-        "2020-01-03 12:00, 50 steps",
-        "2020-01-05 04:00, 30 steps",
+        "2020-01-03 12:00, 50 steps\nlonger than a window: several fill it",
+        "2020-01-05 04:00, 30 steps\nlonger than a window: several fill it",
         "2020-01-07 06:00, 3 steps",
         "2020-01-01 05:00, 1 step",
         "2020-01-10 23:00, 1 step",
@@ -315,7 +318,7 @@ def test_gaps_of_several_series_are_filled(results):
     assert (table["imputed"].to_numpy().reshape(240, 2) == ~known).all()
     again = readers.read_wide(folder / "imputed.csv", series="series")
     assert (again.to_numpy() == values).all()
-    plot_gaps(folder / "imputed.parquet", folder / "gaps.png", {"colour": "blue", "units": {}})
+    plot_gaps(folder / "imputed.parquet", folder / "gaps.png", FIGURE)
 
 
 def test_sine_and_cosine_keep_their_range_and_come_back_as_an_angle(results):

@@ -221,7 +221,7 @@ def test_missing_column_is_named_with_those_there_are(read, path, options, words
         ("01T01:00:00Z", "01T01:00:00", ["'time', line 3", "no offset from UTC", "write all alike"]),
         ("01T04:00", "01T04:00" * 1000, ["'time', line 4", "...' is not a time"]),
         ("4.5", '"4\n5"', ["'temp', line 4", r"'4\n5'"]),
-        ("20\n", "-\n", ["'wind', line 3", "'-'", "set 'missing' or 'decimal'"]),
+        ("20\n", "-\n", ["'wind', line 3", "'-'", """write missing: ["-"]"""]),
         ("NA,20", "\nNA,20", []),
     ],
 )
@@ -272,7 +272,7 @@ def test_semicolons_or_tabs_separate_fields_too(read, path, separator):
 
 def test_a_decimal_comma_is_one_where_it_is_said(read, path):
     text = PLAIN.replace(",", ";").replace(".", ",")
-    refused(lambda: read(text), path, "'temp', line 2", "'1,5'", "'decimal'")
+    refused(lambda: read(text), path, "'temp', line 2", "'1,5'", "write decimal: ','")
     pd.testing.assert_frame_equal(read(text, decimal=","), read(PLAIN))
     refused(lambda: read(text.replace("1,5", "1.001,5"), decimal=","), path, "'temp', line 2", "'1.001,5'")
     refused(lambda: read(PLAIN, decimal=","), path, "'temp', line 2", "'1.5'")
@@ -302,7 +302,12 @@ def test_line_breaks_in_cells_of_a_long_file_do_no_harm(read, path, monkeypatch)
     rows = [f'{time:%Y-%m-%dT%H:%M},{i},"a note{chr(10)}of two lines, with a comma"' for i, time in enumerate(times)]
     text = "\n".join(["time,x,note", *rows])
     assert read(text, features=["x"])["x"].tolist() == list(range(100))
-    refused(lambda: read(text.replace(f",7,{chr(34)}", ",7,", 1), features=["x"]), path, "header has 3")
+    refused(
+        lambda: read(text.replace(f",7,{chr(34)}", ",7,", 1), features=["x"]),
+        path,
+        "line 17 has 2 fields, the header has 3",
+    )
+    refused(lambda: read(text.replace(",70,", ",cold,"), features=["x"]), path, "'x', line 142", "'cold'")
 
 
 def test_a_message_lists_few_of_many_columns(path, read):
@@ -344,7 +349,10 @@ def test_fewer_than_two_rows_are_refused(read, path, text, group, n_rows):
     [
         (b"", ["nothing on its first line"]),
         (b"\n" + PLAIN.encode(), ["nothing on its first line"]),
-        (PLAIN.replace("temp", "temp \N{DEGREE SIGN}F").encode("latin-1"), ["line 1 is not UTF-8"]),
+        (
+            PLAIN.replace("temp", "temp \N{DEGREE SIGN}F").encode("latin-1"),
+            ["line 1 is not UTF-8 text; save it as UTF-8", "encoding: cp1252"],
+        ),
         (PLAIN.replace("4.5", "4\N{DEGREE SIGN}").encode("latin-1"), ["line 4 is not UTF-8"]),
         (PLAIN.encode("utf-16"), ["not UTF-8 text but UTF-16"]),
         (PLAIN.encode("utf-16-le"), ["not UTF-8", "UTF-16"]),
@@ -376,6 +384,37 @@ def test_an_interval_that_is_not_the_series_own_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"daily\.csv: most times are 1 days .* interval is 1h"):
         readers.read_wide(path, time="time", interval="1h")
     assert len(readers.read_wide(path, time="time", interval="1D")) == 20
+
+
+ODD = PLAIN.replace("temp", "temp \N{DEGREE SIGN}F")
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-16", "UTF-16-LE", "utf-8-sig"])
+@pytest.mark.parametrize("gzipped", [False, True])
+def test_text_of_other_encodings_is_read_where_it_is_said(read, tmp_path, encoding, gzipped):
+    expected = read(PLAIN).set_axis(["temp \N{DEGREE SIGN}F", "wind"], axis=1)
+    path = tmp_path / ("odd.csv.gz" if gzipped else "odd.csv")
+    content = ODD.encode(encoding)
+    path.write_bytes(gzip.compress(content) if gzipped else content)
+    pd.testing.assert_frame_equal(readers.read_wide(path, encoding=encoding), expected)
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "words"),
+    [
+        (ODD.encode(), "ascii", ["line 1 is not ASCII text"]),
+        (ODD.replace("4.5", "\x81").encode("latin-1"), "cp1252", ["line 4 is not CP1252 text"]),
+        (ODD.encode(), "utf-16", ["is not UTF-16 text"]),
+        (ODD.encode("utf-16"), "utf-8", ["is not UTF-8 text but UTF-16", "encoding: utf-16"]),
+        (ODD.encode("utf-16"), "latin-1", ["is not ISO8859-1 text (UTF-16, perhaps)"]),
+        (ODD.encode(), "bz2", ["the encoding 'bz2' is unknown", "cp1252"]),
+        (ODD.encode(), "utf-7.5", ["the encoding 'utf-7.5' is unknown"]),
+        (ODD.encode("latin-1") + b"2020-01-01T05:00:00Z,1\n", "latin-1", ["line 5 has 2 fields"]),
+    ],
+)
+def test_text_that_is_not_of_its_encoding_is_refused(path, content, encoding, words):
+    path.write_bytes(content)
+    refused(lambda: readers.read_wide(path, encoding=encoding), path, *words)
 
 
 # --- Parquet and gzip ------------------------------------------------------------------------
@@ -596,6 +635,14 @@ def test_times_with_offsets_do_not_ask_for_the_zone(read):
     pd.testing.assert_frame_equal(read(text, time_zone=NEW_YORK), read(text))
 
 
+def test_clocks_that_are_not_moved_have_an_offset_for_a_zone(read):
+    """Both hours that New York leaves out, or has twice."""
+    spring = read(local("2013-03-10 01:00", "2013-03-10 02:00", "2013-03-10 03:00"), time_zone="-05:00")
+    assert spring.index.equals(hours("2013-03-10T06:00", 3))
+    autumn = read(local("2013-11-03 00:00", "2013-11-03 01:00", "2013-11-03 02:00"), time_zone="-05:00")
+    assert autumn.index.equals(hours("2013-11-03T05:00", 3))
+
+
 def test_the_hour_that_occurs_twice_is_told_by_the_order_of_its_rows(read):
     text = local("2013-11-03 00:00", "2013-11-03 01:00", "2013-11-03 01:00", "2013-11-03 02:00")
     wide = read(text, time_zone=NEW_YORK)
@@ -620,7 +667,7 @@ def test_the_hour_that_is_left_out_is_no_gap(read):
     [
         (["2013-11-03 00:00", "2013-11-03 01:00"], NEW_YORK, ["line 3", "twice in America/New_York", "01:00-04:00"]),
         (["2013-11-03 01:00"] * 3, NEW_YORK, ["line 4", "2013-11-03 06:00", "twice"]),
-        (["2013-03-10 01:00", "2013-03-10 02:00"], NEW_YORK, ["line 3", "does not occur", "time_zone"]),
+        (["2013-03-10 01:00", "2013-03-10 02:00"], NEW_YORK, ["line 3", "does not occur", "as time_zone: '+01:00'"]),
         (["2013-03-10 01:00", "2013-03-10 02:00"], "New York", ["'New York' is unknown", "Europe/Berlin"]),
         (["2013-03-10 01:00Z", "2013-03-10 02:00"], NEW_YORK, ["line 3", "no offset", "write all alike"]),
         (["2013-03-10", "2013-03-11T00:00-04:00"], NEW_YORK, ["line 3", "an offset", "write all alike"]),
@@ -632,7 +679,7 @@ def test_times_that_no_zone_has_are_refused(read, path, times, zone, words):
 
 def test_times_are_read_by_their_format(read, path):
     text = "time,x\n31.01.2020 23:00,1\n01.02.2020 00:00,2\n"
-    refused(lambda: read(text), path, "'time', line 2", "'31.01.2020 23:00'", "set 'time_format'")
+    refused(lambda: read(text), path, "'time', line 2", "'31.01.2020 23:00'", "write a time_format, as '%d.%m.%Y")
     wide = read(text, time_format="%d.%m.%Y %H:%M", time_zone="Europe/Berlin")
     assert wide.index.equals(hours("2020-01-31T22:00", 2))
     with_offset = read(text.replace(":00,", ":00 -0500,"), time_format="%d.%m.%Y %H:%M %z", time_zone="Europe/Berlin")

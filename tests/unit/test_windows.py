@@ -396,7 +396,8 @@ def test_one_pattern_leaves_the_windows_as_they_are(found):
 
 
 SERIES = {"seed": 1, "length": LENGTH, "block": BLOCK, "shares": SHARES, "train_stride": 6}
-SERIES |= {"split_seed": 1, "statistics": "train", "max_windows": None}
+SERIES |= {"split_seed": 1, "statistics": "train", "max_windows": None, "file": "data/mine.csv"}
+SERIES |= {"circular": {}, "group": None}
 RANDOM = ("random-20", {"pattern": "random", "share": 0.2, "length": None})
 BLOCKS = ("blocks-4", {"pattern": "blocks", "share": 0.1, "length": 4})
 OUTAGES = ("outages", {"pattern": "outages", "share": 0.3, "length": None})
@@ -628,9 +629,47 @@ def targets_by_series(cut_tables):
     }
 
 
+def test_a_series_shorter_than_a_window_is_refused_with_its_file_and_key(cut, wide):
+    with pytest.raises(InputError) as caught:
+        cut(RANDOM, series=wide.iloc[: LENGTH - 1])
+    found = f"{LENGTH - 1} steps are fewer than a window of {LENGTH} (datasets.mine.windows.length); "
+    assert str(caught.value).startswith(f"data/mine.csv: {found}") and "\n" not in str(caught.value)
+
+
+def test_as_many_blocks_as_the_message_says_give_every_split_a_window(cut, wide):
+    """Six with the default shares; five do not."""
+    for n_blocks, enough in ((6, True), (5, False)):
+        series = wide.iloc[: n_blocks * LENGTH]
+        if enough:
+            assert set(cut(RANDOM, series=series, block=LENGTH)[0]["split"]) == {"train", "valid", "test"}
+        else:
+            with pytest.raises(InputError, match="each split needs one"):
+                cut(RANDOM, series=series, block=LENGTH)
+
+
+@pytest.mark.parametrize("pattern", [RANDOM, BLOCKS, OUTAGES], ids=lambda pattern: pattern[0])
+def test_sine_and_cosine_of_an_angle_are_hidden_together(cut, wide, pattern):
+    """As they are missing together; the other features stay alone."""
+    named = wide.rename(columns=dict(zip(wide.columns, ["A_dir_sin", "A_dir_cos", "temp"], strict=True)))
+    named["A_dir_cos"] = named["A_dir_cos"].where(named["A_dir_sin"].notna())
+    named["A_dir_sin"] = named["A_dir_sin"].where(named["A_dir_cos"].notna())
+    for circular, together in (({"dir": 360}, True), ({}, False)):
+        table, _ = cut(pattern, series=named, circular=circular, group="place")
+        roles = as_cube(table["role"])
+        sine, cosine, temp = ((roles == "target")[:, :, i] for i in range(3))
+        assert sine.any() and (sine == cosine).all() == together
+        assert temp.any() and (temp != sine).any()
+
+
+def test_a_feature_that_no_statistics_can_be_of_is_named_with_its_file(cut, wide):
+    with pytest.raises(InputError, match=r"^data/mine.csv: feature 'humid': constant in the training split"):
+        cut(RANDOM, series=wide.assign(humid=0.5))
+
+
 def test_fewer_than_three_series_are_refused(cut, several):
     with pytest.raises(
-        InputError, match=r"datasets.mine.windows: 2 series, 84 steps, .* each split needs one"
+        InputError,
+        match=r"data/mine.csv: 2 series, 84 steps, in blocks of 60 \(datasets.mine.windows.block\) .* needs one",
     ) as caught:
         cut(RANDOM, series=several.iloc[:84], length=48, block=60)
     assert "\n" not in str(caught.value)

@@ -1,6 +1,5 @@
-"""Bad input: one clear line that names the file or key, a status that is not 0, no output."""
+"""Bad input: one clear line that names the file or key, a status that is not 0, no output. Tables: test_faults.py."""
 
-import gzip
 import re
 import socket
 
@@ -215,36 +214,6 @@ def test_a_dataset_without_its_time_column_is_refused(project):
     assert files_of(project) == set()
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "words"),
-    [
-        ("mine.csv", b"time,x\n2020-01-01,1\n2020-01-02,cold\n", ["'x', line 3", "'cold'"]),
-        ("mine.csv", b"time,x\n2020-01-01T00:00Z,1\n2020-01-01T01:00,2\n", ["'time', line 3", "no offset from UTC"]),
-        ("mine.csv", "time,x\n2020-01-01,1\n".encode("utf-16"), ["not UTF-8"]),
-        ("mine.csv", b"", ["cannot be read as CSV"]),
-        ("mine.csv.gz", gzip.compress(b"time,x\n") + gzip.compress(bytes(1 << 24)) * 9, ["as a zip bomb does"]),
-        ("mine.parquet", b"time,x\n2020-01-01,1\n", ["cannot be read as Parquet"]),
-    ],
-    ids=["text", "zones", "UTF-16", "empty", "bomb", "no Parquet"],
-)
-def test_a_bad_table_is_refused(project, name, content, words):
-    (project.folder / name).write_bytes(content)
-    overlay = f"datasets: {{mine: {{reader: csv, file: {name}, interval: 1D}}}}"
-    (project.folder / "overlay.yaml").write_text(overlay, encoding="utf-8")
-    line = complaint(project, SERIES.format("mine"), configfiles=("overlay.yaml",))
-    assert name in line and all(word in line for word in words), line
-    assert files_of(project) == set()
-
-
-def test_a_series_shorter_than_a_window_is_refused(project):
-    rows = "".join(f"2020-01-01T{hour:02d}:00,{hour % 7}\n" for hour in range(20))
-    (project.folder / "mine.csv").write_text("time,x\n" + rows, encoding="utf-8")
-    (project.folder / "overlay.yaml").write_text("datasets: {mine: {reader: csv, file: mine.csv}}", encoding="utf-8")
-    line = complaint(project, "results/datasets/mine/windows.parquet", configfiles=("overlay.yaml",))
-    assert "datasets.mine.windows: 20 steps" in line and "make length and block smaller" in line
-    assert files_of(project) == {SERIES.format("mine")}
-
-
 def test_a_series_too_short_for_its_blocks_is_told_which_would_do(project):
     rows = "".join(f"2020-01-{1 + i // 24:02d}T{i % 24:02d}:00,{i % 7}\n" for i in range(200))
     (project.folder / "mine.csv").write_text("time,x\n" + rows, encoding="utf-8")
@@ -252,7 +221,7 @@ def test_a_series_too_short_for_its_blocks_is_told_which_would_do(project):
     target = "results/datasets/mine/windows.parquet"
     (project.folder / "overlay.yaml").write_text(overlay % 240, encoding="utf-8")
     line = complaint(project, target, configfiles=("overlay.yaml",))
-    assert "30 train, 0 valid, 0 test" in line and line.endswith("write block: 35")
+    assert "mine.csv: 200 steps" in line and "30 train, 0 valid, 0 test" in line and line.endswith("write block: 35")
     (project.folder / "overlay.yaml").write_text(overlay % 35, encoding="utf-8")
     done = project.snakemake(target, configfiles=("overlay.yaml",))
     assert done.returncode == 0, done.stdout
@@ -268,7 +237,7 @@ def series_is_refused(project, change, *words):
     overlay = "datasets: {mine: {reader: csv, file: mine.csv, windows: {length: 12, block: 24}}}"
     (project.folder / "overlay.yaml").write_text(overlay, encoding="utf-8")
     line = complaint(project, "results/datasets/mine/windows.parquet", configfiles=("overlay.yaml",))
-    assert all(word in line for word in words), line
+    assert all(word in line for word in ("mine.csv: ", *words)), line
     assert files_of(project) == {SERIES.format("mine")}
 
 

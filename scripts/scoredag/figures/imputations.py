@@ -37,7 +37,7 @@ def history(table, colour):
         f"kept: {best['loss']:.3f}", (best["step"], best["loss"]), (0, 12), textcoords="offset points", ha="right"
     )
     axes.set(xlabel="step", ylabel="loss (mean squared error of the noise)", title="Training history")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axes.margins(y=0.1)
     axes.set_ylim(0, None)
     axes.legend()
@@ -72,7 +72,11 @@ def imputation(panels, pattern, colour):
             axes.plot(
                 panel["steps"], panel["target"], "D", color=style.VERMILION, ms=5, mfc="none", mew=1.4, label="held out"
             )
-            axes.set_title(panel["title"])
+            if np.isnan([panel["observed"], panel["target"]]).all():
+                axes.text(0.5, 0.5, "no observation", ha="center", va="center", transform=axes.transAxes)
+                axes.set_yticks([])
+            if panel_row is panels[0]:  # a column is a window
+                axes.set_title(panel["title"])
             if axes is row[0]:
                 axes.set_ylabel(panel["label"])
             axes.margins(y=0.15)
@@ -82,6 +86,7 @@ def imputation(panels, pattern, colour):
     for axes in grid[-1]:
         axes.set_xlabel("time into the window (steps)")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    drawn.align_ylabels()
     drawn.suptitle(f"Test windows, held out: {pattern}", fontsize=12)
     handles, labels = grid[0][0].get_legend_handles_labels()
     drawn.legend(handles, labels, loc="outside lower center", ncols=5)
@@ -138,8 +143,8 @@ def calibration(panels, n_samples, colour):
         colour: of the first pattern; the others' are told apart by colour-blind readers, too.
     """
     n_patterns = max(len(curves) for _, curves in panels.values())
-    height = 5.6 if len(panels) == 1 else 5.2
-    drawn = style.figure(5.0 if len(panels) == 1 else 4.4 * len(panels), height + 0.24 * n_patterns)
+    width, height = (5.0, 5.4) if len(panels) == 1 else (4.4 * len(panels), 5.2)
+    drawn = style.figure(width, height + 0.24 * n_patterns)
     row = drawn.subplots(1, len(panels), squeeze=False, sharey=True)[0]
     others = [shade for shade in _SHADES if not same_color(shade, colour)]
     for axes, (title, (nominal, curves)) in zip(row, panels.items(), strict=True):
@@ -153,10 +158,13 @@ def calibration(panels, n_samples, colour):
             ylim=(0, 1),
             aspect="equal",
             xlabel="nominal coverage of the central interval",
-            title=title,
         )
+        axes.text(0.03, 0.97, "intervals too wide", va="top", color=style.GREY)
+        axes.text(0.97, 0.03, "intervals too narrow", ha="right", color=style.GREY)
+        if len(panels) > 1:
+            axes.set_title(title)
     row[0].set_ylabel("share of held-out values inside")
-    drawn.suptitle(f"Calibration of CSDI ({n_samples} samples)", fontsize=12)
+    drawn.suptitle(f"Calibration of CSDI's intervals ({n_samples} samples)", fontsize=12)
     handles, labels = row[0].get_legend_handles_labels()
     drawn.legend(handles, labels, loc="outside lower center")
     return drawn
@@ -177,9 +185,10 @@ def metrics(table, colour):
     methods = ["CSDI", *(name for name in reversed(dict.fromkeys(totals["method"])) if name != "CSDI")]
     patterns = list(dict.fromkeys(totals["held_out"]))
     features = [name for name in dict.fromkeys(table["feature"]) if name != "all"]
-    heights = (0.21 * len(methods) + 0.45) * len(patterns) + 0.6, 0.19 * min(len(features), MOST_FEATURES) + 1.4
+    heights = (0.21 * len(methods) + 0.45) * len(patterns) + 0.9, 0.19 * min(len(features), MOST_FEATURES) + 1.4
     drawn = style.figure(10.0, sum(heights))
     top, bottom = drawn.subfigures(2, 1, height_ratios=heights)
+    top.suptitle("Scores on held-out values of the test split (lower is better), 95 % bootstrap intervals", fontsize=11)
     _totals(top, totals, methods, patterns, colour)
     _by_feature(bottom, table[(table["metric"] == "crps") & (table["feature"] != "all")], features, patterns, colour)
     return drawn
@@ -214,7 +223,7 @@ def _by_feature(part, table, features, patterns, colour):
     """CRPS of CSDI and of the best baseline, a panel for each pattern and a row for each feature."""
     shown = features[:MOST_FEATURES]
     row = part.subplots(1, len(patterns), squeeze=False, sharey=True)[0]
-    row[0].invert_yaxis()
+    row[0].set_ylim(len(shown) - 0.5, -0.5)
     for axes, pattern in zip(row, patterns, strict=True):
         rows = table[table["held_out"] == pattern]
         baselines = rows[rows["method"] != "CSDI"]
@@ -224,14 +233,13 @@ def _by_feature(part, table, features, patterns, colour):
             value = found["value"].to_numpy()
             ends = np.abs(found[["lower", "upper"]].to_numpy().T - value)
             places = np.arange(len(shown)) + shift
-            axes.errorbar(value, places, xerr=ends, fmt=marker, color=shade, ms=4, lw=1.2, label=method)
+            axes.errorbar(value, places, xerr=ends, fmt=marker, color=shade, ms=4, lw=1.2)
         axes.set_xlim(0, None)
         axes.set_yticks(range(len(shown)), shown)
         axes.grid(axis="y", lw=0.3)
         axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.set_title(pattern, loc="left", fontweight="bold")
-        axes.set_xlabel("CRPS")
-        axes.legend(fontsize=8, loc="best")
+        axes.set_xlabel(f"CRPS (grey: {best})", fontsize=10 if len(patterns) <= 4 else 8)
     more = f", the first {len(shown)} of {len(features)}" if len(shown) < len(features) else ""
-    title = f"CRPS by feature{more}: CSDI and the best baseline, 95 % bootstrap intervals over windows"
+    title = f"CRPS by feature{more}: CSDI and the best baseline (grey), 95 % bootstrap intervals over windows"
     part.suptitle(title, fontsize=11)

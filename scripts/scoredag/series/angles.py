@@ -34,6 +34,27 @@ def pairs(names, periods, grouped):
     return {end: column for end, column in columns.items() if column is not None}
 
 
+def as_one(names, periods, grouped):
+    """How to take what `split` made of an angle as one feature again: two integer arrays.
+
+    Args:
+        names: of K features.
+        periods, grouped: as in `pairs`.
+
+    Returns:
+        numbers (n,) of the features without their cosines; for each feature (K,) the place among these of the one that
+        it goes with: a cosine with its sine, any other with itself.
+    """
+    names = list(names)
+    found = pairs(names, periods, grouped)
+    leading = [f"{name.removesuffix('_cos')}_sin" if _is_cosine(name, found) else name for name in names]
+    return np.unique([names.index(name) for name in leading], return_inverse=True)
+
+
+def _is_cosine(name, found):
+    return name.endswith("_cos") and name.removesuffix("_cos") in found
+
+
 def join(wide, periods, ranges, grouped):
     """`wide` with sines and cosines as angles again, from 0 to their period, or from the lowest that `ranges` has.
 
@@ -51,7 +72,7 @@ def join(wide, periods, ranges, grouped):
             column = found[end]
             angle = _angle(wide[name], wide[f"{end}_cos"], periods[column], *ranges.get(column, (0, math.inf)))
             columns.append(angle.rename(end))
-        elif not (name.endswith("_cos") and name.removesuffix("_cos") in found):
+        elif not _is_cosine(name, found):
             columns.append(wide[name])
     return pd.concat(columns, axis=1)
 

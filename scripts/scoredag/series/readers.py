@@ -5,7 +5,9 @@ several series gives an index of two levels, series (text) and time, sorted; eac
 of its own.
 """
 
+import json
 import logging
+import re
 
 import numpy as np
 import pandas as pd
@@ -24,8 +26,10 @@ BYTES_A_VALUE = 100  # of memory at its peak, to read a series and write it as a
 ZONED = r"[T ]\S*([Zz]|[+-]\d\d(:?\d\d)?)$"  # a time with its offset from UTC
 TOTAL = "all"  # what scores of all features together are called
 SPARSE = 1000  # times of the grid for one in the file, at most; a wrong year would fill the memory
+LONG = 20  # letters, above which a cell is no text for a missing value
+COMMA = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*")  # a number with a decimal comma
 FEW = 100  # times in a file, below which as many are taken
-CURE = "; if it stands for a missing value or has a decimal comma, set 'missing' or 'decimal'"
+UNMOVED = "of a clock that is not moved write the offset, as time_zone: '+01:00'"
 OFFSETS = "write times with their offset from UTC, as 2013-11-03T01:00-04:00"
 
 
@@ -37,6 +41,7 @@ def read_wide(
     time_zone="UTC",
     missing=(),
     decimal=".",
+    encoding="utf-8",
     group=None,
     series=None,
     features=None,
@@ -54,6 +59,7 @@ def read_wide(
         time_zone: of times without an offset from UTC.
         missing: more texts that stand for a missing value.
         decimal: point or comma, by which text has its decimals.
+        encoding: of CSV, as Python names it.
         group: name of a column that tells several places or devices apart: each of its
             values then has its own features, named {group}_{feature}.
         series: name of a column that tells several series apart, as of patients.
@@ -69,7 +75,7 @@ def read_wide(
     Raises:
         InputError: the file, a column or a value is not as described; with the first bad row.
     """
-    table = tablefiles.read(path, missing)
+    table = tablefiles.read(path, missing, encoding)
     plausible, circular = plausible or {}, circular or {}
     _require_time(path, table, time)
     marks = {mark: column for mark, column in (("series", series), ("group", group)) if column}
@@ -82,7 +88,7 @@ def read_wide(
     keys = _keys(path, table, time, time_format, time_zone, marks)
     n_groups = keys["group"].nunique() if group else 1
     _weigh(path, len(kept) * n_groups, len(table) // n_groups, named=features is not None)
-    values = pd.DataFrame({name: tablefiles.numbers(path, table[name], decimal, CURE) for name in kept})
+    values = pd.DataFrame({name: tablefiles.numbers(path, table[name], decimal, _cure) for name in kept})
     for name, (lowest, highest) in plausible.items():
         if name in values:
             values[name] = _plausible(path, values[name], name, lowest, highest)
@@ -103,6 +109,7 @@ def read_tidy(
     time_zone="UTC",
     missing=(),
     decimal=".",
+    encoding="utf-8",
     feature="feature",
     value="value",
     series=None,
@@ -118,12 +125,13 @@ def read_tidy(
         path: as in `read_wide`.
         time, feature, value: names of these columns.
         features: those to keep, in this order; None keeps all, by name.
-        time_format, time_zone, missing, decimal, series, interval, resample, plausible, circular: as in `read_wide`.
+        time_format, time_zone, missing, decimal, encoding, series, interval, resample, plausible, circular: as in
+            `read_wide`.
 
     Raises:
         InputError: the file, a column or a value is not as described; with the first bad row.
     """
-    table = tablefiles.read(path, missing)
+    table = tablefiles.read(path, missing, encoding)
     plausible, circular = plausible or {}, circular or {}
     _require_time(path, table, time)
     marks = {"feature": feature} | ({"series": series} if series else {})
@@ -136,7 +144,7 @@ def read_tidy(
         if name not in there:
             raise InputError(f"{path}: column '{feature}' names no '{name}'; it names {', '.join(there)}")
     _weigh(path, len(features or there), keys["time"].nunique(), named=features is not None)
-    values = tablefiles.numbers(path, table[value], decimal, CURE)
+    values = tablefiles.numbers(path, table[value], decimal, _cure)
     for name, (lowest, highest) in plausible.items():
         chosen = keys["feature"] == name
         values[chosen] = _plausible(path, values[chosen], name, lowest, highest)
@@ -196,7 +204,7 @@ def _times(path, column, time_format):
         raise InputError(f"{path}: the time_format '{time_format}' will not do: {error}") from error
     bad = times.isna()
     if bad.any():
-        wanted = time_format or "ISO 8601, as 2020-01-31T13:00; for others set 'time_format'"
+        wanted = time_format or "ISO 8601, as 2020-01-31T13:00; for others write a time_format, as '%d.%m.%Y %H:%M'"
         found = f"{tablefiles.shown(column[bad].iloc[0])} is not a time ({wanted})"
         raise InputError(f"{path}: {tablefiles.place(column, bad)}: {found}")
     if time_format:
@@ -226,13 +234,13 @@ def _localise(path, column, keys, zone):
     once = ~among.duplicated(keep=False)
     if once.any():
         found = f"'{column[twice][once].iloc[0]}' occurs twice in {zone}, as clocks go back, but only once here"
-        raise InputError(f"{path}: {tablefiles.place(column[twice], once)}: {found}; {OFFSETS}")
+        raise InputError(f"{path}: {tablefiles.place(column[twice], once)}: {found}; {UNMOVED}, or {OFFSETS}")
     summer = np.zeros(len(naive), bool)
     summer[twice] = ~among.duplicated()
     times = naive.dt.tz_localize(zone, ambiguous=summer, nonexistent="NaT")
     bad = times.isna()
     if bad.any():
-        found = f"'{column[bad].iloc[0]}' does not occur in {zone}, as clocks go forward; mend time_zone, or {OFFSETS}"
+        found = f"'{column[bad].iloc[0]}' does not occur in {zone}, as clocks go forward; {UNMOVED}, or {OFFSETS}"
         raise InputError(f"{path}: {tablefiles.place(column, bad)}: {found}")
     return times
 
@@ -311,6 +319,15 @@ def _weigh(path, n_features, n_times, named):
     log.info("%s: %s", path, cost)
 
 
+def _cure(cell):
+    """What to write in the config for a cell that is no number."""
+    if not isinstance(cell, str) or len(cell) > LONG:
+        return ""
+    if COMMA.fullmatch(cell):
+        return "; if it has a decimal comma, write decimal: ','"
+    return f"; if it stands for a missing value, write missing: [{json.dumps(cell, ensure_ascii=False)}]"
+
+
 def _plausible(path, values, name, lowest, highest):
     """`values` without those outside the range, of which the log tells."""
     outside = (values < lowest) | (values > highest)
@@ -329,7 +346,7 @@ def _on_grid(path, wide, interval, resample):
     """`wide`, with times in any order, on the full grid from its first to its last time, each series on its own."""
     offset = _offset(path, interval)
     if len(wide) < 2:
-        raise InputError(f"{path}: {len(wide)} row(s); a series needs at least two")
+        raise InputError(f"{path}: {len(wide)} row{'s' * (len(wide) != 1)}; a series needs at least two")
     if wide.columns.has_duplicates:
         name = wide.columns[wide.columns.duplicated()][0]
         raise InputError(f"{path}: two features would be called '{name}'; rename a column, or leave it out")

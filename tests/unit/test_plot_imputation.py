@@ -1,0 +1,81 @@
+"""The figure of imputed test windows: which windows it shows, and what a panel says that has nothing to show."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cut_windows import cut_windows
+from plot_imputation import plot_imputation
+from scoredag import tables
+from scoredag.figures import imputations
+from scoredag.series import tidy, windows
+
+PATTERNS = [("few", {"pattern": "random", "share": 0.2, "length": None})]
+CUT = {"seed": 1, "length": 12, "block": 24, "shares": (0.7, 0.1, 0.2), "train_stride": 12, "split_seed": 1}
+CUT |= {"statistics": "train", "max_windows": None, "file": None, "circular": {}, "group": None, "held_out": PATTERNS}
+SETTINGS = {"colour": "blue", "features": None, "held_out": None, "n_windows": 3, "units": {"b": "m"}}
+
+
+@pytest.fixture
+def wide():
+    times = pd.date_range("2020-01-01", periods=720, freq="1h", tz="UTC", name="time")
+    return pd.DataFrame(np.random.default_rng(0).normal(size=(720, 3)), times, ["a", "b", "c"])
+
+
+@pytest.fixture
+def draw(tmp_path, monkeypatch):
+    """A function of a series: the figure's rows of panels, and the figure."""
+    made = []
+    drawing = imputations.imputation
+
+    def keep(panels, *others):
+        made.append((panels, drawing(panels, *others)))
+        return made[-1][1]
+
+    monkeypatch.setattr(imputations, "imputation", keep)
+
+    def draw(wide, **settings):
+        series, cut, starts, statistics, samples, figure = (tmp_path / f"{i}.parquet" for i in range(6))
+        tables.write(tidy.to_tidy(wide), series, tables.SERIES)
+        cut_windows(series, cut, starts, statistics, CUT, "mine")
+        table = tables.read(cut, tables.WINDOWS, filters=[("split", "==", "test"), ("role", "==", "target")])
+        drawn = {"truth": table["value"], "samples": [[value, value + 1] for value in table["value"]]}
+        tables.write(table.assign(**drawn), samples, tables.imputations(2))
+        plot_imputation(samples, cut, starts, figure.with_suffix(".png"), SETTINGS | settings)
+        assert figure.with_suffix(".png").stat().st_size > 1000
+        return made[-1]
+
+    return draw
+
+
+def starts_of(panels):
+    return [panel["title"] for panel in panels[0]]
+
+
+def test_three_windows_are_spread_over_the_test_split(draw, wide):
+    panels, drawn = draw(wide)
+    assert [row[0]["label"] for row in panels] == ["a", "b (m)", "c"]
+    times = [pd.Timestamp(title.removesuffix(" UTC")) for title in starts_of(panels)]
+    assert times == sorted(times) and times[-1] - times[0] > pd.Timedelta("10D")
+    assert not any(axes.texts for axes in drawn.axes)
+
+
+def test_windows_without_a_value_of_a_shown_feature_are_passed_over(draw, wide):
+    middle = pd.Timestamp(starts_of(draw(wide)[0])[1].removesuffix(" UTC"), tz="UTC")
+    wide.loc[middle : middle + pd.Timedelta("11h"), "b"] = np.nan
+    panels, drawn = draw(wide)
+    assert f"{middle:%Y-%m-%d %H:%M} UTC" not in starts_of(panels)
+    assert len(panels[0]) == 3 and not any(axes.texts for axes in drawn.axes)
+    assert f"{middle:%Y-%m-%d %H:%M} UTC" in starts_of(draw(wide, features=["a", "c"])[0])
+
+
+@pytest.mark.parametrize("n_values", [0, 1])
+def test_a_panel_without_a_value_says_so(draw, wide, n_values):
+    """Of a feature that the test split does not hold, or holds once."""
+    tests = windows.assign_splits(len(wide), CUT["block"], CUT["shares"]) == windows.SPLITS.index("test")
+    wide.loc[tests, "b"] = np.where(np.cumsum(tests[tests]) <= n_values, 1.0, np.nan)
+    panels, drawn = draw(wide, features=["b"], n_windows=4)
+    empty = [np.isnan([panel["observed"], panel["target"]]).all() for panel in panels[0]]
+    assert sum(empty) == 4 - n_values
+    for axes, is_empty in zip(drawn.axes, empty, strict=True):
+        assert [text.get_text() for text in axes.texts] == ["no observation"] * int(is_empty)
