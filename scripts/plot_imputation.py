@@ -20,14 +20,17 @@ def plot_imputation(samples_path, windows_path, starts_path, figure_path, settin
     of_pattern = starts.index[starts["held_out"] == pattern]
     windows = _spread(sorted(of_pattern.intersection(table["window"])), settings["n_windows"])
     targets, samples = tables.read_imputations(samples_path)
-    lower, upper = metrics.interval(samples, 0.9)
-    targets = targets.assign(lower=lower, median=np.median(samples, axis=0), upper=upper)
-    titles = {window: _title(starts.loc[window], starts["start"].nunique() > 1) for window in windows}
-    spans = table.groupby("feature", observed=True)["value"].std() / 2
+    targets = with_quantiles(targets, samples)
+    titles = {window: when(starts.loc[window], starts["start"].nunique() > 1) for window in windows}
+    spans = least_spans(table)
     panels = [
         [
-            _panel(_of(table, window, feature), _of(targets, window, feature), titles[window], spans[feature])
-            | {"label": features.label(feature, settings["units"])}
+            panel(table, targets, window, feature)
+            | {
+                "title": titles[window],
+                "label": features.label(feature, settings["units"]),
+                "least_span": spans[feature],
+            }
             for window in windows
         ]
         for feature in shown
@@ -35,28 +38,39 @@ def plot_imputation(samples_path, windows_path, starts_path, figure_path, settin
     style.save(imputations.imputation(panels, pattern, style.colour(settings["colour"])), figure_path)
 
 
-def _of(table, window, feature):
-    return table[(table["window"] == window) & (table["feature"] == feature)]
+def with_quantiles(targets, samples):
+    """The targets with median and 90 % interval of their samples (S, M)."""
+    lower, upper = metrics.interval(samples, 0.9)
+    return targets.assign(lower=lower, median=np.median(samples, axis=0), upper=upper)
 
 
-def _title(window, dated):
+def least_spans(table):
+    """How much of the vertical axis a panel of each feature shows at least, so that rounding errors do not fill it."""
+    return table.groupby("feature", observed=True)["value"].std() / 2
+
+
+def when(window, dated):
     """When a window starts, and of which series if there are several; a date that all share is left out."""
     names = [f"series {window['series']}"] if "series" in window else []
     return ", ".join(names + [f"{window['start']:%Y-%m-%d %H:%M} UTC"] * (dated or not names))
 
 
-def _panel(rows, targets, title, least_span):
-    """One window of one feature, as `imputations.imputation` wants it."""
+def panel(table, targets, window, feature):
+    """One window of one feature, as the figures of `imputations` want it.
+
+    Args:
+        table: of the windows.
+        targets: from `with_quantiles`.
+    """
+    rows, targets = (part[(part["window"] == window) & (part["feature"] == feature)] for part in (table, targets))
     values, role = rows["value"].to_numpy(), rows["role"].to_numpy()
     observed = np.where(role == "observed", values, np.nan)
     quantiles = np.tile(observed, (3, 1))
     quantiles[:, targets["step"]] = targets[["lower", "median", "upper"]].T
     return {
-        "title": title,
         "steps": rows["step"].to_numpy(),
         "observed": observed,
         "target": np.where(role == "target", values, np.nan),
-        "least_span": least_span,
         "quantiles": quantiles,
     }
 

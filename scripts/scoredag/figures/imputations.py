@@ -60,25 +60,10 @@ def imputation(panels, pattern, colour):
     grid = drawn.subplots(n_rows, n_columns, squeeze=False, sharex=True)
     for row, panel_row in zip(grid, panels, strict=True):
         for axes, panel in zip(row, panel_row, strict=True):
-            lower, median, upper = panel["quantiles"]
-            axes.fill_between(panel["steps"], lower, upper, color=colour, alpha=0.3, lw=0, label="5-95 % band")
-            axes.plot(panel["steps"], median, color=colour, lw=1.2, label="median")
-            held_out = ~np.isnan(panel["target"])  # also shown where a neighbour is missing
-            axes.vlines(panel["steps"][held_out], lower[held_out], upper[held_out], color=colour, alpha=0.5, lw=2)
-            axes.plot(
-                panel["steps"][held_out], median[held_out], "s", color=colour, ms=4, label="median at held-out values"
-            )
-            axes.plot(panel["steps"], panel["observed"], "o", color=style.BLACK, ms=2.6, label="observed")
-            axes.plot(
-                panel["steps"], panel["target"], "D", color=style.VERMILION, ms=5, mfc="none", mew=1.4, label="held out"
-            )
+            _window(axes, panel["steps"], panel, colour)
             axes.set_title(panel["title"])
             if axes is row[0]:
                 axes.set_ylabel(panel["label"])
-            axes.margins(y=0.15)
-            low, high = axes.get_ylim()
-            wider = max(panel["least_span"] - (high - low), 0) / 2  # or rounding errors would fill the panel
-            axes.set_ylim(low - wider, high + wider)
     for axes in grid[-1]:
         axes.set_xlabel("time into the window (steps)")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -86,6 +71,77 @@ def imputation(panels, pattern, colour):
     handles, labels = grid[0][0].get_legend_handles_labels()
     drawn.legend(handles, labels, loc="outside lower center", ncols=5)
     return drawn
+
+
+def _window(axes, x, panel, colour):
+    """Draw one feature of one window over `x` (L,), steps or times."""
+    lower, median, upper = panel["quantiles"]
+    axes.fill_between(x, lower, upper, color=colour, alpha=0.3, lw=0, label="5-95 % band")
+    axes.plot(x, median, color=colour, lw=1.2, label="median")
+    held_out = ~np.isnan(panel["target"])  # also shown where a neighbour is missing
+    axes.vlines(x[held_out], lower[held_out], upper[held_out], color=colour, alpha=0.5, lw=2)
+    axes.plot(x[held_out], median[held_out], "s", color=colour, ms=4, label="median at held-out values")
+    axes.plot(x, panel["observed"], "o", color=style.BLACK, ms=2.6, label="observed")
+    axes.plot(x, panel["target"], "D", color=style.VERMILION, ms=5, mfc="none", mew=1.4, label="held out")
+    axes.margins(y=0.15)
+    low, high = axes.get_ylim()
+    wider = max(panel["least_span"] - (high - low), 0) / 2  # or rounding errors would fill the panel
+    axes.set_ylim(low - wider, high + wider)
+
+
+def surprise(scores, columns, pattern, colour):
+    """The bound of all windows, and below it some of the windows, a column each.
+
+    Args:
+        scores: table with `x`, time or rank of each window, `nll_bound` and `nll_bound_std_error`, nats per target.
+        columns: dicts with `title`, `of`, the window's row in `scores`, `shade`, and `panels`, as in `imputation`
+            but with `times` (L,) in place of `steps`.
+        pattern: name of the pattern by which entries were held out.
+        colour: of median and band.
+    """
+    n_rows = len(columns[0]["panels"])
+    drawn = style.figure(max(3.1 * len(columns), 6.4), 2.6 + 2.0 * n_rows + 0.9)
+    top, bottom = drawn.subfigures(2, 1, height_ratios=(2.6, 2.0 * n_rows + 0.9))
+    _surprises(top.subplots(), scores, columns)
+    grid = bottom.subplots(n_rows, len(columns), squeeze=False, sharex="col")
+    for column, axes_of in zip(columns, grid.T, strict=True):
+        for axes, panel in zip(axes_of, column["panels"], strict=True):
+            _window(axes, panel["times"], panel, colour)
+            axes.set_ylabel(panel["label"], fontsize=9)
+            axes.set_title(panel["title"], fontsize=9, loc="right")
+        axes_of[0].set_title(column["title"] + "\n", loc="left", fontweight="bold", color=column["shade"])
+        locator = AutoDateLocator(minticks=3, maxticks=5)
+        axes_of[-1].xaxis.set_major_locator(locator)
+        axes_of[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
+        axes_of[-1].set_xlabel("time (UTC)")
+    drawn.suptitle(f"Surprise of the test windows, held out: {pattern}", fontsize=12)
+    handles, labels = grid[0][0].get_legend_handles_labels()
+    bottom.legend(handles, labels, loc="outside lower center", ncols=5)
+    return drawn
+
+
+def _surprises(axes, scores, columns):
+    """Draw the bound of all windows with two standard errors, and name those that have a column."""
+    axes.errorbar(
+        scores["x"], scores["nll_bound"], yerr=2 * scores["nll_bound_std_error"],
+        fmt="o", ms=3.5, lw=1, color=style.GREY, label="test windows, ± 2 standard errors of the estimate",
+    )  # fmt: skip
+    for column in columns:
+        place = column["of"]["x"], column["of"]["nll_bound"]
+        axes.plot(*place, "o", ms=7, mew=1.5, mfc="none", color=column["shade"])
+        letter = column["title"][0]
+        axes.annotate(
+            letter, place, (7, 0), textcoords="offset points", va="center", color=column["shade"], fontweight="bold"
+        )
+    axes.set_ylabel("bound on -log p\n(nats per target)")
+    if np.issubdtype(np.asarray(scores["x"]).dtype, np.datetime64):
+        locator = AutoDateLocator()
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        axes.set_xlabel("start of the window (UTC)")
+    else:
+        axes.set_xlabel("windows, from the least to the most surprising")
+    axes.legend(loc="best", fontsize=8)
 
 
 def gaps(panels, colour):
