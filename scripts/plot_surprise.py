@@ -31,15 +31,15 @@ def plot_surprise(scores_path, samples_path, windows_path, series_path, figure_p
         panels = [
             panel(table, targets, row["window"], part["feature"])
             | {
-                "title": f"{part['feature']}: {part['nll_bound']:.1f} nats per target",
+                "title": f"{part['nll_bound']:.1f} nats per target",
                 "label": features.label(part["feature"], settings["units"]),
                 "least_span": spans[part["feature"]],
             }
             for part in parts
         ]
         for entry in panels:
-            entry["times"] = (row["start"].tz_localize(None) + entry["steps"] * interval).to_numpy()
-        title = f"{letter}: {row['nll_bound']:.2f} ± {2 * row['nll_bound_std_error']:.2f}\n{when(row, dated)}"
+            entry["times"] = row["start"].tz_localize(None).to_numpy() + entry["steps"] * interval.to_numpy()
+        title = f"{letter}: {row['nll_bound']:.2f} ± {2 * row['nll_bound_std_error']:.2f} nats per target\n{when(row, dated)}"
         return {"title": title, "of": row, "shade": shade, "panels": panels}
 
     columns = [

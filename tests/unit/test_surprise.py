@@ -53,7 +53,7 @@ class GaussianModel:
         return Normal(mean, math.sqrt(variance))
 
 
-def bounds(model, values, n_draws=16, **options):
+def bounds(model, values, n_draws, **options):
     """Bounds of windows with nothing known, and their squared standard errors, (N, 1 + K) each."""
     nothing = np.zeros(values.shape, dtype=bool)
     options = {"chunk": 64, "seed": 1} | options
@@ -63,9 +63,9 @@ def bounds(model, values, n_draws=16, **options):
     return np.concatenate(bound), np.concatenate(squared_error)
 
 
-def per_target(model, x, n_windows=40, size=100, **options):
+def per_target(model, x, n_windows=20, size=100, n_draws=200, **options):
     """The mean bound per target of windows whose values are all `x`, and its standard error."""
-    bound, squared_error = bounds(model, np.full((n_windows, 1, size), x, dtype=np.float32), **options)
+    bound, squared_error = bounds(model, np.full((n_windows, 1, size), x, dtype=np.float32), n_draws, **options)
     return bound[:, 0].mean() / size, math.sqrt(squared_error[:, 0].sum()) / n_windows / size
 
 
@@ -112,7 +112,7 @@ def test_the_end_of_the_forward_process_is_nearly_but_not_quite_noise():
 @pytest.mark.parametrize("x", [MEAN - 3 * DEVIATION, MEAN, MEAN + DEVIATION])
 def test_estimates_meet_the_closed_form(x, variance):
     found, std_error = per_target(GaussianModel(), x, variance=variance)
-    assert std_error < 0.01
+    assert std_error < 0.04
     assert found == pytest.approx(expected(x, PAPERS, variance), abs=4 * std_error)
 
 
@@ -123,22 +123,23 @@ def test_no_value_is_likelier_under_the_sampler_than_the_bound_says(x):
     assert found - 4 * std_error > -model.sampled().log_prob(torch.tensor(x)).item()
 
 
-@pytest.mark.parametrize(("variance", "gap"), [("posterior", 2.8), ("beta", 0.2)])
+@pytest.mark.parametrize(("variance", "gap"), [("posterior", 3.01), ("beta", 0.03)])
 def test_on_average_the_bound_lies_above_the_entropy_by_a_known_gap(variance, gap):
-    values = np.random.default_rng(0).normal(MEAN, DEVIATION, (200, 1, 100)).astype(np.float32)
-    bound, _ = bounds(GaussianModel(), values, variance=variance)
+    values = np.random.default_rng(0).normal(MEAN, DEVIATION, (100, 1, 100)).astype(np.float32)
+    bound, squared_error = bounds(GaussianModel(), values, 100, variance=variance)
     truth = -Normal(MEAN, DEVIATION).log_prob(torch.from_numpy(values)).mean().item()
-    assert bound[:, 0].mean() / 100 - truth == pytest.approx(gap, abs=0.1)
+    assert math.sqrt(squared_error[:, 0].sum()) / 10_000 < 0.01
+    assert bound[:, 0].mean() / 100 - truth == pytest.approx(gap, abs=0.04)
 
 
 @pytest.mark.parametrize("variance", likelihood.VARIANCES)
 @pytest.mark.parametrize("x", [MEAN - 3 * DEVIATION, MEAN, MEAN + DEVIATION])
 def test_with_many_steps_the_bound_is_the_likelihood(x, variance):
     model = GaussianModel(fine_schedule())
-    found, std_error = per_target(model, x, variance=variance, schedule=model.schedule, n_draws=64)
+    found, std_error = per_target(model, x, variance=variance, schedule=model.schedule)
     truth = -Normal(MEAN, DEVIATION).log_prob(torch.tensor(x)).item()
     assert -4 * std_error < found - truth < 0.03 + 4 * std_error
-    assert std_error < 0.01
+    assert std_error < 0.02
 
 
 def test_standard_errors_are_those_of_the_estimates():

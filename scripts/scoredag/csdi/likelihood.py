@@ -32,7 +32,7 @@ from scoredag.csdi import devices, diffusion, imputation
 from scoredag.errors import InputError
 
 VARIANCES = ("posterior", "beta")
-TYPICAL = 0.2  # deviation in z-scores of what the observations leave open of a target
+DEVIATIONS = (0.003, 3.0)  # least and largest, in z-scores, of what the observations leave open of a target
 DRAWS_A_STRATUM = 2  # the fewest that tell how sure they are
 
 
@@ -73,18 +73,11 @@ def prior_divergence(clean, schedule):
 def anticipated(schedule):
     """The squared error of the noise (T,) that is to be expected at each step, in [0, 1].
 
-    It is that of the best guess where a target is normal with the deviation `TYPICAL`, the observations given. A bad
-    guess makes the estimates less sure, not wrong.
+    It is that of the best guess where a target is normal, the observations given, with a deviation that is anything
+    within `DEVIATIONS` (uniform in its logarithm). A bad guess makes the estimates less sure, not wrong.
     """
-    signal = schedule.alpha_bar * TYPICAL**2
-    return signal / (signal + 1 - schedule.alpha_bar)
-
-
-def proposal(weight, schedule):
-    """Probabilities (T,) by which the steps are drawn: in proportion to what is uncertain at each."""
-    known = anticipated(schedule)
-    share = weight * (known * (1 - known)).sqrt()
-    return share / share.sum()
+    least, most = (schedule.alpha_bar / (1 - schedule.alpha_bar) * deviation**2 for deviation in DEVIATIONS)
+    return (most.log1p() - least.log1p()) / math.log((DEVIATIONS[1] / DEVIATIONS[0]) ** 2)
 
 
 def bounds(
@@ -139,7 +132,8 @@ def bounds(
         raise InputError(f"n_draws: {n_draws} is not an even number; write 2, 4, 6 ..")
     schedule = diffusion.quadratic_schedule() if schedule is None else schedule
     offset, weight = terms(schedule, variance)
-    share = proposal(weight, schedule)
+    expected = anticipated(schedule)
+    share = weight * expected / (weight * expected).sum()
     # an unbiased estimate of sum_t weight_t error_t is the mean of factor_t error_t over steps drawn with these shares
     factor = weight / share
     control = anticipated(schedule) ** 2
