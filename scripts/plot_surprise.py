@@ -39,8 +39,8 @@ def plot_surprise(scores_path, samples_path, windows_path, series_path, figure_p
         ]
         for entry in panels:
             entry["times"] = row["start"].tz_localize(None).to_numpy() + entry["steps"] * interval.to_numpy()
-        title = f"{letter}: {row['nll_bound']:.2f} ± {2 * row['nll_bound_std_error']:.2f} nats per target\n{when(row, dated)}"
-        return {"title": title, "of": row, "shade": shade, "panels": panels}
+        bound = f"{row['nll_bound']:.2f} ± {2 * row['nll_bound_std_error']:.2f} nats per target"
+        return {"title": f"{letter}: {bound}\n{when(row, dated)}", "of": row, "shade": shade, "panels": panels}
 
     columns = [
         column(letter, style.VERMILION if most else style.GREEN, row, _telling(scores, row["window"], most))

@@ -109,7 +109,7 @@ def surprise(scores, columns, pattern, colour):
             _window(axes, panel["times"], panel, colour)
             axes.set_ylabel(panel["label"], fontsize=9)
             axes.set_title(panel["title"], fontsize=9, loc="right")
-        axes_of[0].set_title(column["title"] + "\n", loc="left", fontweight="bold", color=column["shade"])
+        axes_of[0].set_title(column["title"] + "\n", loc="left", fontsize=10, fontweight="bold", color=column["shade"])
         locator = AutoDateLocator(minticks=3, maxticks=5)
         axes_of[-1].xaxis.set_major_locator(locator)
         axes_of[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
