@@ -5,6 +5,7 @@ import pandas as pd
 
 from plot_imputation import least_spans, panel, when, with_quantiles
 from scoredag import features, logs, tables
+from scoredag.errors import InputError
 from scoredag.figures import imputations, style
 
 N_WINDOWS = 2  # at either end of the ranking
@@ -20,6 +21,8 @@ def plot_surprise(scores_path, samples_path, windows_path, series_path, figure_p
     scores = tables.read(scores_path, tables.WINDOW_SCORES)
     pattern = settings["held_out"] or scores["held_out"].iloc[0]
     scores = scores[scores["held_out"] == pattern]
+    if scores.empty:
+        raise InputError(f"csdi.runs.*.figure.held_out: '{pattern}' hides nothing in the test windows; raise its share")
     whole = scores[scores["feature"] == "all"].sort_values("nll_bound", ascending=False, kind="stable")
     dated = whole["start"].nunique() > 1  # of many series all may start at one time
     whole = whole.assign(x=whole["start"].dt.tz_localize(None) if dated else np.arange(len(whole), 0, -1))

@@ -225,6 +225,15 @@ def surprise_columns(scores, n_columns, n_features):
     ]
 
 
+def test_a_window_with_fewer_features_leaves_its_places_empty():
+    scores = pd.DataFrame({"x": [2, 1], "nll_bound": [2.0, 1.0], "nll_bound_std_error": 0.1})
+    columns = surprise_columns(scores, 2, 3)
+    columns[1]["panels"] = columns[1]["panels"][:1]
+    _, *panels = imputations.surprise(scores, columns, "random-10", style.BLUE).axes
+    assert [axes.axison for axes in panels] == [True, True, True, False, True, False]
+    assert [bool(axes.get_xlabel()) for axes in panels] == [False, True, False, False, True, False]
+
+
 @pytest.mark.parametrize(("n_columns", "dated"), [(4, True), (1, False)])
 def test_the_surprise_of_all_windows_stands_above_a_column_for_each_that_is_shown(n_columns, dated):
     x = pd.date_range("2020-01-01", periods=8, freq="30D") if dated else np.arange(8, 0, -1)

@@ -94,26 +94,30 @@ def surprise(scores, columns, pattern, colour):
 
     Args:
         scores: table with `x`, time or rank of each window, `nll_bound` and `nll_bound_std_error`, nats per target.
-        columns: dicts with `title`, `of`, the window's row in `scores`, `shade`, and `panels`, as in `imputation`
-            but with `times` (L,) in place of `steps`.
+        columns: dicts with `title`, `of`, the window's row in `scores`, `shade`, and `panels`, one or more, as in
+            `imputation` but with `times` (L,) in place of `steps`.
         pattern: name of the pattern by which entries were held out.
         colour: of median and band.
     """
-    n_rows = len(columns[0]["panels"])
+    n_rows = max(len(column["panels"]) for column in columns)
     drawn = style.figure(max(3.1 * len(columns), 6.4), 2.6 + 2.0 * n_rows + 0.9)
     top, bottom = drawn.subfigures(2, 1, height_ratios=(2.6, 2.0 * n_rows + 0.9))
     _surprises(top.subplots(), scores, columns)
     grid = bottom.subplots(n_rows, len(columns), squeeze=False, sharex="col")
     for column, axes_of in zip(columns, grid.T, strict=True):
-        for axes, panel in zip(axes_of, column["panels"], strict=True):
+        shown = axes_of[: len(column["panels"])]
+        for axes in axes_of[len(shown) :]:
+            axes.set_axis_off()
+        for axes, panel in zip(shown, column["panels"], strict=True):
             _window(axes, panel["times"], panel, colour)
             axes.set_ylabel(panel["label"], fontsize=9)
             axes.set_title(panel["title"], fontsize=9, loc="right")
-        axes_of[0].set_title(column["title"] + "\n", loc="left", fontsize=10, fontweight="bold", color=column["shade"])
+        axes_of[0].set_title(column["title"] + "\n", loc="left", fontsize=9, fontweight="bold", color=column["shade"])
         locator = AutoDateLocator(minticks=3, maxticks=5)
-        axes_of[-1].xaxis.set_major_locator(locator)
-        axes_of[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
-        axes_of[-1].set_xlabel("time (UTC)")
+        shown[-1].xaxis.set_major_locator(locator)
+        shown[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
+        shown[-1].set_xlabel("time (UTC)")
+        shown[-1].tick_params(labelbottom=True)
     drawn.suptitle(f"Surprise of the test windows, held out: {pattern}", fontsize=12)
     handles, labels = grid[0][0].get_legend_handles_labels()
     bottom.legend(handles, labels, loc="outside lower center", ncols=5)
