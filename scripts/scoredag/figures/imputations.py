@@ -120,7 +120,7 @@ def surprise(scores, columns, pattern, colour):
         shown[-1].tick_params(labelbottom=True)
     drawn.suptitle(f"Surprise of the test windows, held out: {pattern}", fontsize=12)
     handles, labels = grid[0][0].get_legend_handles_labels()
-    bottom.legend(handles, labels, loc="outside lower center", ncols=5)
+    bottom.legend(handles, labels, loc="outside lower center", ncols=5 if len(columns) > 2 else 3)
     return drawn
 
 
@@ -144,6 +144,7 @@ def _surprises(axes, scores, columns):
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
         axes.set_xlabel("start of the window (UTC)")
     else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("windows, from the least to the most surprising")
     axes.legend(loc="best", fontsize=8)
 
