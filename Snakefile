@@ -43,7 +43,7 @@ rule all:
         expand(
             "results/csdi/{run}/{file}",
             run=config["csdi"]["runs"],
-            file=["model.safetensors", "history.parquet", "samples.parquet", "metrics.parquet"]
-            + ["loss.png", "imputation.png", "calibration.png", "metrics.png"],
+            file=["model.safetensors", "history.parquet", "samples.parquet", "window_scores.parquet"]
+            + ["metrics.parquet", "surprise.png", "loss.png", "imputation.png", "calibration.png", "metrics.png"],
         ),
         optional_files(),

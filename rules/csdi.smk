@@ -81,6 +81,40 @@ rule impute_validation:
         "../scripts/impute_validation.py"
 
 
+rule score_windows:
+    """Bound the negative log-likelihood of the held-out entries of each test window."""
+    input:
+        model="results/csdi/{run}/model.safetensors",
+        windows=of_dataset("windows.parquet"),
+        starts=of_dataset("window_starts.parquet"),
+        statistics=of_dataset("statistics.parquet"),
+        code=code("score_windows.py"),
+    output:
+        scores="results/csdi/{run}/window_scores.parquet",
+    log:
+        "logs/csdi/{run}/score_windows.log",
+    benchmark:
+        "logs/csdi/{run}/score_windows.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: lambda wildcards: section("csdi", "runs", wildcards.run, "sampling", "threads")
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=settings(
+            "csdi",
+            "runs",
+            "{run}",
+            only=["device", "likelihood"],
+            chunk=lambda wildcards: section("csdi", "runs", wildcards.run, "sampling", "chunk"),
+            seed=config["seed"],
+            threads=lambda wildcards: section("csdi", "runs", wildcards.run, "sampling", "threads"),
+        ),
+    script:
+        "../scripts/score_windows.py"
+
+
 rule fill_gaps:
     """Fill the series' own gaps with a trained CSDI, with intervals."""
     input:
@@ -139,6 +173,7 @@ rule evaluate_csdi:
     """Score the imputation of held-out entries beside the baselines."""
     input:
         samples="results/csdi/{run}/samples.parquet",
+        scores="results/csdi/{run}/window_scores.parquet",
         validation=validation_of,
         windows=of_dataset("windows.parquet"),
         starts=of_dataset("window_starts.parquet"),
@@ -218,6 +253,37 @@ rule plot_imputation:
         settings=settings("csdi", "runs", "{run}", "figure", units=units),
     script:
         "../scripts/plot_imputation.py"
+
+
+rule plot_surprise:
+    """Draw the most and the least surprising test windows."""
+    input:
+        scores="results/csdi/{run}/window_scores.parquet",
+        samples="results/csdi/{run}/samples.parquet",
+        windows=of_dataset("windows.parquet"),
+        series=of_dataset("series.parquet"),
+        code=code("plot_surprise.py"),
+    output:
+        figure=report(
+            "results/csdi/{run}/surprise.png",
+            caption="../report/surprise.rst",
+            category="CSDI",
+            labels={"figure": "surprise", "run": "{run}"},
+        ),
+    log:
+        "logs/csdi/{run}/plot_surprise.log",
+    benchmark:
+        "logs/csdi/{run}/plot_surprise.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        settings=settings("csdi", "runs", "{run}", "figure", only=["colour", "held_out"], units=units),
+    script:
+        "../scripts/plot_surprise.py"
 
 
 rule plot_calibration:

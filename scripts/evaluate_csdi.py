@@ -3,6 +3,7 @@
 import logging
 
 import numpy as np
+import pandas as pd
 
 from scoredag import conformal, logs, metrics, streams, tables
 from scoredag.errors import InputError
@@ -12,12 +13,12 @@ CORRECTED = "CSDI, conformal"
 
 
 def evaluate_csdi(
-    samples_path, windows_path, starts_path, statistics_path, metrics_path, settings, validation_path=None
+    samples_path, scores_path, windows_path, starts_path, statistics_path, metrics_path, settings, validation_path=None
 ):
     """Write scores on z-scores by pattern, of all features and of each, with bootstrap intervals over windows.
 
-    Baselines get MAE, RMSE and CRPS, CSDI also coverage and mean width of intervals; with imputed
-    validation windows also those of the intervals that these correct.
+    Baselines get MAE, RMSE and CRPS, CSDI also coverage and mean width of intervals and the bound on the negative
+    log-likelihood; with imputed validation windows also the intervals that these correct.
     """
     stats = tables.read(statistics_path, tables.STATISTICS)
     _, *train = windows.read(windows_path, stats, "train")
@@ -30,6 +31,7 @@ def evaluate_csdi(
     }
     _, forecasts["CSDI"] = metrics.z_scores(*tables.read_imputations(samples_path), stats)
     _say_what_is_too_much(len(forecasts["CSDI"]))
+    nll_bound, n_draws = _bounds(scores_path, numbers[window], stats["feature"].to_numpy()[feature])
     starts = tables.read(starts_path, tables.WINDOW_STARTS)
     calibration = conformal.read(validation_path, starts, stats) if validation_path else None
     held_out = starts.set_index("window")["held_out"][numbers].to_numpy()
@@ -37,9 +39,11 @@ def evaluate_csdi(
     for pattern, targets in _patterns(held_out, window):
         of_window, which = np.unique(window[targets], return_inverse=True)
         counts = metrics.resamples(len(of_window), streams.generator(settings["seed"], "bootstrap", pattern))
-        for method, samples, terms in _terms(forecasts, truth, targets, calibration, pattern):
+        of_methods = list(_terms(forecasts, truth, targets, calibration, pattern))
+        of_methods.append(("CSDI", n_draws, metrics.mean_terms("nll_bound", nll_bound[targets])))
+        for method, n_samples, terms in of_methods:
             scores = _scores(terms, which, feature[targets], list(stats["feature"]), counts)
-            rows += [(pattern, method, *score, len(samples)) for score in scores]
+            rows += [(pattern, method, *score, n_samples) for score in scores]
         _log(rows, pattern, len(of_window))
     columns = zip(*rows, strict=True)
     tables.write(dict(zip(tables.CSDI_METRICS.names, columns, strict=True)), metrics_path, tables.CSDI_METRICS)
@@ -50,6 +54,18 @@ def _fitted(values, roles):
     for name, fit in baselines.METHODS.items():
         logging.info("baseline: %s", name)
         yield name, fit(values, roles == windows.OBSERVED)
+
+
+def _bounds(path, window, feature):
+    """The bound, nats, that each target has a share of, and from how many draws it is.
+
+    Args:
+        path: of the windows' scores.
+        window, feature: (n,), number and name, of each target.
+    """
+    table = tables.read(path, tables.WINDOW_SCORES)
+    bounds = table.set_index(["window", table["feature"].astype(str)])["nll_bound"]
+    return bounds.loc[pd.MultiIndex.from_arrays([window, feature])].to_numpy(), int(table["n_draws"].iloc[0])
 
 
 def _say_what_is_too_much(n_samples):
@@ -81,16 +97,16 @@ def _patterns(held_out, window):
 
 
 def _terms(forecasts, truth, targets, calibration, pattern):
-    """(method, its samples, what each target adds to each score), with the corrected intervals as a method more."""
+    """(method, number of its samples, what each target adds to each score), corrected intervals as a method more."""
     truth = truth[targets]
     for method, samples in forecasts.items():
-        yield method, samples, metrics.terms(samples[:, targets], truth)
+        yield method, len(samples), metrics.terms(samples[:, targets], truth)
     if calibration is not None:
         samples, terms, similar = forecasts["CSDI"], {}, calibration.of_pattern(pattern)
         for percent in metrics.PERCENTS:
             lower, upper = conformal.intervals(samples[:, targets], percent / 100, similar)
             terms |= metrics.interval_terms(lower, upper, truth, percent)
-        yield CORRECTED, samples, terms
+        yield CORRECTED, len(samples), terms
 
 
 def _scores(terms, window, feature, names, counts):
@@ -135,6 +151,7 @@ if __name__ == "__main__":
     with logs.to_file(snakemake.log[0]):
         evaluate_csdi(
             snakemake.input.samples,
+            snakemake.input.scores,
             snakemake.input.windows,
             snakemake.input.starts,
             snakemake.input.statistics,

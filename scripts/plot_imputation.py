@@ -1,8 +1,6 @@
 """Draw test windows with their held-out entries imputed."""
 
-import numpy as np
-
-from scoredag import features, logs, metrics, tables
+from scoredag import features, logs, tables
 from scoredag.errors import InputError
 from scoredag.figures import imputations, style
 
@@ -20,45 +18,22 @@ def plot_imputation(samples_path, windows_path, starts_path, figure_path, settin
     of_pattern = starts.index[starts["held_out"] == pattern]
     windows = _fullest(table[table["window"].isin(of_pattern)], shown, settings["n_windows"])
     targets, samples = tables.read_imputations(samples_path)
-    lower, upper = metrics.interval(samples, 0.9)
-    targets = targets.assign(lower=lower, median=np.median(samples, axis=0), upper=upper)
-    titles = {window: _title(starts.loc[window], starts["start"].nunique() > 1) for window in windows}
-    spans = table.groupby("feature", observed=True)["value"].std().fillna(0) / 2  # of one value there is none
+    targets = imputations.with_quantiles(targets, samples)
+    titles = {window: imputations.when(starts.loc[window], starts["start"].nunique() > 1) for window in windows}
+    spans = imputations.least_spans(table)
     panels = [
         [
-            _panel(_of(table, window, feature), _of(targets, window, feature), titles[window], spans[feature])
-            | {"label": features.label(feature, settings["units"])}
+            imputations.panel(table, targets, window, feature)
+            | {
+                "title": titles[window],
+                "label": features.label(feature, settings["units"]),
+                "least_span": spans[feature],
+            }
             for window in windows
         ]
         for feature in shown
     ]
     style.save(imputations.imputation(panels, pattern, style.colour(settings["colour"])), figure_path)
-
-
-def _of(table, window, feature):
-    return table[(table["window"] == window) & (table["feature"] == feature)]
-
-
-def _title(window, dated):
-    """When a window starts, and of which series if there are several; a date that all share is left out."""
-    names = [f"series {window['series']}"] if "series" in window else []
-    return ", ".join(names + [f"{window['start']:%Y-%m-%d %H:%M} UTC"] * (dated or not names))
-
-
-def _panel(rows, targets, title, least_span):
-    """One window of one feature, as `imputations.imputation` wants it."""
-    values, role = rows["value"].to_numpy(), rows["role"].to_numpy()
-    observed = np.where(role == "observed", values, np.nan)
-    quantiles = np.tile(observed, (3, 1))
-    quantiles[:, targets["step"]] = targets[["lower", "median", "upper"]].T
-    return {
-        "title": title,
-        "steps": rows["step"].to_numpy(),
-        "observed": observed,
-        "target": np.where(role == "target", values, np.nan),
-        "least_span": least_span,
-        "quantiles": quantiles,
-    }
 
 
 def _fullest(table, features, n):

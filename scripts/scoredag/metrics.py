@@ -99,6 +99,11 @@ def interval_terms(lower, upper, truth, percent):
     return {f"coverage_{percent}": (covered, one), f"interval_width_{percent}": (upper - lower, one)}
 
 
+def mean_terms(score, values):
+    """`terms` of the mean of `values` (n,)."""
+    return {score: (values, np.ones(len(values)))}
+
+
 def ratio(score, numerator, denominator):
     """The score of which these are the sums of `terms`; NaN where there is nothing to score."""
     with np.errstate(invalid="ignore", divide="ignore"):

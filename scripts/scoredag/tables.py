@@ -48,7 +48,22 @@ HISTORY = _schema(
     learning_rate=pa.float64(),
     seconds=pa.float64(),
 )
-OF_SERIES = (SERIES, WINDOW_STARTS, IMPUTED)  # have a column `series` before the others where a dataset holds several
+WINDOW_SCORES = _schema(
+    window=pa.int32(),
+    start=_TIME,
+    held_out=_NAME,
+    feature=_NAME,
+    n_targets=pa.int64(),
+    n_draws=pa.int64(),
+    nll_bound=pa.float64(),
+    nll_bound_std_error=pa.float64(),
+)
+OF_SERIES = (
+    SERIES,
+    WINDOW_STARTS,
+    IMPUTED,
+    WINDOW_SCORES,
+)  # have a column `series` before the others where a dataset holds several
 CSDI_METRICS = _schema(
     held_out=pa.string(),
     method=pa.string(),

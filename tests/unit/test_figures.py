@@ -210,3 +210,41 @@ def test_a_feature_with_dollars_in_its_name_is_no_formula(tmp_path):
     drawn = imputations.gaps([panel | {"observed": observed, "quantiles": np.ones((3, 4))}], "blue")
     style.save(drawn, tmp_path / "gaps.png")
     assert (tmp_path / "gaps.png").stat().st_size > 1000
+
+
+def surprise_columns(scores, n_columns, n_features):
+    times = pd.date_range("2020-01-01", periods=6, freq="1h").to_numpy()
+    observed = np.array([1.0, 2.0, np.nan, 3.0, np.nan, 2.0])
+    target = np.where(np.arange(6) == 2, 9.0, np.nan)
+    quantiles = np.where(np.arange(6) == 2, [[1.5], [2.5], [3.5]], observed)
+    panel = {"observed": observed, "target": target, "quantiles": quantiles, "times": times, "least_span": 1.0}
+    panels = [panel | {"title": f"{i} nats", "label": "x (m)"} for i in range(n_features)]
+    return [
+        {"title": f"{letter}: 1.0", "of": scores.iloc[i], "shade": style.GREEN, "panels": panels}
+        for i, letter in enumerate("abcd"[:n_columns])
+    ]
+
+
+def test_a_window_with_fewer_features_leaves_its_places_empty():
+    scores = pd.DataFrame({"x": [2, 1], "nll_bound": [2.0, 1.0], "nll_bound_std_error": 0.1})
+    columns = surprise_columns(scores, 2, 3)
+    columns[1]["panels"] = columns[1]["panels"][:1]
+    _, *panels = imputations.surprise(scores, columns, "random-10", style.BLUE).axes
+    assert [axes.axison for axes in panels] == [True, True, True, False, True, False]
+    assert [bool(axes.get_xlabel()) for axes in panels] == [False, True, False, False, True, False]
+
+
+@pytest.mark.parametrize(("n_columns", "dated"), [(4, True), (1, False)])
+def test_the_surprise_of_all_windows_stands_above_a_column_for_each_that_is_shown(n_columns, dated):
+    x = pd.date_range("2020-01-01", periods=8, freq="30D") if dated else np.arange(8, 0, -1)
+    scores = pd.DataFrame({"x": x, "nll_bound": np.arange(8.0, 0, -1), "nll_bound_std_error": 0.25})
+    drawn = imputations.surprise(scores, surprise_columns(scores, n_columns, 3), "random-10", style.BLUE)
+    top, *panels = drawn.axes
+    assert len(panels) == 3 * n_columns and "random-10" in drawn.get_suptitle()
+    assert [text.get_text() for text in top.texts] == list("abcd"[:n_columns])
+    assert [text.xy[1] for text in top.texts] == [8.0, 7.0, 6.0, 5.0][:n_columns]
+    _, _, (lines,) = top.containers[0].lines
+    assert np.ptp(lines.get_segments()[0][:, 1]) == 1.0  # two standard errors either way
+    assert "(UTC)" in top.get_xlabel() if dated else "least to the most" in top.get_xlabel()
+    assert panels[0].get_ylabel() == "x (m)" and panels[-1].get_xlabel() == "time (UTC)"
+    assert all(axes.get_ylim()[0] < 1 and axes.get_ylim()[1] > 9 for axes in panels)

@@ -44,12 +44,15 @@ COLUMNS = {
     "method": ["csdi", "mean", "linear"],
     "n_targets": [1, 2, 3],
     "n_samples": [100, 1, 1],
+    "n_draws": [16, 16, 16],
+    "nll_bound": [-2.5, 0.5, 30.0],
+    "nll_bound_std_error": [0.1, 0.2, 0.3],
 }
 SCHEMAS = {
     name: getattr(tables, name)
     for name in (
         "GMM", "POINTS", "PARTICLES", "LANGEVIN_METRICS", "SERIES", "WINDOWS", "WINDOW_STARTS", "STATISTICS", "HISTORY",
-        "CSDI_METRICS", "IMPUTED",
+        "CSDI_METRICS", "IMPUTED", "WINDOW_SCORES",
     )
 }  # fmt: skip
 POINTS = {"particle": [0, 1], "x": [0.5, 1.5], "y": [2.5, 3.5]}

@@ -27,6 +27,8 @@ COLUMNS = {
     "datasets/nyc-weather/statistics.parquet": "feature mean std missing_fraction",
     "csdi/nyc-weather/history.parquet": "step epoch split loss learning_rate seconds",
     "csdi/nyc-weather/samples.parquet": "window step feature truth samples",
+    "csdi/nyc-weather/window_scores.parquet": "window start held_out feature n_targets n_draws nll_bound "
+    "nll_bound_std_error",
     "csdi/nyc-weather/metrics.parquet": "held_out method feature metric value lower upper n_targets n_samples",
 }
 PATTERNS = {"random-10": (0.09, 0.11), "blocks-6": (0.1, 0.18)}  # shares of targets
@@ -35,7 +37,7 @@ FIGURES = [
     *(f"langevin/{variant}/{name}.png" for variant in "abcd" for name in ("scatter", "trajectories")),
     *(f"langevin/{name}.png" for name in ("comparison", "convergence", "sweep")),
     "langevin/b/animation.gif",
-    *(f"csdi/nyc-weather/{name}.png" for name in ("loss", "imputation", "calibration", "metrics")),
+    *(f"csdi/nyc-weather/{name}.png" for name in ("loss", "imputation", "surprise", "calibration", "metrics")),
 ]
 
 
@@ -120,13 +122,32 @@ def test_metrics_cover_all_patterns_and_methods_and_say_how_many(results):
         }  # fmt: skip
         csdi = part[(part["method"] == "CSDI") & (part["feature"] == "all")].set_index("metric")
         of_intervals = {f"{name}_{percent}" for name in ("coverage", "interval_width") for percent in (50, 80, 90, 95)}
-        assert set(csdi.index) == {"mae", "rmse", "crps"} | of_intervals
-        assert (csdi["n_samples"] == 3).all()
+        assert set(csdi.index) == {"mae", "rmse", "crps", "nll_bound"} | of_intervals
+        assert (csdi["n_samples"].drop("nll_bound") == 3).all() and csdi.loc["nll_bound", "n_samples"] == 4
         assert (part[part["method"] != "CSDI"]["n_samples"] == 1).all()
         counts = part[(part["feature"] != "all") & (part["method"] == "CSDI") & (part["metric"] == "mae")]["n_targets"]
         assert counts.sum() == csdi["n_targets"].iloc[0]
         n_targets += counts.sum()
     assert n_targets == len(pq.read_table(results / "csdi/nyc-weather/samples.parquet"))
+
+
+def test_every_test_window_is_scored_and_the_metrics_are_the_mean_over_targets(results):
+    scores = pd.read_parquet(results / "csdi/nyc-weather/window_scores.parquet")
+    windows = pd.read_parquet(results / "datasets/nyc-weather/windows.parquet")
+    starts = pd.read_parquet(results / "datasets/nyc-weather/window_starts.parquet").set_index("window")
+    targets = windows[(windows["split"] == "test") & (windows["role"] == "target")]
+    whole, each = scores[scores["feature"] == "all"], scores[scores["feature"] != "all"]
+    counts = targets.groupby(["window", "feature"], observed=True).size()
+    assert each.set_index(["window", each["feature"].astype(str)])["n_targets"].to_dict() == counts.to_dict()
+    assert (starts.loc[whole["window"], "start"].to_numpy() == whole["start"].to_numpy()).all()
+    nats = (each["nll_bound"] * each["n_targets"]).groupby(each["window"]).sum()
+    np.testing.assert_allclose(nats.to_numpy(), whole["nll_bound"] * whole["n_targets"])
+    assert np.isfinite(scores["nll_bound"]).all() and (scores["nll_bound_std_error"] > 0).all()
+    metrics = pd.read_parquet(results / "csdi/nyc-weather/metrics.parquet")
+    metrics = metrics[metrics["metric"] == "nll_bound"].set_index(["held_out", "feature"])["value"]
+    for (pattern, feature), part in scores.groupby(["held_out", "feature"], observed=True):
+        mean = np.average(part["nll_bound"], weights=part["n_targets"])
+        assert metrics[pattern, feature] == pytest.approx(mean)
 
 
 def test_langevin_metrics_name_each_variant_and_the_noise_floor(results):

@@ -119,7 +119,8 @@ def test_patients_are_imputed_with_a_checkpoint_as_it_is(project):
     checkpoint.save(model, project.folder / "weights.safetensors", {})
     (project.folder / "small.yaml").write_text(PHYSIONET, encoding="utf-8")
     configfiles = ("config/presets/physionet.yaml", "small.yaml")
-    figures = [f"results/csdi/physionet/{name}.png" for name in ("loss", "imputation", "calibration", "metrics")]
+    names = ("loss", "imputation", "surprise", "calibration", "metrics")
+    figures = [f"results/csdi/physionet/{name}.png" for name in names]
     assert "fetch_file" in project.jobs(*figures, configfiles=configfiles[:1])
     done = project.snakemake(*figures, configfiles=configfiles)
     assert done.returncode == 0, done.stdout
@@ -144,6 +145,8 @@ def test_patients_are_imputed_with_a_checkpoint_as_it_is(project):
     totals = metrics[(metrics["method"] == "CSDI") & (metrics["feature"] == "all") & (metrics["metric"] == "mae")]
     assert totals["held_out"].tolist() == ["random-10", "random-50", "random-90"]
     assert totals["n_targets"].tolist() == [2 * 14, 2 * 70, 2 * 126]
+    scores = pd.read_parquet(results / "csdi/physionet/window_scores.parquet")
+    assert scores.columns[0] == "series" and (scores["feature"] == "all").sum() == 2 * 3
     again = project.snakemake(*figures, configfiles=configfiles)
     assert "Nothing to be done" in again.stdout
 
@@ -197,5 +200,7 @@ def test_the_default_run_teaches_what_the_readme_says(project):
     table = crps.pivot(index="held_out", columns="method", values="value")
     assert sorted(table.index) == ["blocks-6", "random-10", "random-50", "random-90"]
     assert table["CSDI"]["random-10"] < table.drop(columns="CSDI").loc["random-10"].min()
+    bound = csdi[(csdi["metric"] == "nll_bound") & (csdi["feature"] == "all")]
+    assert len(bound) == 4 and (bound["value"] < np.log(2 * np.pi * np.e) / 2).all()  # a standard normal's
     again = project.snakemake(configfiles=())
     assert "Nothing to be done" in again.stdout

@@ -8,8 +8,8 @@ import pytest
 CONFIG = "config/config.yaml"
 DOWNSTREAM_OF_LANGEVIN = {"measure_langevin", "measure_convergence", "plot_comparison", "plot_convergence"}
 OF_VARIANT = ("sample_langevin", "trace_langevin", "plot_scatter", "plot_trajectories")
-CSDI_FIGURES = {"plot_loss", "plot_imputation", "plot_calibration", "plot_metrics"}
-AFTER_TRAINING = {"impute_csdi", "evaluate_csdi", *CSDI_FIGURES}
+CSDI_FIGURES = {"plot_loss", "plot_imputation", "plot_surprise", "plot_calibration", "plot_metrics"}
+AFTER_TRAINING = {"impute_csdi", "score_windows", "evaluate_csdi", *CSDI_FIGURES}
 
 
 def nothing_to_do(project):
@@ -64,10 +64,21 @@ def test_nothing_is_to_be_done_after_a_comment_or_reordered_keys(edited):
             "config/presets/tiny.yaml",
             "n_samples: 3",
             "n_samples: 4",
-            AFTER_TRAINING - {"plot_loss"},
+            AFTER_TRAINING - {"plot_loss", "score_windows"},
         ),
-        (CONFIG, "temp: °F", "temp: F", {"plot_imputation"}),
-        (CONFIG, "        features: [EWR", "        held_out: blocks-6\n        features: [EWR", {"plot_imputation"}),
+        (
+            "config/presets/tiny.yaml",
+            "n_draws: 4",
+            "n_draws: 6",
+            {"score_windows", "evaluate_csdi", "plot_surprise", "plot_metrics"},
+        ),
+        (CONFIG, "temp: °F", "temp: F", {"plot_imputation", "plot_surprise"}),
+        (
+            CONFIG,
+            "        features: [EWR",
+            "        held_out: blocks-6\n        features: [EWR",
+            {"plot_imputation", "plot_surprise"},
+        ),
         (
             "config/presets/tiny.yaml",
             "length: 6}",

@@ -76,10 +76,10 @@ def impute(
                 **sampling,
             ).cpu()
 
-    batches = list(_slices(len(values), max(1, chunk // n_samples)))
-    parts = [range(n_samples)[part] for part in _slices(n_samples, chunk)]
+    batches = list(slices(len(values), max(1, chunk // n_samples)))
+    parts = [range(n_samples)[part] for part in slices(n_samples, chunk)]
     with devices.workers(threads, device) as pool, devices.enough_memory("lower sampling.chunk"):
-        done = _in_order(pool, sample, itertools.product(batches, parts), ahead=threads + 1)
+        done = in_order(pool, sample, itertools.product(batches, parts), ahead=threads + 1)
         for batch in batches:
             samples = torch.cat([part.float() for part in itertools.islice(done, len(parts))])
             if progress is not None:
@@ -87,12 +87,12 @@ def impute(
             yield batch, samples.numpy()
 
 
-def _slices(n, size):
+def slices(n, size):
     """Slices of at most `size` that cover 0 .. n - 1."""
     return (slice(first, min(first + size, n)) for first in range(0, n, size))
 
 
-def _in_order(pool, function, tasks, ahead):
+def in_order(pool, function, tasks, ahead):
     """Results of `function` for each task, in order, with no more than `ahead` of them at work or waiting."""
     waiting = collections.deque()
     for task in tasks:

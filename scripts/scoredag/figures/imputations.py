@@ -8,6 +8,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.ticker import MaxNLocator
 
 from scoredag.figures import style
+from scoredag.metrics import interval
 
 _METRICS = {
     "crps": "CRPS (relative to the mean |z-score|)",
@@ -44,6 +45,43 @@ def history(table, colour):
     return drawn
 
 
+def with_quantiles(targets, samples):
+    """The targets with median and 90 % interval of their samples (S, M)."""
+    lower, upper = interval(samples, 0.9)
+    return targets.assign(lower=lower, median=np.median(samples, axis=0), upper=upper)
+
+
+def least_spans(table):
+    """How much of the vertical axis a panel of each feature shows at least, so that rounding errors do not fill it."""
+    return table.groupby("feature", observed=True)["value"].std().fillna(0) / 2  # of one value there is none
+
+
+def when(window, dated):
+    """When a window starts, and of which series if there are several; a date that all share is left out."""
+    names = [f"series {window['series']}"] if "series" in window else []
+    return ", ".join(names + [f"{window['start']:%Y-%m-%d %H:%M} UTC"] * (dated or not names))
+
+
+def panel(table, targets, window, feature):
+    """One window of one feature, as the figures below want it.
+
+    Args:
+        table: of the windows.
+        targets: from `with_quantiles`.
+    """
+    rows, targets = (part[(part["window"] == window) & (part["feature"] == feature)] for part in (table, targets))
+    values, role = rows["value"].to_numpy(), rows["role"].to_numpy()
+    observed = np.where(role == "observed", values, np.nan)
+    quantiles = np.tile(observed, (3, 1))
+    quantiles[:, targets["step"]] = targets[["lower", "median", "upper"]].T
+    return {
+        "steps": rows["step"].to_numpy(),
+        "observed": observed,
+        "target": np.where(role == "target", values, np.nan),
+        "quantiles": quantiles,
+    }
+
+
 def imputation(panels, pattern, colour):
     """Windows with their held-out entries imputed.
 
@@ -60,29 +98,11 @@ def imputation(panels, pattern, colour):
     grid = drawn.subplots(n_rows, n_columns, squeeze=False, sharex=True)
     for row, panel_row in zip(grid, panels, strict=True):
         for axes, panel in zip(row, panel_row, strict=True):
-            lower, median, upper = panel["quantiles"]
-            axes.fill_between(panel["steps"], lower, upper, color=colour, alpha=0.3, lw=0, label="5-95 % band")
-            axes.plot(panel["steps"], median, color=colour, lw=1.2, label="median")
-            held_out = ~np.isnan(panel["target"])  # also shown where a neighbour is missing
-            axes.vlines(panel["steps"][held_out], lower[held_out], upper[held_out], color=colour, alpha=0.5, lw=2)
-            axes.plot(
-                panel["steps"][held_out], median[held_out], "s", color=colour, ms=4, label="median at held-out values"
-            )
-            axes.plot(panel["steps"], panel["observed"], "o", color=style.BLACK, ms=2.6, label="observed")
-            axes.plot(
-                panel["steps"], panel["target"], "D", color=style.VERMILION, ms=5, mfc="none", mew=1.4, label="held out"
-            )
-            if np.isnan([panel["observed"], panel["target"]]).all():
-                axes.text(0.5, 0.5, "no observation", ha="center", va="center", transform=axes.transAxes)
-                axes.set_yticks([])
+            _window(axes, panel["steps"], panel, colour)
             if panel_row is panels[0]:  # a column is a window
                 axes.set_title(panel["title"])
             if axes is row[0]:
                 axes.set_ylabel(panel["label"])
-            axes.margins(y=0.15)
-            low, high = axes.get_ylim()
-            wider = max(panel["least_span"] - (high - low), 0) / 2  # or rounding errors would fill the panel
-            axes.set_ylim(low - wider, high + wider)
     for axes in grid[-1]:
         axes.set_xlabel("time into the window (steps)")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -91,6 +111,85 @@ def imputation(panels, pattern, colour):
     handles, labels = grid[0][0].get_legend_handles_labels()
     drawn.legend(handles, labels, loc="outside lower center", ncols=5)
     return drawn
+
+
+def _window(axes, x, panel, colour):
+    """Draw one feature of one window over `x` (L,), steps or times."""
+    lower, median, upper = panel["quantiles"]
+    axes.fill_between(x, lower, upper, color=colour, alpha=0.3, lw=0, label="5-95 % band")
+    axes.plot(x, median, color=colour, lw=1.2, label="median")
+    held_out = ~np.isnan(panel["target"])  # also shown where a neighbour is missing
+    axes.vlines(x[held_out], lower[held_out], upper[held_out], color=colour, alpha=0.5, lw=2)
+    axes.plot(x[held_out], median[held_out], "s", color=colour, ms=4, label="median at held-out values")
+    axes.plot(x, panel["observed"], "o", color=style.BLACK, ms=2.6, label="observed")
+    axes.plot(x, panel["target"], "D", color=style.VERMILION, ms=5, mfc="none", mew=1.4, label="held out")
+    if np.isnan([panel["observed"], panel["target"]]).all():
+        axes.text(0.5, 0.5, "no observation", ha="center", va="center", transform=axes.transAxes)
+        axes.set_yticks([])
+    axes.margins(y=0.15)
+    low, high = axes.get_ylim()
+    wider = max(panel["least_span"] - (high - low), 0) / 2  # or rounding errors would fill the panel
+    axes.set_ylim(low - wider, high + wider)
+
+
+def surprise(scores, columns, pattern, colour):
+    """The bound of all windows, and below it some of the windows, a column each.
+
+    Args:
+        scores: table with `x`, time or rank of each window, `nll_bound` and `nll_bound_std_error`, nats per target.
+        columns: dicts with `title`, `of`, the window's row in `scores`, `shade`, and `panels`, one or more, as in
+            `imputation` but with `times` (L,) in place of `steps`.
+        pattern: name of the pattern by which entries were held out.
+        colour: of median and band.
+    """
+    n_rows = max(len(column["panels"]) for column in columns)
+    drawn = style.figure(max(3.1 * len(columns), 6.4), 2.6 + 2.0 * n_rows + 0.9)
+    top, bottom = drawn.subfigures(2, 1, height_ratios=(2.6, 2.0 * n_rows + 0.9))
+    _surprises(top.subplots(), scores, columns)
+    grid = bottom.subplots(n_rows, len(columns), squeeze=False, sharex="col")
+    for column, axes_of in zip(columns, grid.T, strict=True):
+        shown = axes_of[: len(column["panels"])]
+        for axes in axes_of[len(shown) :]:
+            axes.set_axis_off()
+        for axes, panel in zip(shown, column["panels"], strict=True):
+            _window(axes, panel["times"], panel, colour)
+            axes.set_ylabel(panel["label"], fontsize=9)
+            axes.set_title(panel["title"], fontsize=9, loc="right")
+        axes_of[0].set_title(column["title"] + "\n", loc="left", fontsize=9, fontweight="bold", color=column["shade"])
+        locator = AutoDateLocator(minticks=3, maxticks=5)
+        shown[-1].xaxis.set_major_locator(locator)
+        shown[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
+        shown[-1].set_xlabel("time (UTC)")
+        shown[-1].tick_params(labelbottom=True)
+    drawn.suptitle(f"Surprise of the test windows, held out: {pattern}", fontsize=12)
+    handles, labels = grid[0][0].get_legend_handles_labels()
+    bottom.legend(handles, labels, loc="outside lower center", ncols=5 if len(columns) > 2 else 3)
+    return drawn
+
+
+def _surprises(axes, scores, columns):
+    """Draw the bound of all windows with two standard errors, and name those that have a column."""
+    axes.errorbar(
+        scores["x"], scores["nll_bound"], yerr=2 * scores["nll_bound_std_error"],
+        fmt="o", ms=3.5, lw=1, color=style.GREY, label="test windows, ± 2 standard errors of the estimate",
+    )  # fmt: skip
+    for column in columns:
+        place = column["of"]["x"], column["of"]["nll_bound"]
+        axes.plot(*place, "o", ms=7, mew=1.5, mfc="none", color=column["shade"])
+        letter = column["title"][0]
+        axes.annotate(
+            letter, place, (7, 0), textcoords="offset points", va="center", color=column["shade"], fontweight="bold"
+        )
+    axes.set_ylabel("bound on -log p\n(nats per target)")
+    if np.issubdtype(np.asarray(scores["x"]).dtype, np.datetime64):
+        locator = AutoDateLocator()
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        axes.set_xlabel("start of the window (UTC)")
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlabel("windows, from the least to the most surprising")
+    axes.legend(loc="best", fontsize=8)
 
 
 def gaps(panels, colour):

@@ -1,0 +1,73 @@
+"""Bound the negative log-likelihood of the held-out entries of each test window."""
+
+import logging
+
+import numpy as np
+
+from scoredag import logs, streams, tables
+from scoredag.csdi import checkpoint, likelihood
+from scoredag.series import windows
+
+
+def score_windows(model_path, windows_path, starts_path, statistics_path, scores_path, settings, run):
+    """Write the bound of each test window, of all targets and of each feature's: nats per target, of z-scores."""
+    model = checkpoint.load(model_path)
+    stats = tables.read(statistics_path, tables.STATISTICS)
+    checkpoint.check_features(model_path, list(stats["feature"]))
+    numbers, values, roles = windows.read(windows_path, stats, "test")
+    targets = roles == windows.TARGET
+    n_draws = settings["likelihood"]["n_draws"]
+    parts = []
+    with logs.progress(f"scoring {run}", len(numbers), "window") as bar:
+        for batch, *part in likelihood.bounds(
+            model,
+            numbers,
+            values,
+            roles == windows.OBSERVED,
+            targets,
+            seed=streams.seed(settings["seed"], "likelihood", run),
+            chunk=settings["chunk"],
+            threads=settings["threads"],
+            device=settings["device"],
+            progress=bar,
+            **settings["likelihood"],
+        ):
+            parts.append(part)
+            logs.tenths(batch, len(numbers), "windows")
+    bound, squared_error = map(np.concatenate, zip(*parts, strict=True))
+    n_targets = targets.sum(axis=2)
+    n_targets = np.column_stack([n_targets.sum(axis=1), n_targets])
+    there = window, column = np.nonzero(n_targets)
+    starts = tables.read(starts_path, tables.WINDOW_STARTS).set_index("window").loc[numbers[window]].reset_index()
+    table = starts.assign(
+        feature=np.array(["all", *stats["feature"]])[column],
+        n_targets=n_targets[there],
+        n_draws=n_draws,
+        nll_bound=bound[there] / n_targets[there],
+        nll_bound_std_error=np.sqrt(squared_error[there]) / n_targets[there],
+    )
+    _log(table[table["feature"] == "all"])
+    tables.write(table, scores_path, tables.WINDOW_SCORES)
+
+
+def _log(table):
+    """Say for each pattern how high the bound is, and how sure that of a window."""
+    for pattern, part in table.groupby("held_out", observed=True, sort=False):
+        logging.info(
+            "%s: %.3f nats per target; of single windows %.3f to %.3f, standard errors up to %.3f",
+            pattern, np.average(part["nll_bound"], weights=part["n_targets"]), part["nll_bound"].min(),
+            part["nll_bound"].max(), part["nll_bound_std_error"].max(),
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    with logs.to_file(snakemake.log[0]):
+        score_windows(
+            snakemake.input.model,
+            snakemake.input.windows,
+            snakemake.input.starts,
+            snakemake.input.statistics,
+            snakemake.output.scores,
+            snakemake.params.settings,
+            snakemake.wildcards.run,
+        )
