@@ -277,7 +277,7 @@ def code(*scripts):
 def imported(path):
     """The modules below scripts/ that the file `path` names in an import."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
+    for node in statements(ast.parse(path.read_bytes(), str(path))):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -286,6 +286,15 @@ def imported(path):
     stems = {SCRIPTS.joinpath(*name.split(".")[:depth]) for name in names for depth in range(1, name.count(".") + 2)}
     candidates = {stem.with_suffix(".py") for stem in stems} | {stem / "__init__.py" for stem in stems}
     return sorted(candidate for candidate in candidates if candidate.is_file())
+
+
+def statements(node):
+    """All statements within a node: imports are among them, and expressions, which are many, are passed by."""
+    for part in ("body", "handlers", "cases", "orelse", "finalbody"):
+        nested = getattr(node, part, ())
+        for statement in nested if isinstance(nested, list) else ():
+            yield statement
+            yield from statements(statement)
 
 
 def dataset_of(run):
@@ -318,6 +327,12 @@ def filling(wildcards):
     dataset = section("datasets", dataset_of(wildcards.run))
     only = ("circular", "group", "plausible")
     return {key: dataset[key] for key in only} | {"length": dataset["windows"]["length"]}
+
+
+def sampling_of(wildcards):
+    """How the run is sampled, but for the threads, of which samples keep no trace."""
+    part = section("csdi", "runs", wildcards.run, "sampling")
+    return {key: part[key] for key in part if key != "threads"}
 
 
 def validation_of(wildcards):

@@ -51,7 +51,7 @@ rule impute_csdi:
         mem_mb=4000,
         runtime=240,
     params:
-        settings=settings("csdi", "runs", "{run}", only=["device", "sampling"], seed=config["seed"]),
+        settings=settings("csdi", "runs", "{run}", only=["device"], sampling=sampling_of, seed=config["seed"]),
     script:
         "../scripts/impute_csdi.py"
 
@@ -76,7 +76,7 @@ rule impute_validation:
         mem_mb=4000,
         runtime=240,
     params:
-        settings=settings("csdi", "runs", "{run}", only=["device", "sampling"], seed=config["seed"]),
+        settings=settings("csdi", "runs", "{run}", only=["device"], sampling=sampling_of, seed=config["seed"]),
     script:
         "../scripts/impute_validation.py"
 
@@ -102,7 +102,9 @@ rule fill_gaps:
         mem_mb=4000,
         runtime=240,
     params:
-        settings=settings("csdi", "runs", "{run}", only=["device", "sampling"], dataset=filling, seed=config["seed"]),
+        settings=settings(
+            "csdi", "runs", "{run}", only=["device"], dataset=filling, sampling=sampling_of, seed=config["seed"]
+        ),
     script:
         "../scripts/fill_gaps.py"
 

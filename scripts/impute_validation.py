@@ -12,5 +12,6 @@ if __name__ == "__main__":
             snakemake.output.samples,
             snakemake.params.settings,
             snakemake.wildcards.run,
+            snakemake.threads,
             split="valid",
         )
