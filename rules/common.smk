@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import hashlib
 import math
 import os
 from pathlib import Path
@@ -271,6 +272,38 @@ def code(*scripts):
             found.add(path)
             todo.extend(imported(path))
     return [os.path.relpath(path) for path in sorted(found)]
+
+
+def compare_contents(steps):
+    """Give every rule among `steps` a digest of its code as a parameter more.
+
+    Snakemake looks into an input only if it is newer than the output. So it would miss code that came
+    with an older time, from another machine, or that was edited while the job ran.
+    """
+    for step in steps:
+        if "code" in step.input.keys():
+            step.set_params(code=digest(step.input.code))
+
+
+def digest(paths):
+    """SHA-256 of the contents of some files, in hexadecimal."""
+    return hashlib.sha256("\n".join(map(str, map(sha256, paths))).encode()).hexdigest()
+
+
+@functools.cache
+def sha256(path):
+    """SHA-256 of a file's content, in hexadecimal; None where it cannot be read, which its reader will tell."""
+    try:
+        with open(path, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def content(entry):
+    """The SHA-256 of the file of a dataset or checkpoint, whatever its time; None for a download or no file."""
+    path = source(entry)
+    return sha256(path) if path and not entry.get("url") else None
 
 
 @functools.cache

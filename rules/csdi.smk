@@ -19,6 +19,7 @@ rule train_csdi:
         mem_mb=4000,
         runtime=240,
     params:
+        content=lambda wildcards: content(checkpoint_of(wildcards)),
         settings=settings(
             "csdi",
             "runs",

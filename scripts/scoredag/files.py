@@ -18,7 +18,7 @@ def replacing(path):
     What killed processes have left of such paths is removed.
 
     Raises:
-        InputError: no room, or no right to write there, or the same job was started again (see `Claim`).
+        InputError: no room, or no right to write there, or the same job was started again (see `claim`).
     """
     path = Path(path)
     # the suffix stays last, since writers choose the format by it; the number keeps an orphan
@@ -29,7 +29,7 @@ def replacing(path):
         _remove_remains(path)
         try:
             yield partial
-            Claim.check()
+            check_claim()
             os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)
@@ -56,33 +56,31 @@ def _lives(process):
     return True
 
 
-class Claim:
-    """The claim of a job to its outputs: its log file, which every start of the job makes anew.
+_claimed = None  # (path, identity) of the log file that is this process's claim
 
-    A job that outlives the run that started it must not write over the results of a later run. It
+
+@contextlib.contextmanager
+def claim(stream):
+    """Claim a job's outputs while the block runs: by its log file, open as `stream`, which each start makes anew.
+
+    A job that outlives the run that started it must not write over the results of a later run: it
     finds another file where its log was.
     """
+    global _claimed
+    _claimed = stream.name, _identity(os.fstat(stream.fileno()))
+    try:
+        yield
+    finally:
+        _claimed = None
 
-    _held = None
 
-    def __init__(self, stream):
-        """Hold the claim of the log file that is open as `stream`."""
-        self.path, self.identity = stream.name, _identity(os.fstat(stream.fileno()))
-
-    def __enter__(self):
-        Claim._held = self
-
-    def __exit__(self, *_):
-        Claim._held = None
-
-    @staticmethod
-    def check():
-        """Raise InputError if another process has taken the claim of this one."""
-        held = Claim._held
-        if held is not None:
-            with contextlib.suppress(FileNotFoundError):  # a log that was deleted is no other job's
-                if _identity(os.stat(held.path)) != held.identity:
-                    raise InputError(f"{held.path}: a later run has started this job again; this one wrote nothing")
+def check_claim():
+    """Raise InputError if another process has claimed the outputs of this one."""
+    if _claimed is not None:
+        path, identity = _claimed
+        with contextlib.suppress(FileNotFoundError):  # a log that was deleted is no other job's
+            if _identity(os.stat(path)) != identity:
+                raise InputError(f"{path}: a later run has started this job again; this one wrote nothing")
 
 
 def _identity(status):

@@ -38,7 +38,7 @@ def to_file(path):
         sys.exit(f"error: {path}: cannot be written ({error.strerror})")
     with (
         _closing(stream),
-        files.Claim(stream),
+        files.claim(stream),
         contextlib.redirect_stdout(stream),
         contextlib.redirect_stderr(stream),
     ):
