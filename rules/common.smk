@@ -425,6 +425,9 @@ check_schema(config)
 check_references(config)
 
 DOWNLOADS = downloads(config)
+# jobs get it from the environment: as a parameter it would be a reason to run again
+if config["cache"] is not None:
+    os.environ.setdefault("SCOREDAG_CACHE", os.path.abspath(os.path.expanduser(config["cache"])))
 
 
 wildcard_constraints:

@@ -4,7 +4,7 @@ import logging
 
 import numpy as np
 
-from scoredag import features, files, logs, metrics, streams, tables
+from scoredag import cache, features, files, logs, metrics, streams, tables
 from scoredag.csdi import checkpoint, imputation
 from scoredag.series import angles, gaps, tidy
 
@@ -136,7 +136,7 @@ def _write(wide, filled, lower, upper, path):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
         fill_gaps(
             snakemake.input.model,
             snakemake.input.series,

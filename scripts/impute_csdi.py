@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from scoredag import logs, streams, tables
+from scoredag import cache, logs, streams, tables
 from scoredag.csdi import checkpoint, imputation
 from scoredag.series import windows
 
@@ -41,7 +41,7 @@ def impute_csdi(model_path, windows_path, statistics_path, samples_path, setting
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
         impute_csdi(
             snakemake.input.model,
             snakemake.input.windows,

@@ -5,7 +5,7 @@ import contextlib
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scoredag import files
+from scoredag import files, provenance
 from scoredag.errors import InputError
 
 ROW_GROUP = 1 << 16  # rows
@@ -102,7 +102,8 @@ def writing(path, schema):
     """Yield a function that appends a data frame, or dict of columns, to the Parquet file `path`.
 
     Row groups are of one size, whatever the size of the parts, so that these leave no trace in the
-    file. It appears under its name when the block ends well.
+    file. It carries the record of the job at work, if any (see `provenance`), and appears under its name
+    when the block ends well.
     """
     with files.replacing(path) as partial, pq.ParquetWriter(partial, schema, **WRITING) as writer:
         waiting = schema.empty_table()
@@ -117,6 +118,8 @@ def writing(path, schema):
         yield append
         if len(waiting):
             writer.write_table(waiting)
+        if record := provenance.current():
+            writer.add_key_value_metadata({provenance.KEY: record})
 
 
 def read(path, schema, columns=None, filters=None):

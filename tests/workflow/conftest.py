@@ -23,6 +23,18 @@ class Project:
         shutil.copy(root / "Snakefile", folder)
         self.folder = folder
 
+    @classmethod
+    def at(cls, folder):
+        """The project that is in the folder already."""
+        project = object.__new__(cls)
+        project.folder = folder
+        return project
+
+    def copy(self, folder):
+        """A copy, results and Snakemake's records included."""
+        shutil.copytree(self.folder, folder)
+        return type(self).at(folder)
+
     def snakemake(self, *arguments, **options):
         """Run Snakemake with two cores; the finished process, its output in `stdout`."""
         process = self.start(*arguments, **options)
@@ -80,7 +92,4 @@ def finished(root, tmp_path_factory):
 @pytest.fixture
 def edited(finished, tmp_path):
     """A copy of the finished project, results and Snakemake's records included, to edit."""
-    shutil.copytree(finished.folder, tmp_path / "project")
-    copy = object.__new__(Project)
-    copy.folder = tmp_path / "project"
-    return copy
+    return finished.copy(tmp_path / "project")

@@ -61,7 +61,12 @@ def plan(root, workdir, overlays=()):
     for part in overlays:
         update_config(overlay, copy.deepcopy(part))
     output = OutputSettings(quiet={Quietness.ALL}, log_handler_settings={})
-    with _silence(), mock.patch("ast.parse", parsed), snakemake.api.SnakemakeApi(output) as api:
+    with (
+        _silence(),
+        mock.patch("ast.parse", parsed),
+        mock.patch.dict("os.environ"),
+        snakemake.api.SnakemakeApi(output) as api,
+    ):
         workflow_api = api.workflow(
             resource_settings=ResourceSettings(cores=2),
             config_settings=ConfigSettings(config=overlay),

@@ -2,7 +2,6 @@
 
 import os
 import random
-import shutil
 import signal
 import time
 
@@ -18,13 +17,6 @@ OPTIONS = {"configfiles": ("config/presets/tiny.yaml", "overlay.yaml")}
 
 def write_overlay(project, more=""):
     (project.folder / "overlay.yaml").write_text(TRAINING % more, encoding="utf-8")
-
-
-def copy_of(project, folder):
-    shutil.copytree(project.folder, folder)
-    copy = object.__new__(type(project))
-    copy.folder = folder
-    return copy
 
 
 def trained(project):
@@ -58,7 +50,7 @@ def kill(project, n_saves, delay):
 @pytest.fixture(scope="module")
 def undisturbed(finished, tmp_path_factory):
     """The model of a training that nothing has disturbed."""
-    project = copy_of(finished, tmp_path_factory.mktemp("undisturbed") / "project")
+    project = finished.copy(tmp_path_factory.mktemp("undisturbed") / "project")
     write_overlay(project)
     return trained(project)[0]
 
@@ -74,7 +66,7 @@ def test_a_training_killed_at_several_moments_ends_with_the_same_bytes(edited, u
 
 
 def test_a_setting_changed_in_between_starts_afresh(edited, undisturbed, tmp_path):
-    again = copy_of(edited, tmp_path / "again")
+    again = edited.copy(tmp_path / "again")
     for project in (edited, again):
         write_overlay(project, ", learning_rate: 0.005")
     expected, _ = trained(again)
