@@ -1,11 +1,13 @@
 """A copy of the project in which the tiny preset has run, and a way to call Snakemake on it."""
 
+import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
 
+import pyarrow.parquet as pq
 import pytest
 
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("SNAKEMAKE")}
@@ -34,6 +36,19 @@ class Project:
         """A copy, results and Snakemake's records included."""
         shutil.copytree(self.folder, folder)
         return type(self).at(folder)
+
+    def sums(self):
+        """{path: SHA-256} of all results, but for what is measured: the seconds of a training's history."""
+        found = {}
+        for path in sorted((self.folder / "results").rglob("*")):
+            if path.is_file():
+                content = path.read_bytes()
+                if path.match("csdi/*/history.parquet"):
+                    table = pq.read_table(path)
+                    assert table.column("seconds").null_count == 0
+                    content = f"{table.drop_columns('seconds').to_pydict()} {pq.read_metadata(path).metadata}".encode()
+                found[str(path.relative_to(self.folder))] = hashlib.sha256(content).hexdigest()
+        return found
 
     def snakemake(self, *arguments, **options):
         """Run Snakemake with two cores; the finished process, its output in `stdout`."""
@@ -72,6 +87,11 @@ class Project:
         text = (self.folder / path).read_text(encoding="utf-8")
         assert old in text, f"{path} does not hold {old!r}"
         (self.folder / path).write_text(text.replace(old, new), encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def project_class():
+    return Project
 
 
 @pytest.fixture
