@@ -430,6 +430,18 @@ if config["cache"] is not None:
     os.environ.setdefault("SCOREDAG_CACHE", os.path.abspath(os.path.expanduser(config["cache"])))
 
 
+def check_writable():
+    """Refuse a folder of results or logs that cannot be written, before any old result is removed."""
+    for top in ("results", "logs"):
+        for folder, _, _ in os.walk(top):
+            if not os.access(folder, os.W_OK):
+                raise WorkflowError(f"error: {folder}: cannot be written (a read-only disk, or someone else's folder)")
+
+
+onstart:
+    check_writable()
+
+
 wildcard_constraints:
     variant=either(config["langevin"]["variants"]),
     whole=either(variants(sharded=False)),
