@@ -18,7 +18,7 @@ def test_one_core_elsewhere_gives_the_bytes_of_two(finished, project, tmp_path):
 def test_filled_gaps_are_the_same_bytes_too(edited):
     found = []
     for cores in ("2", "1"):
-        done = edited.snakemake("--cores", cores, "--forcerun", "fill_gaps", "--", f"{RUN}/imputed.csv")
+        done = edited.snakemake(f"{RUN}/imputed.csv", "--cores", cores, "--forcerun", "fill_gaps")
         assert done.returncode == 0, done.stdout
         found.append([(edited.folder / RUN / f"imputed.{kind}").read_bytes() for kind in ("csv", "parquet")])
     assert found[0] == found[1]

@@ -47,11 +47,11 @@ def test_a_read_only_disk_is_told_before_an_old_result_is_removed(project, disk)
     assert done.returncode == 0, done.stdout
     assert disk("ro")
     assert "Nothing to be done" in project.snakemake(TARGETS[0]).stdout
-    (line,) = complaints(project.snakemake("--forcerun", "draw_exact", "--", TARGETS[0]))
+    (line,) = complaints(project.snakemake(TARGETS[0], "--forcerun", "draw_exact"))
     assert line.startswith("error: results: cannot be written (a read-only disk")
     assert (project.folder / TARGETS[0]).exists()
     assert disk("rw")
-    done = project.snakemake("--forcerun", "draw_exact", "--", TARGETS[0])
+    done = project.snakemake(TARGETS[0], "--forcerun", "draw_exact")
     assert done.returncode == 0, done.stdout
 
 
