@@ -30,6 +30,8 @@ def replacing(path):
         try:
             yield partial
             check_claim()
+            with open(partial, "rb") as stream:
+                os.fsync(stream.fileno())  # after a power cut, too, the name stands for the whole file
             os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)

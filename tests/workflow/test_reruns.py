@@ -89,6 +89,20 @@ def test_new_content_with_an_older_time_is_seen(edited, path, old, new, expected
     assert edited.jobs() >= expected
 
 
+def test_what_snakemake_cannot_see_and_what_helps(edited):
+    """As the README says it; where this fails, a line there may go."""
+    samples = edited.folder / "results/langevin/c/samples.parquet"
+    samples.write_bytes((edited.folder / "results/langevin/b/samples.parquet").read_bytes())
+    os.utime(samples, (0, 0))
+    assert edited.jobs() == set()
+    expected = {f"{rule}:c" for rule in ("sample_langevin", "plot_scatter")} | {"measure_langevin", "plot_comparison"}
+    assert edited.jobs("--forcerun", "sample_langevin") >= expected
+    shutil.rmtree(edited.folder / ".snakemake")
+    edited.edit(CONFIG, "step_size: 1.0", "step_size: 0.9")
+    assert "sample_langevin:c" not in edited.jobs()
+    assert "sample_langevin:c" in edited.jobs("--forceall")
+
+
 def test_a_damaged_table_is_told_by_its_reader_and_comes_back_once_deleted(edited):
     windows = edited.folder / "results/datasets/nyc-weather/windows.parquet"
     content = windows.read_bytes()
