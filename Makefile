@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: all setup test test-all report docs benchmark clean
+.PHONY: all setup test test-all report explain docs benchmark clean
 all: setup
 	$(BIN)/snakemake --cores all
 
@@ -17,6 +17,10 @@ test-all: .venv/ready-test
 # The HTML report of the results that are there.
 report: setup
 	$(BIN)/snakemake --report report.html
+
+# What a table or model was made of: make explain FILE=results/langevin/b/samples.parquet
+explain: setup
+	@PYTHONPATH=scripts $(BIN)/python -m scoredag.provenance $(FILE)
 
 # The tables of config/README.md, from config/schema.yaml.
 docs: setup

@@ -20,6 +20,9 @@ include: "rules/datasets.smk"
 include: "rules/csdi.smk"
 
 
+compare_contents(workflow.rules)
+
+
 rule all:
     """Everything that the config describes."""
     default_target: True

@@ -1,8 +1,9 @@
-"""Write the tables of config/README.md from config/schema.yaml, where all defaults are.
+"""Write the tables of config/README.md from config/schema.yaml, where all defaults are, and config/reruns.yaml.
 
 python config/make_readme.py
 """
 
+import fnmatch
 import json
 from pathlib import Path
 
@@ -34,6 +35,23 @@ def leaves(schema, node, path=()):
         yield path, node
 
 
+def pattern(table, path, separator):
+    """The key of `table` that fits the parts of `path`: as they are, or with the fewest `*`; None where none does."""
+    exact = separator.join(path)
+    fits = [
+        key
+        for key in table
+        if len(key.split(separator)) == len(path)
+        and all(fnmatch.fnmatchcase(part, glob) for part, glob in zip(path, key.split(separator), strict=True))
+    ]
+    return exact if exact in table else min(fits, key=lambda key: key.count("*"), default=None)
+
+
+def lookup(table, path, separator):
+    """The entry of `table` under the `pattern` of `path`, or None."""
+    return table.get(pattern(table, path, separator))
+
+
 def allowed(node):
     """What values a key takes, in words."""
     if "enum" in node:
@@ -52,7 +70,13 @@ def _after_last_name(path):
     return max((i + 1 for i, key in enumerate(path) if key == "{name}"), default=0)
 
 
-def table(schema):
+def reruns(keys, path):
+    """Which rules another value of a key reruns, in words; `keys` are those of reruns.yaml."""
+    rules = lookup(keys, ["*" if name == "{name}" else name for name in path], ".")
+    return ", ".join(f"`{rule}`" for rule in rules or []) or "nothing"
+
+
+def table(schema, keys):
     """The Markdown tables, one a section of the config."""
     sections = {}
     for path, node in leaves(schema, schema):
@@ -60,19 +84,21 @@ def table(schema):
         depth += len(path) > depth + 1  # a group of keys has a table of its own
         title, key = (".".join(part) for part in (path[:depth], path[depth:]))
         default = f"`{json.dumps(node['default'], ensure_ascii=False)}`" if "default" in node else "required"
-        row = f"| `{key}` | {allowed(node)} | {default} | {node['description']} |"
+        row = f"| `{key}` | {allowed(node)} | {default} | {node['description']} | {reruns(keys, path)} |"
         sections.setdefault(title or "top level", []).append(row)
-    head = "| key | value | default | meaning |\n|---|---|---|---|\n"
+    head = "| key | value | default | meaning | reruns |\n|---|---|---|---|---|\n"
     return "\n".join(f"### {title}\n\n{head}" + "\n".join(rows) + "\n" for title, rows in sections.items())
 
 
-def rewrite(text, schema):
+def rewrite(text, schema, keys):
     """The README with the part between the marks replaced."""
     before, rest = text.split(BEGIN)
-    return before + BEGIN + "\n" + table(schema) + "\n" + END + rest.split(END)[1]
+    return before + BEGIN + "\n" + table(schema, keys) + "\n" + END + rest.split(END)[1]
 
 
 if __name__ == "__main__":
     readme = HERE / "README.md"
-    schema = yaml.safe_load((HERE / "schema.yaml").read_text(encoding="utf-8"))
-    readme.write_text(rewrite(readme.read_text(encoding="utf-8"), schema), encoding="utf-8")
+    schema, declared = (
+        yaml.safe_load((HERE / name).read_text(encoding="utf-8")) for name in ("schema.yaml", "reruns.yaml")
+    )
+    readme.write_text(rewrite(readme.read_text(encoding="utf-8"), schema, declared["keys"]), encoding="utf-8")

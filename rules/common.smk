@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import hashlib
 import math
 import os
 from pathlib import Path
@@ -273,11 +274,43 @@ def code(*scripts):
     return [os.path.relpath(path) for path in sorted(found)]
 
 
+def compare_contents(steps):
+    """Give every rule among `steps` a digest of its code as a parameter more.
+
+    Snakemake looks into an input only if it is newer than the output. So it would miss code that came
+    with an older time, from another machine, or that was edited while the job ran.
+    """
+    for step in steps:
+        if "code" in step.input.keys():
+            step.set_params(code=digest(step.input.code))
+
+
+def digest(paths):
+    """SHA-256 of the contents of some files, in hexadecimal."""
+    return hashlib.sha256("\n".join(map(str, map(sha256, paths))).encode()).hexdigest()
+
+
+@functools.cache
+def sha256(path):
+    """SHA-256 of a file's content, in hexadecimal; None where it cannot be read, which its reader will tell."""
+    try:
+        with open(path, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def content(entry):
+    """The SHA-256 of the file of a dataset or checkpoint, whatever its time; None for a download or no file."""
+    path = source(entry)
+    return sha256(path) if path and not entry.get("url") else None
+
+
 @functools.cache
 def imported(path):
     """The modules below scripts/ that the file `path` names in an import."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
+    for node in statements(ast.parse(path.read_bytes(), str(path))):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -286,6 +319,15 @@ def imported(path):
     stems = {SCRIPTS.joinpath(*name.split(".")[:depth]) for name in names for depth in range(1, name.count(".") + 2)}
     candidates = {stem.with_suffix(".py") for stem in stems} | {stem / "__init__.py" for stem in stems}
     return sorted(candidate for candidate in candidates if candidate.is_file())
+
+
+def statements(node):
+    """All statements within a node: imports are among them, and expressions, which are many, are passed by."""
+    for part in ("body", "handlers", "cases", "orelse", "finalbody"):
+        nested = getattr(node, part, ())
+        for statement in nested if isinstance(nested, list) else ():
+            yield statement
+            yield from statements(statement)
 
 
 def dataset_of(run):
@@ -328,6 +370,12 @@ def filling(wildcards):
     dataset = section("datasets", dataset_of(wildcards.run))
     only = ("circular", "group", "plausible")
     return {key: dataset[key] for key in only} | {"length": length_of(wildcards)}
+
+
+def sampling_of(wildcards):
+    """How the run is sampled, but for the threads, of which samples keep no trace."""
+    part = section("csdi", "runs", wildcards.run, "sampling")
+    return {key: part[key] for key in part if key != "threads"}
 
 
 def validation_of(wildcards):
@@ -387,6 +435,21 @@ check_schema(config)
 check_references(config)
 
 DOWNLOADS = downloads(config)
+# jobs get it from the environment: as a parameter it would be a reason to run again
+if config["cache"] is not None:
+    os.environ.setdefault("SCOREDAG_CACHE", os.path.abspath(os.path.expanduser(config["cache"])))
+
+
+def check_writable():
+    """Refuse a folder of results or logs that cannot be written, before any old result is removed."""
+    for top in ("results", "logs"):
+        for folder, _, _ in os.walk(top):
+            if not os.access(folder, os.W_OK):
+                raise WorkflowError(f"error: {folder}: cannot be written (a read-only disk, or someone else's folder)")
+
+
+onstart:
+    check_writable()
 
 
 wildcard_constraints:

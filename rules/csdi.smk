@@ -19,6 +19,7 @@ rule train_csdi:
         mem_mb=4000,
         runtime=240,
     params:
+        content=lambda wildcards: content(checkpoint_of(wildcards)),
         settings=settings(
             "csdi",
             "runs",
@@ -51,7 +52,7 @@ rule impute_csdi:
         mem_mb=4000,
         runtime=240,
     params:
-        settings=settings("csdi", "runs", "{run}", only=["device", "sampling"], seed=config["seed"]),
+        settings=settings("csdi", "runs", "{run}", only=["device"], sampling=sampling_of, seed=config["seed"]),
     script:
         "../scripts/impute_csdi.py"
 
@@ -76,7 +77,7 @@ rule impute_validation:
         mem_mb=4000,
         runtime=240,
     params:
-        settings=settings("csdi", "runs", "{run}", only=["device", "sampling"], seed=config["seed"]),
+        settings=settings("csdi", "runs", "{run}", only=["device"], sampling=sampling_of, seed=config["seed"]),
     script:
         "../scripts/impute_validation.py"
 
@@ -109,7 +110,6 @@ rule score_windows:
             only=["device", "likelihood"],
             chunk=lambda wildcards: section("csdi", "runs", wildcards.run, "sampling", "chunk"),
             seed=config["seed"],
-            threads=lambda wildcards: section("csdi", "runs", wildcards.run, "sampling", "threads"),
         ),
     script:
         "../scripts/score_windows.py"
@@ -136,7 +136,9 @@ rule fill_gaps:
         mem_mb=4000,
         runtime=240,
     params:
-        settings=settings("csdi", "runs", "{run}", only=["device", "sampling"], dataset=filling, seed=config["seed"]),
+        settings=settings(
+            "csdi", "runs", "{run}", only=["device"], dataset=filling, sampling=sampling_of, seed=config["seed"]
+        ),
     script:
         "../scripts/fill_gaps.py"
 

@@ -44,6 +44,7 @@ rule tidy_series:
         mem_mb=2000,
         runtime=10,
     params:
+        content=lambda wildcards: content(section("datasets", wildcards.dataset)),
         settings=settings("datasets", "{dataset}", without=["file", "units", "url", "windows"], seed=config["seed"]),
     script:
         "../scripts/tidy_series.py"

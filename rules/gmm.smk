@@ -16,6 +16,7 @@ rule read_mixture:
         mem_mb=500,
         runtime=10,
     params:
+        content=content(config["gmm"]),
         settings=settings("gmm", only=["normalise"]),
     script:
         "../scripts/read_mixture.py"

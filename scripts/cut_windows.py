@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pandas as pd
 
-from scoredag import logs, streams, tables
+from scoredag import logs, provenance, streams, tables
 from scoredag.errors import InputError
 from scoredag.series import angles, missingness, tidy, windows
 
@@ -95,7 +95,7 @@ def _advice(lengths, several, settings):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.to_file(snakemake.log[0]), provenance.of(snakemake):
         cut_windows(
             snakemake.input.series,
             snakemake.output.windows,

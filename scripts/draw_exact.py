@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from scoredag import logs, streams, tables
+from scoredag import logs, provenance, streams, tables
 from scoredag.gmm import mixture
 
 
@@ -16,5 +16,5 @@ def draw_exact(parameters_path, exact_path, settings):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.to_file(snakemake.log[0]), provenance.of(snakemake):
         draw_exact(snakemake.input.parameters, snakemake.output.exact, snakemake.params.settings)

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pandas as pd
 
-from scoredag import conformal, logs, metrics, streams, tables
+from scoredag import cache, conformal, logs, metrics, streams, tables
 from scoredag.errors import InputError
 from scoredag.series import baselines, windows
 
@@ -148,7 +148,7 @@ def _log(rows, pattern, n_windows):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
         evaluate_csdi(
             snakemake.input.samples,
             snakemake.input.scores,

@@ -4,7 +4,7 @@ import logging
 
 import numpy as np
 
-from scoredag import features, files, logs, metrics, streams, tables
+from scoredag import cache, features, files, logs, metrics, streams, tables
 from scoredag.csdi import checkpoint, imputation
 from scoredag.series import angles, gaps, tidy
 
@@ -13,7 +13,7 @@ ROWS = 1 << 16  # steps that are written at once
 TOLD = 20  # long gaps, and blind windows, that the log names one by one
 
 
-def fill_gaps(model_path, series_path, statistics_path, imputed_path, csv_path, settings, run):
+def fill_gaps(model_path, series_path, statistics_path, imputed_path, csv_path, settings, run, threads):
     """Write the whole series with its missing values imputed: tidy with intervals, and wide as CSV."""
     model = checkpoint.load(model_path)
     stats = tables.read(statistics_path, tables.STATISTICS)
@@ -30,7 +30,7 @@ def fill_gaps(model_path, series_path, statistics_path, imputed_path, csv_path, 
     decimals = np.ceil(3 - np.log10(stats["std"])).astype(int).to_numpy()  # a thousandth of the deviation or finer
 
     filled, lower, upper = wide.to_numpy(copy=True), *np.full((2, *wide.shape), np.nan)
-    drawn = _drawn(model, windows, values, stats, settings, run)
+    drawn = _drawn(model, windows, values, stats, settings, run, threads)
     for steps, which, samples in gaps.merge(windows, drawn, length):
         samples = samples * stats["std"].to_numpy()[which] + stats["mean"].to_numpy()[which]
         samples = samples.clip(lowest[which], highest[which])
@@ -94,7 +94,7 @@ def _bounds(names, *, plausible, circular, group, **_):
     return np.array(ranges, dtype=np.float64).T
 
 
-def _drawn(model, windows, values, stats, settings, run):
+def _drawn(model, windows, values, stats, settings, run, threads):
     """Samples (S, K, L), z-scores, of each window in turn, given all that is observed there, `values` (N, L, K)."""
     scores = (values - stats["mean"].to_numpy()) / stats["std"].to_numpy()
     scores = scores.astype(np.float32).transpose(0, 2, 1)
@@ -105,6 +105,7 @@ def _drawn(model, windows, values, stats, settings, run):
             np.nan_to_num(scores),
             ~np.isnan(scores),
             seed=streams.seed(settings["seed"], "gaps", run),
+            threads=threads,
             device=settings["device"],
             progress=bar,
             **settings["sampling"],
@@ -135,7 +136,7 @@ def _write(wide, filled, lower, upper, path):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
         fill_gaps(
             snakemake.input.model,
             snakemake.input.series,
@@ -144,4 +145,5 @@ if __name__ == "__main__":
             snakemake.output.csv,
             snakemake.params.settings,
             snakemake.wildcards.run,
+            snakemake.threads,
         )

@@ -1,6 +1,6 @@
 """Join the shards of a Langevin variant, by step and particle."""
 
-from scoredag import logs, tables
+from scoredag import logs, provenance, tables
 
 
 def gather_shards(shard_paths, samples_path):
@@ -13,5 +13,5 @@ def gather_shards(shard_paths, samples_path):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.to_file(snakemake.log[0]), provenance.of(snakemake):
         gather_shards(snakemake.input.shards, snakemake.output.samples)

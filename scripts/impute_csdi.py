@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from scoredag import logs, streams, tables
+from scoredag import cache, logs, streams, tables
 from scoredag.csdi import checkpoint, imputation
 from scoredag.series import windows
 
 
-def impute_csdi(model_path, windows_path, statistics_path, samples_path, settings, run, split="test"):
+def impute_csdi(model_path, windows_path, statistics_path, samples_path, settings, run, threads, split="test"):
     """Write samples, in physical units, of every target of a split."""
     model = checkpoint.load(model_path)
     stats = tables.read(statistics_path, tables.STATISTICS)
@@ -28,6 +28,7 @@ def impute_csdi(model_path, windows_path, statistics_path, samples_path, setting
             values,
             roles == windows.OBSERVED,
             seed=seed,
+            threads=threads,
             device=settings["device"],
             progress=bar,
             **settings["sampling"],
@@ -40,7 +41,7 @@ def impute_csdi(model_path, windows_path, statistics_path, samples_path, setting
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
         impute_csdi(
             snakemake.input.model,
             snakemake.input.windows,
@@ -48,4 +49,5 @@ if __name__ == "__main__":
             snakemake.output.samples,
             snakemake.params.settings,
             snakemake.wildcards.run,
+            snakemake.threads,
         )

@@ -1,10 +1,10 @@
 """Impute the held-out entries of the validation windows, to correct intervals by them."""
 
 from impute_csdi import impute_csdi
-from scoredag import logs
+from scoredag import cache, logs
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
         impute_csdi(
             snakemake.input.model,
             snakemake.input.windows,
@@ -12,5 +12,6 @@ if __name__ == "__main__":
             snakemake.output.samples,
             snakemake.params.settings,
             snakemake.wildcards.run,
+            snakemake.threads,
             split="valid",
         )

@@ -1,6 +1,6 @@
 """Measure how the particles of each Langevin variant come near the mixture, over its steps."""
 
-from scoredag import logs, streams, tables
+from scoredag import cache, logs, streams, tables
 from scoredag.figures import plane
 from scoredag.gmm import diagnostics, mixture, particles
 
@@ -24,7 +24,7 @@ def measure_convergence(parameters_path, history_paths, convergence_path, settin
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
         measure_convergence(
             snakemake.input.parameters,
             snakemake.input.history,

@@ -3,7 +3,7 @@
 import numpy as np
 from arviz_stats.base import array_stats
 
-from scoredag import logs, streams, tables
+from scoredag import cache, logs, streams, tables
 from scoredag.figures import plane
 from scoredag.gmm import diagnostics, mixture, particles
 
@@ -45,7 +45,7 @@ def _of_chains(table):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
         measure_langevin(
             snakemake.input.parameters,
             snakemake.input.exact,

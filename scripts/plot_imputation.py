@@ -2,7 +2,7 @@
 
 from scoredag import features, logs, tables
 from scoredag.errors import InputError
-from scoredag.figures import imputations, style
+from scoredag.figures import imputations, panels, style
 
 
 def plot_imputation(samples_path, windows_path, starts_path, figure_path, settings):
@@ -18,12 +18,12 @@ def plot_imputation(samples_path, windows_path, starts_path, figure_path, settin
     of_pattern = starts.index[starts["held_out"] == pattern]
     windows = _fullest(table[table["window"].isin(of_pattern)], shown, settings["n_windows"])
     targets, samples = tables.read_imputations(samples_path)
-    targets = imputations.with_quantiles(targets, samples)
-    titles = {window: imputations.when(starts.loc[window], starts["start"].nunique() > 1) for window in windows}
-    spans = imputations.least_spans(table)
-    panels = [
+    targets = panels.with_quantiles(targets, samples)
+    titles = {window: panels.when(starts.loc[window], starts["start"].nunique() > 1) for window in windows}
+    spans = panels.least_spans(table)
+    grid = [
         [
-            imputations.panel(table, targets, window, feature)
+            panels.panel(table, targets, window, feature)
             | {
                 "title": titles[window],
                 "label": features.label(feature, settings["units"]),
@@ -33,7 +33,7 @@ def plot_imputation(samples_path, windows_path, starts_path, figure_path, settin
         ]
         for feature in shown
     ]
-    style.save(imputations.imputation(panels, pattern, style.colour(settings["colour"])), figure_path)
+    style.save(imputations.imputation(grid, pattern, style.colour(settings["colour"])), figure_path)
 
 
 def _fullest(table, features, n):

@@ -5,7 +5,7 @@ import pandas as pd
 
 from scoredag import features, logs, tables
 from scoredag.errors import InputError
-from scoredag.figures import imputations, style
+from scoredag.figures import imputations, panels, style
 
 N_WINDOWS = 2  # at either end of the ranking
 N_FEATURES = 3  # of each
@@ -26,12 +26,12 @@ def plot_surprise(scores_path, samples_path, windows_path, series_path, figure_p
     dated = whole["start"].nunique() > 1  # of many series all may start at one time
     whole = whole.assign(x=whole["start"].dt.tz_localize(None) if dated else np.arange(len(whole), 0, -1))
     table = tables.read(windows_path, tables.WINDOWS, filters=[("split", "==", "test")])
-    targets = imputations.with_quantiles(*tables.read_imputations(samples_path))
-    spans, interval = imputations.least_spans(table), _interval(series_path)
+    targets = panels.with_quantiles(*tables.read_imputations(samples_path))
+    spans, interval = panels.least_spans(table), _interval(series_path)
 
     def column(letter, shade, row, parts):
-        panels = [
-            imputations.panel(table, targets, row["window"], part["feature"])
+        shown = [
+            panels.panel(table, targets, row["window"], part["feature"])
             | {
                 "title": f"{part['nll_bound']:.1f} nats per target",
                 "label": features.label(part["feature"], settings["units"]),
@@ -39,14 +39,14 @@ def plot_surprise(scores_path, samples_path, windows_path, series_path, figure_p
             }
             for part in parts
         ]
-        for entry in panels:
+        for entry in shown:
             entry["times"] = row["start"].tz_localize(None).to_numpy() + entry["steps"] * interval.to_numpy()
         bound = f"{row['nll_bound']:.2f} ± {2 * row['nll_bound_std_error']:.2f} nats per target"
         return {
-            "title": f"{letter}: {bound}\n{imputations.when(row, dated)}",
+            "title": f"{letter}: {bound}\n{panels.when(row, dated)}",
             "of": row,
             "shade": shade,
-            "panels": panels,
+            "panels": shown,
         }
 
     columns = [

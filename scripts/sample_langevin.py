@@ -1,6 +1,6 @@
 """Move particles by one Langevin variant and keep the asked-for steps."""
 
-from scoredag import logs, streams, tables
+from scoredag import cache, logs, streams, tables
 from scoredag.gmm import langevin, mixture
 
 
@@ -14,7 +14,7 @@ def sample_langevin(parameters_path, samples_path, settings, variant, threads):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
         sample_langevin(
             snakemake.input.parameters,
             snakemake.output.samples,

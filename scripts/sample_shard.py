@@ -1,6 +1,6 @@
 """Move one shard of a Langevin variant's particles."""
 
-from scoredag import logs, streams, tables
+from scoredag import cache, logs, streams, tables
 from scoredag.gmm import langevin, mixture
 
 
@@ -15,7 +15,7 @@ def sample_shard(parameters_path, samples_path, settings, variant, shard, thread
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
         sample_shard(
             snakemake.input.parameters,
             snakemake.output.samples,

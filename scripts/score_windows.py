@@ -4,12 +4,12 @@ import logging
 
 import numpy as np
 
-from scoredag import logs, streams, tables
+from scoredag import cache, logs, streams, tables
 from scoredag.csdi import checkpoint, likelihood
 from scoredag.series import windows
 
 
-def score_windows(model_path, windows_path, starts_path, statistics_path, scores_path, settings, run):
+def score_windows(model_path, windows_path, starts_path, statistics_path, scores_path, settings, run, threads):
     """Write the bound of each test window, of all targets and of each feature's: nats per target, of z-scores."""
     model = checkpoint.load(model_path)
     stats = tables.read(statistics_path, tables.STATISTICS)
@@ -27,7 +27,7 @@ def score_windows(model_path, windows_path, starts_path, statistics_path, scores
             targets,
             seed=streams.seed(settings["seed"], "likelihood", run),
             chunk=settings["chunk"],
-            threads=settings["threads"],
+            threads=threads,
             device=settings["device"],
             progress=bar,
             **settings["likelihood"],
@@ -61,7 +61,7 @@ def _log(table):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
         score_windows(
             snakemake.input.model,
             snakemake.input.windows,
@@ -70,4 +70,5 @@ if __name__ == "__main__":
             snakemake.output.scores,
             snakemake.params.settings,
             snakemake.wildcards.run,
+            snakemake.threads,
         )

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from scoredag import logs, streams, tables
+from scoredag import cache, logs, streams, tables
 from scoredag.gmm import fields, kernels, langevin, mixture
 
 
@@ -39,7 +39,7 @@ def sweep_langevin(parameters_path, sweep_path, settings, threads):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
         sweep_langevin(
             snakemake.input.parameters,
             snakemake.output.sweep,

@@ -1,6 +1,6 @@
 """Read a dataset into one tidy series on a regular time grid."""
 
-from scoredag import archives, files, logs, streams, tables
+from scoredag import archives, files, logs, provenance, streams, tables
 from scoredag.series import physionet, readers, simulated, tidy
 
 TABLES = {"csv": readers.read_wide, "tidy": readers.read_tidy}
@@ -27,7 +27,7 @@ def tidy_series(path, series_path, settings, dataset):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.to_file(snakemake.log[0]), provenance.of(snakemake):
         tidy_series(
             snakemake.input.get("file"),
             snakemake.output.series,

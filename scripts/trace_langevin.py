@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from scoredag import logs, streams, tables
+from scoredag import cache, logs, streams, tables
 from scoredag.gmm import langevin, mixture
 
 
@@ -31,7 +31,7 @@ def trace_langevin(parameters_path, history_path, chains_path, rates_path, setti
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
         trace_langevin(
             snakemake.input.parameters,
             snakemake.output.history,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from scoredag import files, logs, streams, tables
+from scoredag import cache, files, logs, streams, tables
 from scoredag.csdi import checkpoint, resume, training
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
@@ -96,7 +96,7 @@ def _as_it_is(init_path, features, conditional):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
         train_csdi(
             snakemake.input.get("init"),
             snakemake.input.windows,

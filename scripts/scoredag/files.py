@@ -1,26 +1,92 @@
 """Files written whole or not at all, and checked by content."""
 
 import contextlib
+import errno
 import hashlib
 import os
 from pathlib import Path
 
 from scoredag.errors import InputError
 
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+
 
 @contextlib.contextmanager
 def replacing(path):
-    """Yield a path beside `path`; rename it to `path` at the end, remove it on any error."""
+    """Yield a path beside `path`; rename it to `path` at the end, remove it on any error.
+
+    What killed processes have left of such paths is removed.
+
+    Raises:
+        InputError: no room, or no right to write there, or the same job was started again (see `claim`).
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     # the suffix stays last, since writers choose the format by it; the number keeps an orphan
     # job of an earlier run from writing into ours
     partial = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
-        yield partial
-        os.replace(partial, path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_remains(path)
+        try:
+            yield partial
+            check_claim()
+            with open(partial, "rb") as stream:
+                os.fsync(stream.fileno())  # after a power cut, too, the name stands for the whole file
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        if error.errno in NO_ROOM or str(error.filename) in (str(partial), str(path.parent)):
+            raise InputError(f"{path}: cannot be written ({os.strerror(error.errno)})") from error
+        raise
+
+
+def _remove_remains(path):
+    for partial in path.parent.glob(f".{path.stem}.*.part{path.suffix}"):
+        number = partial.name.removeprefix(f".{path.stem}.").removesuffix(f".part{path.suffix}")
+        if number.isdecimal() and not _lives(int(number)):
+            partial.unlink(missing_ok=True)
+
+
+def _lives(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
+
+
+_claimed = None  # (path, identity) of the log file that is this process's claim
+
+
+@contextlib.contextmanager
+def claim(stream):
+    """Claim a job's outputs while the block runs: by its log file, open as `stream`, which each start makes anew.
+
+    A job that outlives the run that started it must not write over the results of a later run: it
+    finds another file where its log was.
+    """
+    global _claimed
+    _claimed = stream.name, _identity(os.fstat(stream.fileno()))
+    try:
+        yield
     finally:
-        partial.unlink(missing_ok=True)
+        _claimed = None
+
+
+def check_claim():
+    """Raise InputError if another process has claimed the outputs of this one."""
+    if _claimed is not None:
+        path, identity = _claimed
+        with contextlib.suppress(FileNotFoundError):  # a log that was deleted is no other job's
+            if _identity(os.stat(path)) != identity:
+                raise InputError(f"{path}: a later run has started this job again; this one wrote nothing")
+
+
+def _identity(status):
+    return status.st_dev, status.st_ino
 
 
 def sha256(path):

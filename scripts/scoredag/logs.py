@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from scoredag import files
 from scoredag.errors import InputError
 
 
@@ -24,14 +25,20 @@ def tenths(done, total, unit):
 
 @contextlib.contextmanager
 def to_file(path):
-    """Send logging, print and warnings to the file `path` while the block runs.
+    """Send logging, print and warnings to a new file `path` while the block runs, which is the job's claim.
 
     An InputError ends the process with its one line in the log and status 1; any other
-    exception leaves its traceback there.
+    exception leaves its traceback there. Where the log cannot be written, both go to the terminal.
     """
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).unlink(missing_ok=True)
+        stream = open(path, "x", encoding="utf-8", buffering=1)  # noqa: SIM115
+    except OSError as error:
+        sys.exit(f"error: {path}: cannot be written ({error.strerror})")
     with (
-        open(path, "w", encoding="utf-8", buffering=1) as stream,
+        _closing(stream),
+        files.claim(stream),
         contextlib.redirect_stdout(stream),
         contextlib.redirect_stderr(stream),
     ):
@@ -40,11 +47,32 @@ def to_file(path):
         try:
             yield
         except InputError as error:
-            print(f"error: {error}")
+            _say(f"error: {error}", stream)
+        except OSError as error:
+            full = error.errno in files.NO_ROOM
+            _say(f"error: {path}: cannot be written ({error.strerror})" if full else traceback.format_exc(), stream)
         except Exception:
-            traceback.print_exc()
+            _say(traceback.format_exc(), stream)
         else:
             return
         finally:
             logging.captureWarnings(False)
     sys.exit(1)
+
+
+def _say(text, stream):
+    """Write to the log, or to the terminal where there is no room for it."""
+    try:
+        print(text, file=stream, flush=True)
+    except OSError:
+        print(text, file=sys.__stderr__)
+
+
+@contextlib.contextmanager
+def _closing(stream):
+    """Close a file at the end, whatever is left to be written to a full disk."""
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            stream.close()

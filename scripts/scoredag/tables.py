@@ -5,10 +5,12 @@ import contextlib
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scoredag import files
+from scoredag import files, provenance
 from scoredag.errors import InputError
 
 ROW_GROUP = 1 << 16  # rows
+WRITING = {"compression": "zstd", "write_page_checksum": True}
+READING = {"page_checksum_verification": True}  # a flipped bit is told, not read
 _NAME = pa.dictionary(pa.int32(), pa.string())
 _TIME = pa.timestamp("us", tz="UTC")
 
@@ -115,9 +117,10 @@ def writing(path, schema):
     """Yield a function that appends a data frame, or dict of columns, to the Parquet file `path`.
 
     Row groups are of one size, whatever the size of the parts, so that these leave no trace in the
-    file. It appears under its name when the block ends well.
+    file. It carries the record of the job at work, if any (see `provenance`), and appears under its name
+    when the block ends well.
     """
-    with files.replacing(path) as partial, pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+    with files.replacing(path) as partial, pq.ParquetWriter(partial, schema, **WRITING) as writer:
         waiting = schema.empty_table()
 
         def append(frame):
@@ -130,6 +133,8 @@ def writing(path, schema):
         yield append
         if len(waiting):
             writer.write_table(waiting)
+        if record := provenance.current():
+            writer.add_key_value_metadata({provenance.KEY: record})
 
 
 def read(path, schema, columns=None, filters=None):
@@ -147,7 +152,7 @@ def read(path, schema, columns=None, filters=None):
 def batches(path, schema, columns=None):
     """Yield the table at `path` in data frames of at most `ROW_GROUP` rows, as `read` gives it whole."""
     _check(path, schema)
-    with _readable(path), pq.ParquetFile(path) as stream:
+    with _readable(path), pq.ParquetFile(path, **READING) as stream:
         for part in stream.iter_batches(ROW_GROUP, columns=columns):
             yield part.to_pandas()
 
@@ -178,7 +183,7 @@ def _table(frame, schema):
 def _read(path, schema, columns, filters):
     _check(path, schema)
     with _readable(path):
-        return pq.read_table(path, columns=columns, filters=filters)
+        return pq.read_table(path, columns=columns, filters=filters, **READING)
 
 
 def _check(path, schema):

@@ -168,7 +168,7 @@ def test_a_series_shorter_than_a_window_is_refused():
         gaps.plan(gaps.find(missing_of([(0, 3, 4)], n_steps=20)), 20, LENGTH)
 
 
-SAMPLING = {"sampler": "ddim", "n_steps": 3, "eta": 0.0, "n_samples": 6, "antithetic": True, "chunk": 50, "threads": 1}
+SAMPLING = {"sampler": "ddim", "n_steps": 3, "eta": 0.0, "n_samples": 6, "antithetic": True, "chunk": 50}
 SETTINGS = {
     "device": "cpu",
     "seed": 1,
@@ -205,11 +205,11 @@ def save(wide, folder):
     tables.write(windows.statistics(wide, splits), folder / "statistics.parquet", tables.STATISTICS)
 
 
-def fill(folder, dataset=None, **sampling):
+def fill(folder, dataset=None, threads=1, **sampling):
     inputs = (folder / name for name in ("model.safetensors", "series.parquet", "statistics.parquet"))
     outputs = folder / "imputed.parquet", folder / "imputed.csv"
     more = {"sampling": SAMPLING | sampling, "dataset": SETTINGS["dataset"] | (dataset or {})}
-    fill_gaps(*inputs, *outputs, SETTINGS | more, "mine")
+    fill_gaps(*inputs, *outputs, SETTINGS | more, "mine", threads)
     return tables.read(outputs[0], tables.IMPUTED)
 
 

@@ -68,6 +68,13 @@ def test_samples_do_not_depend_on_the_threads():
         np.testing.assert_allclose(found, whole, rtol=1e-5, atol=1e-5)
 
 
+def test_threads_leave_no_trace_in_the_last_digit():
+    """So that a run may have fewer cores than the config's threads, and another number is no reason to run again."""
+    problem = a_problem(9)
+    one, two, five = (impute(*problem, 4, threads=threads) for threads in (1, 2, 5))
+    assert one.tobytes() == two.tobytes() == five.tobytes()
+
+
 def test_each_sample_of_each_window_is_another_one():
     model, numbers, values, known = a_problem()
     values[:], known[:] = values[0], known[0]

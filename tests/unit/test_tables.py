@@ -3,6 +3,8 @@
 import contextlib
 import hashlib
 import logging
+import os
+import subprocess
 import sys
 import warnings
 
@@ -313,6 +315,65 @@ def test_file_with_another_sha256_is_refused_with_both(tmp_path):
 
 def test_without_a_sha256_anything_goes(tmp_path):
     files.check_sha256(tmp_path / "there is none", None)
+
+
+def test_a_flipped_bit_is_told(path):
+    tables.write({"particle": [1, 2], "x": [2.0, 3.0], "y": [0.0, 1.0]}, path, tables.POINTS)
+    content = bytearray(path.read_bytes())
+    refusals = 0
+    for place in range(4, 120, 7):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
+        with contextlib.suppress(InputError):
+            assert tables.read(path, tables.POINTS)["x"].tolist() == [2.0, 3.0]  # the bit was of no page
+            continue
+        refusals += 1
+    assert refusals > 5
+
+
+def test_remains_of_killed_processes_are_removed_and_those_of_others_stay(path):
+    path.parent.mkdir()
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    remains = path.with_name(f".{path.stem}.{int(ended.stdout)}.part.parquet")
+    anothers = path.with_name(f".{path.stem}.{os.getppid()}.part.parquet")
+    for partial in (remains, anothers):
+        partial.write_bytes(b"half of")
+    with files.replacing(path) as partial:
+        partial.write_bytes(b"new")
+    assert set(path.parent.iterdir()) == {path, anothers}
+
+
+def test_a_job_that_was_started_again_writes_nothing_any_more(path, log_path):
+    with pytest.raises(SystemExit), logs.to_file(log_path):
+        log_path.unlink()
+        with files.replacing(path) as partial:
+            partial.write_bytes(b"a deleted log is nobody's")
+        log_path.write_text("the later one's")
+        with files.replacing(path) as partial:
+            partial.write_bytes(b"too late")
+    assert path.read_bytes() == b"a deleted log is nobody's"
+    assert log_path.read_text() == "the later one's"
+
+
+FULL = """
+import resource, sys
+from scoredag import logs, tables
+from scoredag.csdi import resume
+resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+with logs.to_file(sys.argv[1]):
+    if sys.argv[3] == "table":
+        tables.write({"particle": range(5000), "x": [0.1] * 5000, "y": [0.2] * 5000}, sys.argv[2], tables.POINTS)
+    else:
+        resume.Store(sys.argv[2], "key").save({"x": list(range(5000))})
+"""
+
+
+@pytest.mark.parametrize("what", ["table", "state"])
+def test_no_room_is_one_line(root, path, log_path, what):
+    command = [sys.executable, "-c", FULL, log_path, path, what]
+    ended = subprocess.run(command, env={"PYTHONPATH": str(root / "scripts")}, check=False)
+    assert ended.returncode == 1
+    assert log_path.read_text() == f"error: {path}: cannot be written (File too large)\n"
+    assert list(path.parent.iterdir()) == []
 
 
 def test_missing_file_has_no_sha256(tmp_path):

@@ -1,11 +1,13 @@
 """A copy of the project in which the tiny preset has run, and a way to call Snakemake on it."""
 
+import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
 
+import pyarrow.parquet as pq
 import pytest
 
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("SNAKEMAKE")}
@@ -22,6 +24,31 @@ class Project:
             shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(root / "Snakefile", folder)
         self.folder = folder
+
+    @classmethod
+    def at(cls, folder):
+        """The project that is in the folder already."""
+        project = object.__new__(cls)
+        project.folder = folder
+        return project
+
+    def copy(self, folder):
+        """A copy, results and Snakemake's records included."""
+        shutil.copytree(self.folder, folder)
+        return type(self).at(folder)
+
+    def sums(self):
+        """{path: SHA-256} of all results, but for what is measured: the seconds of a training's history."""
+        found = {}
+        for path in sorted((self.folder / "results").rglob("*")):
+            if path.is_file():
+                content = path.read_bytes()
+                if path.match("csdi/*/history.parquet"):
+                    table = pq.read_table(path)
+                    assert table.column("seconds").null_count == 0
+                    content = f"{table.drop_columns('seconds').to_pydict()} {pq.read_metadata(path).metadata}".encode()
+                found[str(path.relative_to(self.folder))] = hashlib.sha256(content).hexdigest()
+        return found
 
     def snakemake(self, *arguments, **options):
         """Run Snakemake with two cores; the finished process, its output in `stdout`."""
@@ -62,6 +89,11 @@ class Project:
         (self.folder / path).write_text(text.replace(old, new), encoding="utf-8")
 
 
+@pytest.fixture(scope="session")
+def project_class():
+    return Project
+
+
 @pytest.fixture
 def project(root, tmp_path):
     """A fresh copy, in which nothing has run."""
@@ -80,7 +112,4 @@ def finished(root, tmp_path_factory):
 @pytest.fixture
 def edited(finished, tmp_path):
     """A copy of the finished project, results and Snakemake's records included, to edit."""
-    shutil.copytree(finished.folder, tmp_path / "project")
-    copy = object.__new__(Project)
-    copy.folder = tmp_path / "project"
-    return copy
+    return finished.copy(tmp_path / "project")

@@ -47,6 +47,21 @@ def test_rules_look_alike_and_scripts_are_named_as_their_rules(root):
     assert {path.stem for path in (root / "scripts").glob("*.py")} == names
 
 
+def test_scripts_hand_their_job_over(root):
+    """What goes to a table or to weights carries the record of its job; all else only has its log."""
+    n_recorded = 0
+    for path in (root / "scripts").glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        tail = text.split('if __name__ == "__main__":\n')[1]
+        writes = re.search(
+            r"tables\.(write|writing|write_rows)\(|checkpoint\.save\(|^from impute_csdi", text, re.MULTILINE
+        )
+        of_job = r", (provenance|cache)\.of\(snakemake\)" if writes else ""
+        assert re.match(rf"    with logs\.to_file\(snakemake\.log\[0\]\){of_job}:\n", tail), path
+        n_recorded += bool(writes)
+    assert n_recorded > 10
+
+
 def modules(root):
     return list((root / "scripts").rglob("*.py"))
 
@@ -100,7 +115,8 @@ def schema(root):
 def test_every_key_is_described_and_listed(root, make_readme, schema):
     assert all(node.get("description") for _, node in make_readme.leaves(schema, schema))
     text = (root / "config/README.md").read_text(encoding="utf-8")
-    assert text == make_readme.rewrite(text, schema), "run `make docs`"
+    keys = yaml.safe_load((root / "config/reruns.yaml").read_text(encoding="utf-8"))["keys"]
+    assert text == make_readme.rewrite(text, schema, keys), "run `make docs`"
 
 
 def test_the_config_does_not_repeat_defaults(root, make_readme, schema):

@@ -1,30 +1,34 @@
-"""A training that is killed goes on from its last saved state, to the same bytes."""
+"""Kills at any moment: the next run ends well, with the same bytes, repeats nothing, and goes on with a training."""
 
 import os
 import random
-import shutil
+import re
 import signal
 import time
 
+import psutil
 import pytest
 
 pytestmark = pytest.mark.slow
 
 TRAINING = "csdi: {runs: {nyc-weather: {training: {n_steps: 150, save_every: 5, validate_every: 50, dropout: 0.1%s}}}}"
+SMALL = """
+langevin: {variants: {a: null, c: null, d: null, b: {n_particles: 200, n_steps: 20}}, sweep: {time: 0.5}}
+csdi: {runs: {nyc-weather: {training: {n_steps: 40, save_every: 4, validate_every: 20, dropout: 0.1}}}}
+"""
 MODEL = "results/csdi/nyc-weather/model.safetensors"
 STATE = "results/csdi/nyc-weather/unfinished.pt"
 OPTIONS = {"configfiles": ("config/presets/tiny.yaml", "overlay.yaml")}
+KINDS = ("job", "snakemake", "group")
+N_KILLS = 30
 
 
 def write_overlay(project, more=""):
     (project.folder / "overlay.yaml").write_text(TRAINING % more, encoding="utf-8")
 
 
-def copy_of(project, folder):
-    shutil.copytree(project.folder, folder)
-    copy = object.__new__(type(project))
-    copy.folder = folder
-    return copy
+def training_log(project):
+    return (project.folder / "logs/csdi/nyc-weather/train_csdi.log").read_text(encoding="utf-8")
 
 
 def trained(project):
@@ -32,11 +36,10 @@ def trained(project):
     done = project.snakemake(MODEL, **OPTIONS)
     assert done.returncode == 0, done.stdout
     assert not (project.folder / STATE).exists()
-    log = (project.folder / "logs/csdi/nyc-weather/train_csdi.log").read_text(encoding="utf-8")
-    return (project.folder / MODEL).read_bytes(), log
+    return (project.folder / MODEL).read_bytes(), training_log(project)
 
 
-def kill(project, n_saves, delay):
+def kill_training(project, n_saves, delay):
     """Kill a training, Snakemake included, some time after its state was saved for the n-th time."""
     process = project.start(MODEL, **OPTIONS)
     path, seen = project.folder / STATE, set()
@@ -58,7 +61,7 @@ def kill(project, n_saves, delay):
 @pytest.fixture(scope="module")
 def undisturbed(finished, tmp_path_factory):
     """The model of a training that nothing has disturbed."""
-    project = copy_of(finished, tmp_path_factory.mktemp("undisturbed") / "project")
+    project = finished.copy(tmp_path_factory.mktemp("undisturbed") / "project")
     write_overlay(project)
     return trained(project)[0]
 
@@ -67,20 +70,102 @@ def test_a_training_killed_at_several_moments_ends_with_the_same_bytes(edited, u
     write_overlay(edited)
     rng = random.Random(0)
     for _ in range(3):
-        kill(edited, rng.randint(1, 7), rng.uniform(0, 0.05))
+        kill_training(edited, rng.randint(1, 7), rng.uniform(0, 0.05))
     model, log = trained(edited)
     assert "going on after step" in log
     assert model == undisturbed
 
 
 def test_a_setting_changed_in_between_starts_afresh(edited, undisturbed, tmp_path):
-    again = copy_of(edited, tmp_path / "again")
+    again = edited.copy(tmp_path / "again")
     for project in (edited, again):
         write_overlay(project, ", learning_rate: 0.005")
     expected, _ = trained(again)
     write_overlay(edited)
-    kill(edited, 2, 0.0)
+    kill_training(edited, 2, 0.0)
     write_overlay(edited, ", learning_rate: 0.005")
     model, log = trained(edited)
     assert "of other settings, data or code, starting afresh" in log and "going on" not in log
     assert model == expected != undisturbed
+
+
+@pytest.fixture(scope="module")
+def whole(root, project_class, tmp_path_factory):
+    """A run from nothing to the end that nothing has disturbed: its sums, and how many seconds it took."""
+    project = project_class(root, tmp_path_factory.mktemp("whole") / "project")
+    (project.folder / "overlay.yaml").write_text(SMALL, encoding="utf-8")
+    start = time.monotonic()
+    done = project.snakemake(**OPTIONS)
+    assert done.returncode == 0, done.stdout
+    return project.sums(), time.monotonic() - start
+
+
+def jobs_of(process):
+    """Processes of scripts that a Snakemake process has started, directly or not."""
+    found = []
+    for child in process.children(recursive=True):
+        try:
+            if any(".snakemake/scripts/" in word for word in child.cmdline()) and "python" in child.name():
+                found.append(child)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def kill(process, kind, rng):
+    """Kill one job, Snakemake alone or all of them; the orphans, and what Snakemake had printed in the end."""
+    jobs = jobs_of(psutil.Process(process.pid))
+    if kind == "group":
+        os.killpg(process.pid, signal.SIGKILL)
+    elif kind == "snakemake":
+        process.kill()
+    else:
+        while not jobs and process.poll() is None:
+            time.sleep(0.02)
+            jobs = jobs_of(psutil.Process(process.pid))
+        for job in rng.sample(jobs, min(1, len(jobs))):
+            job.kill()
+    if kind == "snakemake":  # orphans hold the pipe open
+        process.wait()
+        lines = []
+        os.set_blocking(process.stdout.fileno(), False)
+        while line := process.stdout.readline():
+            lines.append(line)
+        return jobs, "".join(lines)
+    return [], process.communicate()[0]
+
+
+def outputs(printed):
+    """{jobid: outputs} of the jobs that a run has started, and the jobids of those that it has finished."""
+    started = {}
+    for block in re.split(r"\n(?=(?:local)?rule )", printed)[1:]:
+        output, jobid = (re.search(rf"^    {name}: (.*)$", block, re.MULTILINE) for name in ("output", "jobid"))
+        if output and jobid:
+            started[jobid[1]] = output[1].split(", ")
+    return started, re.findall(r"^Finished jobid: (\d+) ", printed, re.MULTILINE)
+
+
+@pytest.mark.parametrize("number", range(N_KILLS))
+def test_a_run_that_was_killed_is_finished_by_the_next(project, whole, number):
+    expected, seconds = whole
+    (project.folder / "overlay.yaml").write_text(SMALL, encoding="utf-8")
+    rng, kind = random.Random(number), KINDS[number % len(KINDS)]
+    process = project.start(**OPTIONS)
+    time.sleep(rng.uniform(0, seconds))
+    orphans, printed = kill(process, kind, rng)
+    kept = (project.folder / STATE).exists()
+    again = project.snakemake(**OPTIONS)
+    if "Directory cannot be locked" in again.stdout:
+        assert kind != "job"
+        assert project.snakemake("--unlock", **OPTIONS).returncode == 0
+        again = project.snakemake(**OPTIONS)
+    assert again.returncode == 0, again.stdout
+    psutil.wait_procs(orphans, timeout=120)
+    assert project.sums() == expected
+    started, finished = outputs(printed)
+    repeated = {path for paths in outputs(again.stdout)[0].values() for path in paths}
+    assert not [path for jobid in finished for path in started[jobid] if path in repeated]
+    if kept and kind != "snakemake":  # an orphan may have ended it
+        assert "going on after step" in training_log(project)
+    nothing = project.snakemake(**OPTIONS)
+    assert "Nothing to be done" in nothing.stdout, nothing.stdout

@@ -1,6 +1,10 @@
 """What is on disk is what the config says, and nothing is computed twice: job sets of dry runs."""
 
 import os
+import random
+import re
+import shutil
+import subprocess
 import time
 
 import pytest
@@ -12,8 +16,8 @@ CSDI_FIGURES = {"plot_loss", "plot_imputation", "plot_surprise", "plot_calibrati
 AFTER_TRAINING = {"impute_csdi", "score_windows", "evaluate_csdi", *CSDI_FIGURES}
 
 
-def nothing_to_do(project):
-    done = project.snakemake()
+def nothing_to_do(project, *arguments):
+    done = project.snakemake(*arguments)
     assert done.returncode == 0 and "Nothing to be done" in done.stdout, done.stdout
 
 
@@ -30,8 +34,110 @@ def test_nothing_is_to_be_done_after_touching_every_file(edited):
     nothing_to_do(edited)
 
 
+def test_nothing_is_to_be_done_after_a_move_with_new_times_and_without_logs(finished, tmp_path):
+    """Files in a random order, so that results are older than what they were made of."""
+    for folder in (finished.folder, *(path for path in finished.folder.rglob("*") if path.is_dir())):
+        (tmp_path / "moved" / folder.relative_to(finished.folder)).mkdir()
+    files = [path for path in finished.folder.rglob("*") if path.is_file()]
+    random.Random(0).shuffle(files)
+    for i, path in enumerate(files):
+        copy = tmp_path / "moved" / path.relative_to(finished.folder)
+        shutil.copyfile(path, copy)
+        os.utime(copy, (time.time(), time.time() - len(files) + i))
+    shutil.rmtree(tmp_path / "moved/logs")
+    moved = type(finished).at(tmp_path / "moved")
+    nothing_to_do(moved)
+    nothing_to_do(moved, "--cores", "1")
+
+
+def git(project, *arguments):
+    names = ("-c", "user.name=x", "-c", "user.email=x@example.org")
+    subprocess.run(["git", *names, *arguments], cwd=project.folder, check=True, capture_output=True)
+
+
+def test_nothing_is_to_be_done_after_another_branch_and_back(edited):
+    (edited.folder / ".gitignore").write_text("results/\nlogs/\n.snakemake/\n", encoding="utf-8")
+    git(edited, "init", "--initial-branch", "one")
+    git(edited, "add", ".")
+    git(edited, "commit", "--message", "one")
+    git(edited, "checkout", "-b", "two")
+    edited.edit("scripts/scoredag/gmm/langevin.py", "BLOCK = 500", "BLOCK = 400")
+    edited.edit("data/gmm.csv", "0.", "1.")
+    edited.edit("rules/gmm.smk", "mem_mb=500", "mem_mb=600")
+    git(edited, "commit", "--all", "--message", "two")
+    assert "read_mixture" in edited.jobs()
+    git(edited, "checkout", "one")
+    nothing_to_do(edited)
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "expected"),
+    [
+        ("data/csdi-base.safetensors", None, None, {"train_csdi"} | AFTER_TRAINING),
+        ("scripts/scoredag/gmm/diagnostics.py", "np.pi", "3.14", {"measure_langevin", "measure_convergence"}),
+        # tidy_series imports readers, and these features
+        ("scripts/scoredag/features.py", None, None, {"tidy_series", "cut_windows", "train_csdi"} | AFTER_TRAINING),
+    ],
+    ids=["data", "code", "deep"],
+)
+def test_new_content_with_an_older_time_is_seen(edited, path, old, new, expected):
+    """As `rsync --times` or an unpacked archive brings it."""
+    file = edited.folder / path
+    content = file.read_bytes()
+    file.write_bytes(content.replace(old.encode(), new.encode()) if old else content + b"\n")
+    os.utime(file, (0, 0))
+    assert edited.jobs() >= expected
+
+
+def test_what_snakemake_cannot_see_and_what_helps(edited):
+    """As the README says it; where this fails, a line there may go."""
+    samples = edited.folder / "results/langevin/c/samples.parquet"
+    samples.write_bytes((edited.folder / "results/langevin/b/samples.parquet").read_bytes())
+    os.utime(samples, (0, 0))
+    assert edited.jobs() == set()
+    expected = {f"{rule}:c" for rule in ("sample_langevin", "plot_scatter")} | {"measure_langevin", "plot_comparison"}
+    assert edited.jobs("--forcerun", "sample_langevin") >= expected
+    shutil.rmtree(edited.folder / ".snakemake")
+    edited.edit(CONFIG, "step_size: 1.0", "step_size: 0.9")
+    assert "sample_langevin:c" not in edited.jobs()
+    assert "sample_langevin:c" in edited.jobs("--forceall")
+
+
+def test_a_damaged_table_is_told_by_its_reader_and_comes_back_once_deleted(edited):
+    windows = edited.folder / "results/datasets/nyc-weather/windows.parquet"
+    content = windows.read_bytes()
+    windows.write_bytes(content[: len(content) // 2])
+    done = edited.snakemake()
+    assert done.returncode != 0
+    complaints = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
+    assert complaints and all(
+        re.match(r"error: results/datasets/nyc-weather/windows.parquet: cannot be read as Parquet .*; delete it", line)
+        for line in complaints
+    )
+    windows.unlink()
+    assert "cut_windows" in edited.jobs()
+    done = edited.snakemake("results/datasets/nyc-weather/windows.parquet")
+    assert done.returncode == 0 and windows.read_bytes() == content, done.stdout
+
+
+def test_an_edit_while_a_job_runs_is_not_lost(edited):
+    """The job has read what was there before; the next run has to start it again."""
+    script = edited.folder / "scripts/sweep_langevin.py"
+    text = script.read_text(encoding="utf-8")
+    waiting = "\nimport time\nfrom pathlib import Path\n\nPath('started').touch()\ntime.sleep(3)\n"
+    script.write_text(text.replace("import math\n", f"import math\n{waiting}", 1), encoding="utf-8")
+    run = edited.start("results/langevin/sweep.parquet")
+    while run.poll() is None and not (edited.folder / "started").exists():
+        time.sleep(0.05)
+    edited.edit("scripts/scoredag/gmm/langevin.py", "BLOCK = 500", "BLOCK = 400")
+    output, _ = run.communicate()
+    assert run.returncode == 0, output
+    assert edited.jobs("results/langevin/sweep.parquet") == {"sweep_langevin"}
+
+
 def test_nothing_is_to_be_done_after_a_comment_or_reordered_keys(edited):
     edited.edit(CONFIG, "step_size: 1.0", "step_size: 1.00 # a large one")
+    edited.edit(CONFIG, "step_size: 0.1\n", "step_size: 0.10\n")
     edited.edit(
         CONFIG, "      dataset: nyc-weather\n      init: base\n", "      init: base\n      dataset: nyc-weather\n"
     )

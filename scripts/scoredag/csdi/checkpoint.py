@@ -8,13 +8,13 @@ import safetensors
 import safetensors.torch
 import torch
 
-from scoredag import files
+from scoredag import files, provenance
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
 
 EMBEDDING = "embed_layer.weight"
 INPUT = "diffmodel.input_projection.weight"
-METADATA = "scoredag"  # the entry of the file's metadata that holds ours, as JSON
+METADATA = provenance.ENTRY  # the entry of the file's metadata that holds ours, as JSON
 
 
 def load(path, n_features=None, dropout=0.1, *, conditional=None, new_embedding=False):
@@ -49,8 +49,10 @@ def load(path, n_features=None, dropout=0.1, *, conditional=None, new_embedding=
 
 
 def save(model, path, metadata):
-    """Write the weights and `metadata` (a dict of what JSON can hold) to a .safetensors file."""
+    """Write the weights, `metadata` (a dict of what JSON can hold) and the record of the job to a .safetensors file."""
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    if record := provenance.current():
+        metadata = metadata | {provenance.KEY: json.loads(record)}
     # one entry alone: safetensors writes several in random order
     text = {METADATA: json.dumps(metadata, sort_keys=True)}
     with files.replacing(path) as partial:

@@ -1,6 +1,7 @@
 """The state of a training that may be killed at any moment: one file, replaced as a whole."""
 
 import hashlib
+import io
 import json
 import logging
 from pathlib import Path
@@ -41,8 +42,10 @@ class Store:
 
     def save(self, state):
         """Replace what is stored by `state`: tensors, numbers, text, lists and dicts."""
+        content = io.BytesIO()  # torch's own writer does not say that a disk is full
+        torch.save({"key": self.key, "state": state}, content)
         with files.replacing(self.path) as partial:
-            torch.save({"key": self.key, "state": state}, partial)
+            partial.write_bytes(content.getbuffer())
 
     def remove(self):
         """Forget the state."""

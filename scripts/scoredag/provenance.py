@@ -1,0 +1,156 @@
+"""What a result was made of: a record in the metadata of tables and weights.
+
+It holds the rule, its settings, digests of its inputs and of its code, and the versions of the packages at
+work; no times, no host and no paths, so that the same result has the same record everywhere.
+
+    python -m scoredag.provenance results/langevin/b/samples.parquet
+"""
+
+import contextlib
+import hashlib
+import json
+import struct
+import sys
+from importlib import metadata
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scoredag import files
+from scoredag.errors import InputError
+
+KEY = "provenance"  # in a Parquet file's metadata, and in the JSON of a safetensors file's entry
+ENTRY = "scoredag"  # of a safetensors file's metadata
+PACKAGES = {  # by the name of their module; those that can change a number or a byte
+    "PIL": "pillow",
+    "arviz_stats": "arviz-stats",
+    "matplotlib": "matplotlib",
+    "numba": "numba",
+    "numpy": "numpy",
+    "pandas": "pandas",
+    "pyarrow": "pyarrow",
+    "safetensors": "safetensors",
+    "scipy": "scipy",
+    "sklearn": "scikit-learn",
+    "torch": "torch",
+}
+_current = None
+
+
+@contextlib.contextmanager
+def of(job):
+    """Give all tables and weights that are written while the block runs the job's `record`, which is yielded."""
+    global _current
+    _current = record(job)
+    try:
+        yield _current
+    finally:
+        _current = None
+
+
+def current():
+    """The record of the job at work as JSON, or None where there is no job, as in a notebook."""
+    return None if _current is None else json.dumps(_current, sort_keys=True, ensure_ascii=False)
+
+
+def record(job):
+    """What a job depends on, as a dict of what JSON can hold.
+
+    Args:
+        job: has `rule` (its name), and as mappings `wildcards`, `params` (with `settings`, if any) and `input`,
+            paths by name, one or a list, with those of the modules under `code`.
+
+    Raises:
+        InputError: an input cannot be read.
+    """
+    inputs = {name: digests(paths, digest) for name, paths in job.input.items()}
+    code = digests(job.input.get("code", []), files.sha256)
+    return {
+        "rule": job.rule,
+        "wildcards": dict(job.wildcards.items()),
+        "settings": job.params.get("settings", {}),
+        "inputs": {name: found for name, found in inputs.items() if name != "code"},
+        "code": hashlib.sha256("\n".join(code).encode()).hexdigest(),
+        "versions": versions(),
+    }
+
+
+def digests(paths, function):
+    """`function` of a path, or of each in a list."""
+    return function(paths) if isinstance(paths, str) else [function(path) for path in paths]
+
+
+def versions():
+    """Versions of Python and of those of `PACKAGES` that are in use."""
+    found = {name: metadata.version(name) for module, name in PACKAGES.items() if module in sys.modules}
+    return {"python": f"{sys.version_info.major}.{sys.version_info.minor}", **found}
+
+
+def digest(path):
+    """SHA-256 of what a file holds, in hexadecimal: but for the record, so that its own past does not count.
+
+    Of files without a record it is that of all their bytes.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    content = hashlib.sha256()
+    if str(path).endswith(".parquet") and _parquet_record(path):
+        with open(path, "rb") as stream:
+            size = stream.seek(0, 2)
+            stream.seek(size - 8)
+            (footer,) = struct.unpack("<I4x", stream.read(8))
+            stream.seek(0)
+            for left in range(size - 8 - footer, 0, -(1 << 20)):
+                content.update(stream.read(min(left, 1 << 20)))
+        content.update(pq.read_schema(path).remove_metadata().to_string().encode())
+    elif str(path).endswith(".safetensors") and (own := _safetensors_entry(path)).pop(KEY, None):
+        with open(path, "rb") as stream:
+            (size,) = struct.unpack("<Q", stream.read(8))
+            tensors = json.loads(stream.read(size))
+            content.update(json.dumps([tensors | {"__metadata__": own}], sort_keys=True).encode())
+            while part := stream.read(1 << 20):
+                content.update(part)
+    else:
+        return files.sha256(path)
+    return content.hexdigest()
+
+
+def read(path):
+    """The record in a file.
+
+    Raises:
+        InputError: there is none, or no such file.
+    """
+    files.sha256(path)
+    found = _parquet_record(path) or _safetensors_entry(path).get(KEY)
+    if not found:
+        raise InputError(f"{path}: carries no record; tables (.parquet) and weights (.safetensors) of a run do")
+    return found
+
+
+def _parquet_record(path):
+    try:
+        return json.loads((pq.read_metadata(path).metadata or {}).get(KEY.encode(), b"null"))
+    except (OSError, pa.ArrowInvalid, ValueError):
+        return None
+
+
+def _safetensors_entry(path):
+    """Our entry of the metadata, a dict; empty for any other file."""
+    try:
+        with open(path, "rb") as stream:
+            (size,) = struct.unpack("<Q", stream.read(8))
+            header = json.loads(stream.read(min(size, 1 << 26)))
+            return json.loads(header["__metadata__"][ENTRY])
+    except (OSError, ValueError, KeyError, TypeError, struct.error):
+        return {}
+
+
+if __name__ == "__main__":
+    try:
+        print(json.dumps(read(sys.argv[1]), indent=2, ensure_ascii=False))
+    except IndexError:
+        sys.exit("error: name a file, as in: make explain FILE=results/langevin/b/samples.parquet")
+    except InputError as error:
+        sys.exit(f"error: {error}")

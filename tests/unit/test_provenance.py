@@ -1,0 +1,122 @@
+"""Records in tables and weights, and digests that leave them out."""
+
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+import safetensors.numpy
+import torch
+
+from scoredag import provenance, tables
+from scoredag.csdi import checkpoint
+from scoredag.errors import InputError
+
+POINTS = {"particle": [1, 2], "x": [2.0, 3.0], "y": [0.0, 1.0]}
+
+
+def a_job(folder, **settings):
+    """What a script is handed, as far as it matters here."""
+    for name in ("in.csv", "module.py", "script.py"):
+        (folder / name).write_text(name)
+    return SimpleNamespace(
+        rule="draw_exact",
+        wildcards={"variant": "b"},
+        params={"settings": {"seed": 1} | settings, "code": "planned", "sources": {"mirror": "/anywhere"}},
+        input={
+            "file": str(folder / "in.csv"),
+            "parts": [str(folder / "in.csv")] * 2,
+            "code": [str(folder / name) for name in ("module.py", "script.py")],
+        },
+        output={"exact": str(folder / "out.parquet")},
+    )
+
+
+def a_table(folder, name="out.parquet", **settings):
+    with provenance.of(a_job(folder, **settings)):
+        tables.write(POINTS, folder / name, tables.POINTS)
+    return folder / name
+
+
+def test_a_table_carries_the_record_of_its_job(tmp_path):
+    found = provenance.read(a_table(tmp_path, x=[0.1, None]))
+    assert found["rule"] == "draw_exact" and found["wildcards"] == {"variant": "b"}
+    assert found["settings"] == {"seed": 1, "x": [0.1, None]}
+    of_file = provenance.digest(tmp_path / "in.csv")
+    assert found["inputs"] == {"file": of_file, "parts": [of_file, of_file]} and len(found["code"]) == 64
+    assert {"python", "numpy", "pyarrow", "torch"} <= set(found["versions"])
+    assert str(tmp_path) not in json.dumps(found) and "/anywhere" not in json.dumps(found)
+    assert tables.read(tmp_path / "out.parquet", tables.POINTS)["x"].tolist() == [2.0, 3.0]
+
+
+def test_the_same_job_elsewhere_writes_the_same_bytes_and_another_one_others(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    one, two = (a_table(tmp_path / name).read_bytes() for name in "ab")
+    assert one == two != a_table(tmp_path / "b", x=1).read_bytes()
+
+
+def test_weights_carry_it_beside_their_own_metadata(tmp_path):
+    model, path = torch.nn.Linear(2, 2), tmp_path / "model.safetensors"
+    with provenance.of(a_job(tmp_path)):
+        checkpoint.save(model, path, {"features": ["a"]})
+    assert provenance.read(path)["rule"] == "draw_exact"
+    assert checkpoint.metadata(path)["features"] == ["a"]
+    assert set(safetensors.numpy.load_file(path)) == {"weight", "bias"}
+
+
+def test_without_a_job_there_is_no_record(tmp_path):
+    tables.write(POINTS, tmp_path / "points.parquet", tables.POINTS)
+    checkpoint.save(torch.nn.Linear(2, 2), tmp_path / "model.safetensors", {"features": ["a"]})
+    (tmp_path / "figure.png").write_bytes(b"\x89PNG")
+    for name in ("points.parquet", "model.safetensors", "figure.png"):
+        with pytest.raises(InputError, match=f"{name}: carries no record"):
+            provenance.read(tmp_path / name)
+    with pytest.raises(InputError, match="No such file"):
+        provenance.read(tmp_path / "none.parquet")
+
+
+def test_digests_tell_contents_and_not_records(tmp_path):
+    one, two = a_table(tmp_path, "one.parquet"), a_table(tmp_path, "two.parquet", x=1)
+    assert one.read_bytes() != two.read_bytes() and provenance.digest(one) == provenance.digest(two)
+    with provenance.of(a_job(tmp_path)):
+        tables.write(POINTS | {"x": [2.0, 3.5]}, two, tables.POINTS)
+        tables.write({"kernel": [], "step_size": [], "n_steps": [], "bias": [], "std_error": []}, one, tables.SWEEP)
+    empty = tmp_path / "empty.parquet"
+    with provenance.of(a_job(tmp_path)):
+        tables.write({"variant": [], "metric": [], "value": []}, empty, tables.LANGEVIN_METRICS)
+    found = {provenance.digest(path) for path in (one, two, empty, a_table(tmp_path))}
+    assert len(found) == 4  # columns without a row are told apart, too
+
+
+def test_digests_of_weights_tell_tensors_and_features(tmp_path):
+    torch.manual_seed(0)
+    model, digests = torch.nn.Linear(2, 2), []
+    for i, (features, settings, weights) in enumerate(
+        [(["a"], {}, model), (["a"], {"x": 1}, model), (["b"], {}, model), (["a"], {}, torch.nn.Linear(2, 2))]
+    ):
+        with provenance.of(a_job(tmp_path, **settings)):
+            checkpoint.save(weights, tmp_path / f"{i}.safetensors", {"features": features})
+        digests.append(provenance.digest(tmp_path / f"{i}.safetensors"))
+    assert digests[0] == digests[1] and len(set(digests)) == 3
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"\xff" * 40, b"\x02\x00\x00\x00\x00\x00\x00\x00{}"])
+@pytest.mark.parametrize("suffix", ["parquet", "safetensors"])
+def test_digests_of_broken_files_are_of_their_bytes(tmp_path, suffix, content):
+    path = tmp_path / f"broken.{suffix}"
+    path.write_bytes(content)
+    assert len(provenance.digest(path)) == 64
+
+
+def test_a_record_is_printed_for_people(root, tmp_path):
+    def explain(*arguments):
+        command = [sys.executable, "-m", "scoredag.provenance", *arguments]
+        return subprocess.run(command, cwd=root / "scripts", capture_output=True, text=True, check=False)
+
+    shown = explain(a_table(tmp_path))
+    assert shown.returncode == 0 and json.loads(shown.stdout)["rule"] == "draw_exact"
+    for arguments in ([], [tmp_path / "in.csv"], [tmp_path / "none"]):
+        refused = explain(*arguments)
+        assert refused.returncode == 1 and refused.stderr.startswith("error: ") and refused.stderr.count("\n") == 1

@@ -1,0 +1,103 @@
+"""The jobs that Snakemake plans for a config, asked within this process: a tenth of the time of a dry run."""
+
+import ast
+import contextlib
+import copy
+import functools
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from unittest import mock
+
+import snakemake.api
+from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
+from snakemake.utils import update_config
+
+parsed = functools.cache(ast.parse)  # by content: half of a plan's time goes into reading the scripts' imports
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Jobs by name, (rule, ((wildcard, value), ..)), and what Snakemake compares of each."""
+
+    config: dict
+    workdir: str
+    traces: dict = field(default_factory=dict)  # {job: (params, inputs)}, as Snakemake records them
+    followers: dict = field(default_factory=dict)  # {job: jobs that take its output}
+
+    def with_followers(self, jobs):
+        """`jobs`, as far as they are part of the plan, and all that follow them."""
+        found, todo = set(), [job for job in jobs if job in self.traces]
+        while todo:
+            job = todo.pop()
+            if job not in found:
+                found.add(job)
+                todo.extend(self.followers[job])
+        return found
+
+    def of_rules(self, names):
+        """The jobs of the rules `names`."""
+        return {job for job in self.traces if job[0] in names}
+
+    def reading(self, path):
+        """The jobs that take the file `path` itself."""
+        return {job for job, (_, inputs) in self.traces.items() if str(path) in inputs}
+
+    def since(self, before):
+        """The jobs that are to run where the plan `before` was carried out: new or with other params or inputs."""
+        changed = {job for job, trace in self.traces.items() if before.traces.get(job) != trace}
+        return self.with_followers(changed)
+
+
+def plan(root, workdir, overlays=()):
+    """The `Plan` of `rule all` of the workflow in the folder `root`, run in the folder `workdir`.
+
+    `overlays` are laid over the default config in turn, as --configfile does it.
+
+    Raises:
+        WorkflowError: the config is refused.
+    """
+    overlay = {}
+    for part in overlays:
+        update_config(overlay, copy.deepcopy(part))
+    output = OutputSettings(quiet={Quietness.ALL}, log_handler_settings={})
+    with (
+        _silence(),
+        mock.patch("ast.parse", parsed),
+        mock.patch.dict("os.environ"),
+        snakemake.api.SnakemakeApi(output) as api,
+    ):
+        workflow_api = api.workflow(
+            resource_settings=ResourceSettings(cores=2),
+            config_settings=ConfigSettings(config=overlay),
+            snakefile=Path(root) / "Snakefile",
+            workdir=Path(workdir),
+        )
+        workflow_api.dag(DAGSettings(forceall=True))  # what is there already is not looked at
+        workflow = workflow_api._workflow
+        workflow._prepare_dag(forceall=True, ignore_incomplete=True, lock_warn_only=True)
+        workflow._build_dag()
+        dag, records = workflow.dag, workflow.persistence
+        jobs = {job: _name(job) for job in dag.jobs if job.rule.name != "all"}
+        return Plan(
+            config=workflow.globals["config"],
+            workdir=str(workdir),
+            traces={name: (records._params(job), records._input(job)) for job, name in jobs.items()},
+            followers={
+                name: {jobs[other] for other in dag.depending[job] if other in jobs} for job, name in jobs.items()
+            },
+        )
+
+
+def _name(job):
+    return job.rule.name, tuple(sorted(job.wildcards_dict.items()))
+
+
+@contextlib.contextmanager
+def _silence():
+    previous = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(previous)
