@@ -11,13 +11,13 @@ In space: finite volumes with exponentially fitted fluxes (Scharfetter & Gummel 
 directions (Peaceman & Rachford 1955), coefficients at the middle of a step. Both are of second order.
 """
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from scipy.interpolate import RectBivariateSpline
 
-FINEST = 1e-3  # sigma^2 / alpha^2 from which on steps are even in its logarithm
 _TINY = 1e-280
 
 
@@ -47,10 +47,10 @@ class Solution(NamedTuple):
         return (self.centres[1] - self.centres[0]) ** 2
 
 
-def steps(first, last, n_steps):
-    """Clock times (n_steps + 1,), falling from `last` to `first`, even in log(sigma^2 / alpha^2 + FINEST)."""
-    ends = np.log(np.expm1([last, first]) + FINEST)
-    clocks = np.log1p(np.exp(np.linspace(*ends, n_steps + 1)) - FINEST)
+def steps(first, last, n_steps, finest=1e-3):
+    """Clock times (n_steps + 1,), falling from `last` to `first`, even in log(sigma^2 / alpha^2 + finest)."""
+    ends = np.log(np.expm1([last, first]) + finest)
+    clocks = np.log1p(np.exp(np.linspace(*ends, n_steps + 1)) - finest)
     clocks[0], clocks[-1] = last, first
     return clocks
 
@@ -78,7 +78,7 @@ def solve(score, clocks, prior_variance, *, half_width, n_cells):
     gap = np.zeros_like(density)
     reverse = -np.broadcast_to(centres[:, None] / 2, density.shape)
     forward = _adjoint(_operator(_faces(reverse), size))  # the same along both axes
-    for before, after in zip(clocks[:-1], clocks[1:], strict=True):
+    for before, after in itertools.pairwise(clocks):
         half = (before - after) / 2
         found = score(points, (before + after) / 2).reshape(n_cells, n_cells, 2)
         drifts = found[..., 0] - reverse, found[..., 1].T - reverse  # the second with its axis first
@@ -93,21 +93,17 @@ def solve(score, clocks, prior_variance, *, half_width, n_cells):
     )
 
 
-def refined(score, clocks_of, prior_variance, *, half_width, n_cells):
-    """Solutions on n_cells and on half of them, with half the steps: (fine, coarse).
-
-    `clocks_of` is a function of the share of steps, 1 or 1/2. As errors are of second order, (4 fine - coarse) / 3 is
-    what both tend to, and (fine - coarse) / 3 how far the fine one is off.
-    """
+def refined(score, clocks, prior_variance, *, half_width, n_cells):
+    """Solutions on `n_cells` and on two thirds of them, (fine, coarse), for `extrapolated`."""
     return tuple(
-        solve(score, clocks_of(share), prior_variance, half_width=half_width, n_cells=round(n_cells * share))
-        for share in (1, 0.5)
+        solve(score, clocks, prior_variance, half_width=half_width, n_cells=n) for n in (n_cells, round(n_cells / 1.5))
     )
 
 
 def extrapolated(fine, coarse):
-    """(4 fine - coarse) / 3, and the change from the fine value, which bounds its error."""
-    return (4 * fine - coarse) / 3, np.abs(fine - coarse) / 3
+    """What values of both grids tend to, as errors are of second order in the cells' size, and how far the fine one is from it."""
+    change = (fine - coarse) / (1.5**2 - 1)
+    return fine + change, np.abs(change)
 
 
 def _faces(drift):
@@ -121,7 +117,9 @@ def _operator(drift, size):
     peclet = 2 * size * drift  # drift over diffusion, a cell
     small = np.abs(peclet) < 1e-5
     safe = np.where(small, 1.0, peclet)
-    down = np.where(small, 1 - peclet / 2, safe / np.expm1(np.minimum(safe, 700)))  # what comes from above, P / (e^P - 1)
+    down = np.where(
+        small, 1 - peclet / 2, safe / np.expm1(np.minimum(safe, 700))
+    )  # what comes from above, P / (e^P - 1)
     up = down + peclet
     scale = 1 / (2 * size**2)
     lower, middle, upper = np.zeros((3, len(drift) + 1, drift.shape[1]))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from safetensors import numpy as storage
 
 from scoredag import files
 from scoredag.errors import InputError
@@ -62,13 +62,13 @@ def divergence(weights, y, log_noise_to_signal):
     return (slopes[0] @ last[:, 0] + slopes[1] @ last[:, 1]) / np.hypot(noise, FINEST) - 2
 
 
-def save_weights(weights, path, metadata):
+def save(weights, path, metadata):
     """Write the weights as safetensors, with `metadata` as JSON."""
     tensors = {}
     for i, (matrix, bias) in enumerate(zip(*weights, strict=True)):
         tensors |= {f"layers.{i}.matrix": np.ascontiguousarray(matrix), f"layers.{i}.bias": np.ascontiguousarray(bias)}
     with files.replacing(path) as partial:
-        partial.write_bytes(save(tensors, {"scoredag": json.dumps(metadata, sort_keys=True)}))
+        partial.write_bytes(storage.save(tensors, {"scoredag": json.dumps(metadata, sort_keys=True)}))
 
 
 def load(path):
@@ -76,7 +76,9 @@ def load(path):
     try:
         with safe_open(path, framework="np") as stored:
             n_layers = len(list(stored.keys())) // 2
-            tensors = [[stored.get_tensor(f"layers.{i}.{part}") for i in range(n_layers)] for part in ("matrix", "bias")]
+            tensors = [
+                [stored.get_tensor(f"layers.{i}.{part}") for i in range(n_layers)] for part in ("matrix", "bias")
+            ]
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: is no score network ({error}); delete it and rerun") from error
     matrices, biases = ([tensor.astype(np.float64) for tensor in part] for part in tensors)

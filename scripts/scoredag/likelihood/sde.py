@@ -105,20 +105,18 @@ def variance_exploding(sigma_min=0.01, sigma_max=50.0):
     )
 
 
-def named(name, *, beta, sigma):
-    """The SDE `vp`, `sub-vp` or `ve`; `beta` and `sigma` are their (lowest, highest).
+NAMED = {"vp": variance_preserving, "sub-vp": sub_variance_preserving, "ve": variance_exploding}
+
+
+def named(name, span):
+    """The SDE `vp`, `sub-vp` or `ve`; `span` is its lowest and highest beta, or sigma.
 
     Raises:
         InputError: another name.
     """
-    makers = {
-        "vp": lambda: variance_preserving(*beta),
-        "sub-vp": lambda: sub_variance_preserving(*beta),
-        "ve": lambda: variance_exploding(*sigma),
-    }
-    if name not in makers:
-        raise InputError(f"sde: '{name}' is unknown; known are {', '.join(makers)}")
-    return makers[name]()
+    if name not in NAMED:
+        raise InputError(f"sde: '{name}' is unknown; known are {', '.join(NAMED)}")
+    return NAMED[name](*span)
 
 
 def _time_of_integral(integral, beta_min, beta_max):

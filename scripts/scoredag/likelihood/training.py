@@ -1,5 +1,6 @@
 """Training the score network by denoising score matching on fresh samples of the mixture."""
 
+import itertools
 import logging
 
 import numpy as np
@@ -56,7 +57,7 @@ def train(
     torch.set_num_threads(threads)
     torch.manual_seed(streams.seed(seed, "weights"))
     widths = [network.N_INPUTS, *[width] * n_layers, 2]
-    layers = [nn.Linear(*ends) for ends in zip(widths[:-1], widths[1:], strict=True)]
+    layers = [nn.Linear(*ends) for ends in itertools.pairwise(widths)]
     model = nn.Sequential(*(part for layer in layers[:-1] for part in (layer, nn.SiLU())), layers[-1])
     nn.init.zeros_(layers[-1].weight)
     averages = [parameter.detach().clone() for parameter in model.parameters()]
