@@ -105,9 +105,9 @@ def check_likelihood(likelihood):
             fail(f"likelihood.{name}", f"{likelihood[name]} does not rise; write the lowest and the highest")
     for name, model in likelihood["score_models"].items():
         for error, none in NO_ERROR.items():
-            if model["network"] and model[error] != none:
+            if model["weighting"] and model[error] != none:
                 key = f"likelihood.score_models.{name}.{error}"
-                fail(key, "is an error of the exact score; leave it out, or leave the network out")
+                fail(key, "is an error of the exact score; leave it out, or the weighting")
             if not all(map(math.isfinite, model[error] if isinstance(none, list) else [model[error]])):
                 fail(f"likelihood.score_models.{name}.{error}", f"{model[error]} is not finite")
 
@@ -390,12 +390,12 @@ def process():
 def errors_of(wildcards):
     """The errors of a score model; an empty map for a network."""
     model = section("likelihood", "score_models", wildcards.score_model)
-    return {} if model["network"] else {error: model[error] for error in NO_ERROR}
+    return {} if model["weighting"] else {error: model[error] for error in NO_ERROR}
 
 
 def networks():
     """The names of the score models that are networks."""
-    return [name for name, model in config["likelihood"]["score_models"].items() if model["network"]]
+    return [name for name, model in config["likelihood"]["score_models"].items() if model["weighting"]]
 
 
 def weights_of(wildcards):

@@ -11,7 +11,7 @@ rule train_score:
         "logs/likelihood/{network}/train_score.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: lambda wildcards: section("likelihood", "score_models", wildcards.network, "network", "threads")
+    threads: lambda wildcards: section("likelihood", "score_models", wildcards.network, "training", "threads")
     resources:
         mem_mb=2000,
         runtime=10,
@@ -20,7 +20,7 @@ rule train_score:
             "likelihood",
             "score_models",
             "{network}",
-            only=["network"],
+            only=["training", "weighting"],
             process=process(),
             seed=config["seed"],
         ),
@@ -215,23 +215,23 @@ rule plot_bounds:
         "../scripts/plot_bounds.py"
 
 
-rule plot_gaps:
+rule plot_bound_gaps:
     """Draw maps of the gap between bound and negative log-likelihood."""
     input:
         parameters="results/gmm/parameters.parquet",
         maps=expand("results/likelihood/{score_model}/map.parquet", score_model=config["likelihood"]["score_models"]),
-        code=code("plot_gaps.py"),
+        code=code("plot_bound_gaps.py"),
     output:
         figure=report(
             "results/likelihood/gaps.png",
-            caption="../report/gaps.rst",
+            caption="../report/bound_gaps.rst",
             category="Likelihood",
             labels={"figure": "gaps of the bound", "variant": "all"},
         ),
     log:
-        "logs/likelihood/plot_gaps.log",
+        "logs/likelihood/plot_bound_gaps.log",
     benchmark:
-        "logs/likelihood/plot_gaps.tsv"
+        "logs/likelihood/plot_bound_gaps.tsv"
     conda:
         "../envs/scoredag.yaml"
     threads: 1
@@ -243,7 +243,7 @@ rule plot_gaps:
             score_models=list(config["likelihood"]["score_models"]),
         ),
     script:
-        "../scripts/plot_gaps.py"
+        "../scripts/plot_bound_gaps.py"
 
 
 rule plot_statements:

@@ -1,27 +1,54 @@
-"""Draw maps of the gap between bound and negative log-likelihood."""
+"""Draw the longest gaps of the series as they were filled."""
 
-from scoredag import logs, tables
-from scoredag.figures import likelihoods, style
-from scoredag.gmm import mixture
+import numpy as np
+import pandas as pd
+
+from scoredag import features, logs, tables
+from scoredag.figures import imputations, style
+from scoredag.series import gaps, tidy
+
+N_GAPS = 6
+AROUND = 12  # steps that are shown on either side, at least
 
 
-def plot_gaps(parameters_path, map_paths, figure_path, score_models):
-    """Draw one map a score model, over contours of the mixture."""
-    gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
-    maps = {}
-    for name, path in zip(score_models, map_paths, strict=True):
-        table = tables.read(path, tables.LIKELIHOOD_MAP)
-        sides = table["x"].unique(), table["y"].unique()
-        maps[name] = table["gap"].to_numpy().reshape(len(sides[1]), len(sides[0]))
-    log_density = gmm.log_density(table[["x", "y"]].to_numpy()).reshape(maps[name].shape)
-    style.save(likelihoods.gaps(log_density, maps, sides), figure_path)
+def plot_gaps(imputed_path, figure_path, settings):
+    """Draw the longest gap of each feature, the longest first, then the second longest, up to six."""
+    table = tables.read(imputed_path, tables.IMPUTED)
+    names = list(table["feature"].cat.categories)
+    wide = tidy.from_tidy(table)
+    _, lengths = tidy.series_of(wide)
+    cubes = {name: table[name].to_numpy().reshape(-1, len(names)) for name in ("value", "lower", "upper", "imputed")}
+    found = gaps.find(cubes["imputed"], lengths)
+    found["length"] = found["stop"] - found["first"]
+    found = found.sort_values("length", ascending=False, kind="stable")
+    found["rank"] = found.groupby("feature").cumcount()
+    shown = found.sort_values(["rank", "length"], ascending=[True, False], kind="stable").head(N_GAPS)
+    edges = np.r_[0, np.cumsum(lengths)]
+    panels = [
+        _panel(gap, edges, wide.index, cubes, names[gap.feature], settings["units"]) for gap in shown.itertuples()
+    ]
+    style.save(imputations.gaps(panels, style.colour(settings["colour"])), figure_path)
+
+
+def _panel(gap, edges, index, cubes, name, units):
+    """A gap and what is around it in its series, as `imputations.gaps` wants it; series end at `edges`."""
+    around = max(AROUND, gap.length)
+    end = np.searchsorted(edges, gap.first, side="right")
+    part = slice(max(gap.first - around, edges[end - 1]), min(gap.stop + around, edges[end]))
+    times = index.get_level_values(-1).to_numpy()
+    value, lower, upper, imputed = (cubes[key][part, gap.feature] for key in ("value", "lower", "upper", "imputed"))
+    of = "" if index.nlevels == 1 else f"{index[gap.first][0]}: "
+    steps = "step" if gap.length == 1 else "steps"
+    return {
+        "title": f"{of}{pd.Timestamp(times[gap.first]):%Y-%m-%d %H:%M}, {gap.length:,} {steps}",
+        "label": features.label(name, units),
+        "times": times[part],
+        "ends": (times[gap.first], times[gap.stop - 1]),
+        "observed": np.where(imputed, np.nan, value),
+        "quantiles": np.where(imputed, [lower, value, upper], value),
+    }
 
 
 if __name__ == "__main__":
     with logs.to_file(snakemake.log[0]):
-        plot_gaps(
-            snakemake.input.parameters,
-            snakemake.input.maps,
-            snakemake.output.figure,
-            snakemake.params.settings["score_models"],
-        )
+        plot_gaps(snakemake.input.imputed, snakemake.output.figure, snakemake.params.settings)

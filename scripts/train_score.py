@@ -9,7 +9,7 @@ def train_score(parameters_path, model_path, settings, name):
     """Write the weights, with the mixture's unit, the SDE and the training beside them."""
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
     problem = problems.build(gmm, **settings["process"])
-    n_steps = settings["network"]["n_steps"]
+    n_steps = settings["training"]["n_steps"]
     with logs.progress(f"training {name}", n_steps, "step") as bar:
         weights = training.train(
             problem.data.gmm,
@@ -17,7 +17,8 @@ def train_score(parameters_path, model_path, settings, name):
             smallest_time=problem.smallest_time,
             seed=streams.seed(settings["seed"], "likelihood", "network"),
             progress=bar,
-            **settings["network"],
+            weighting=settings["weighting"],
+            **settings["training"],
         )
     unit = {"centre": problem.data.centre.tolist(), "unit": problem.data.unit}
     network.save(weights, model_path, {"score_model": name, **settings, **unit})
