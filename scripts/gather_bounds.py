@@ -11,8 +11,8 @@ from scoredag import logs, tables
 def gather_bounds(folders, bounds_path, summary_path):
     """Write the points of all score models, and left and right side of the statements of docs/likelihood-bound.md.
 
-    `folders` are {score model: paths of its likelihoods, estimates and both tables of quantities}. The standard error of a slack
-    joins that of Monte Carlo with the error of the grid.
+    `folders` are {score model: paths of its likelihoods, estimates and both tables of quantities}. The standard
+    error of a slack joins that of Monte Carlo with the error of the grid.
     """
     points, rows = [], []
     for name, paths in folders.items():

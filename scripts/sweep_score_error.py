@@ -10,7 +10,6 @@ from scoredag.likelihood.sde import HORIZON
 ERRORS = {
     "scale": lambda amount: {"scale": 1 - amount},
     "bias": lambda amount: {"bias": [amount, 0.0]},
-    "variance": lambda amount: {"variance": 1 + amount},
 }
 
 
@@ -41,29 +40,42 @@ def _closed(problem, error):
 
 
 def _on_grid(problem, settings):
-    """A function of the error: divergence on a grid, bound by Monte Carlo, and its standard error."""
+    """A function of the error: divergence on a grid, bound by Monte Carlo, and the standard error of their difference."""
     half_width, n_cells = problems.grid(problem, **settings["grid"])
     clocks = problems.clocks(problem, settings["n_steps"])
     seed = streams.seed(settings["seed"], "likelihood", "score errors")
-    known = {}
+    exact = _remembered(scores.on_clock(problems.score_model(problem, {}), problem.sde))
 
-    def solved(error):
-        model = problems.score_model(problem, error)
-        solution = fokker_planck.solve(
-            scores.on_clock(model, problem.sde), clocks, problem.prior_variance,
-            half_width=half_width, n_cells=round(n_cells / 1.5),
+    def both_sides(error):
+        scale, bias = error.get("scale", 1.0), np.asarray(error.get("bias", (0.0, 0.0)))
+        solutions = fokker_planck.refined(
+            lambda y, clock: scale * exact(y, clock) + bias, clocks, problem.prior_variance,
+            half_width=half_width, n_cells=n_cells,
         )  # fmt: skip
-        means = bounds.averaged(
+        model = problems.score_model(problem, error)
+        matching = bounds.averaged(
             model, problem.data.gmm, problem.sde,
             smallest_time=problem.smallest_time, n_draws=settings["n_draws"], seed=seed,
-        )  # fmt: skip
-        if not known:
-            known["prior"] = problems.entropy(problem, HORIZON, solution)[1]
-        matching = means["score_matching"]
-        divergence = problems.totals(problem, solution).divergence
-        return divergence, matching.value + known["prior"], matching.std_error
+        )["score_matching"]  # fmt: skip
+        divergences = (problems.totals(problem, solution).divergence for solution in solutions)
+        divergence, grid = fokker_planck.extrapolated(*divergences)
+        prior = problems.entropy(problem, HORIZON, solutions[0])[1]
+        return divergence, matching.value + prior, float(np.hypot(matching.std_error, grid))
 
-    return solved
+    return both_sides
+
+
+def _remembered(score):
+    """`score`, computed once for each clock time and number of points, which name the cells of a grid."""
+    known = {}
+
+    def recalled(y, clock):
+        key = clock, len(y)
+        if key not in known:
+            known[key] = score(y, clock)
+        return known[key]
+
+    return recalled
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from scoredag.figures import style
 
@@ -17,7 +18,9 @@ def bounds(table):
     """
     names = list(dict.fromkeys(table["score_model"]))
     drawn, panels = _panels(len(names), 3.3, 3.5)
-    ends = np.array([table[["nll", "bound"]].min().min(), table[["nll", "bound"]].max().max()])
+    reach = _ERRORS * table["bound_std_error"]
+    ends = np.array([table["nll"].min(), (table["bound"] + reach).max()])
+    ends[0] = min(ends[0], (table["bound"] - reach).min())
     ends += np.array([-0.04, 0.04]) * np.ptp(ends)
     for axes, name, colour in zip(panels, names, itertools.cycle(style.SEVERAL), strict=False):
         part = table[table["score_model"] == name]
@@ -26,8 +29,7 @@ def bounds(table):
             part["nll"], part["bound"], _ERRORS * part["bound_std_error"],
             fmt="o", markersize=2.5, elinewidth=0.8, color=colour,
         )  # fmt: skip
-        gap = (part["bound"] - part["nll"]).mean()
-        axes.set_title(f"{name}\nmean gap {gap:.3f} nats")
+        axes.set_title(f"{name}\nmean gap {_nats((part['bound'] - part['nll']).mean())}")
         axes.set(xlim=ends, ylim=ends, aspect="equal", xlabel="negative log-likelihood", ylabel="its bound (nats)")
         axes.label_outer()
     return drawn
@@ -50,12 +52,17 @@ def gaps(log_density, maps, sides):
             values.clip(shown["vmin"]), extent=extent, origin="lower", cmap=style.DENSITY, norm="log",
             clim=(shown["vmin"], shown["vmax"]), interpolation="bilinear",
         )  # fmt: skip
-        axes.contour(*sides, log_density, levels=log_density.max() + np.array([-6, -2]), colors="white", linewidths=0.6)
+        axes.contour(
+            *sides, log_density, levels=log_density.max() + np.array([-6, -2]), colors="white", linewidths=0.6,
+            linestyles="solid",
+        )  # fmt: skip
         weights = np.exp(log_density)
-        axes.set_title(f"{name}\nmean {(weights * values).sum() / weights.sum():.2g} nats")
+        axes.set_title(f"{name}\nmean {_nats((weights * values).sum() / weights.sum())}")
         axes.set(xlabel="x", ylabel="y", aspect="equal")
         axes.label_outer()
-    drawn.colorbar(image, ax=list(panels), label="bound less negative log-likelihood (nats)", extend="both", shrink=0.8)
+    bar = drawn.colorbar(image, ax=list(panels), label="bound less negative log-likelihood (nats)", extend="both")
+    bar.ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    drawn.set_layout_engine("compressed")
     return drawn
 
 
@@ -71,7 +78,7 @@ def statements(summary, flow):
         "1": "1: KL divergence",
         "3": "3: cross-entropy",
         "4": "4: mean over points",
-        "gap": "4 less the gap: 0",
+        "gap": "4, less its known gap",
     }
     for i, (statement, title) in enumerate(titles.items()):
         part = summary[summary["statement"] == statement].set_index("score_model").loc[names]
@@ -113,6 +120,7 @@ def estimators(table):
         bars = axes.bar(places, values, 0.38, color=style.SEVERAL[i], label=f"times: {times}")
         axes.bar_label(bars, [f"{value:.3g}" for value in values], fontsize=9)
     axes.set(yscale="log", ylabel="deviation of a draw (nats)")
+    _plain(axes.yaxis)
     axes.set_xticks(range(len(names)), names)
     axes.set_ylim(bottom=table["deviation"].min() / 3, top=table["deviation"].max() * 2)
     axes.set_title("Estimators of the bound of a point")
@@ -126,9 +134,9 @@ def score_errors(table):
     `table` has law (gaussian, mixture), error, amount, divergence, bound, std_error.
     """
     kinds = list(dict.fromkeys(table["error"]))
-    drawn = style.figure(10.0, 3.9)
+    drawn = style.figure(8.0, 4.2)
     panels = drawn.subplots(1, len(kinds), squeeze=False, sharey=True).ravel()
-    labels = {"scale": "scaled by 1 - a", "bias": "a added", "variance": "covariances times 1 + a"}
+    labels = {"scale": "score times 1 - a", "bias": "a added to the score"}
     looks = {"mixture": (style.VERMILION, "o", "solid"), "gaussian": (style.BLUE, "s", "dashed")}
     for axes, kind in zip(panels, kinds, strict=True):
         for law, part in table[table["error"] == kind].groupby("law", sort=False):
@@ -141,14 +149,25 @@ def score_errors(table):
                 markerfacecolor="white", label=f"{law}: bound", **style_of,
             )  # fmt: skip
         axes.set(xscale="log", yscale="log", xlabel="amount a of error")
+        _plain(axes.yaxis)
         axes.set_title(labels.get(kind, kind))
         amounts = sorted(table["amount"].unique())
         axes.set_xticks(amounts, [f"{amount:g}" for amount in amounts])
-        axes.minorticks_off()
-    panels[0].set_ylabel("statement 1 (nats)")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    panels[0].set_ylabel("both sides of statement 1 (nats)")
     handles, names = panels[0].get_legend_handles_labels()
-    drawn.legend(handles, names, loc="outside lower center", ncols=4)
+    drawn.legend(handles, names, loc="outside lower center", ncols=2)
     return drawn
+
+
+def _nats(value):
+    return f"{round(value, 3) + 0.0:.3f} nats"  # without the sign of a zero
+
+
+def _plain(axis):
+    """Numbers in place of powers of ten, which need the formulas that the style leaves out."""
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _panels(n, width, height, **options):

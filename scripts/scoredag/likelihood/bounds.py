@@ -1,13 +1,13 @@
 """Monte Carlo estimates of both sides of the bounds on the likelihood of score-based diffusion (Song et al. 2021).
 
-The data are x at time 0, the reverse SDE ends at a smallest time eps > 0, and its law there is p_theta. What is estimated is exact
-for that law: theorem 1 and the entropy of p_eps, the law of x at eps, and of single points
+The data are x at time 0, the reverse SDE ends at a smallest time eps > 0, and its law there is p_theta. What is
+estimated holds exactly for that law: theorem 1 and the entropy for p_eps, the law of x at eps, and for single points
 
     -E[log p_theta(x')] <= L(x), x' ~ p_0eps(.|x),
 
 with the integral of L from eps to T. Densities at eps tend to those at 0 as eps does.
 
-In all of it the integrand is written with sigma s and a standard normal z, x' = alpha x + sigma z, so that grad log p_0t = -z / sigma:
+The integrand is written with sigma s and a standard normal z: x' = alpha x + sigma z and grad log p_0t = -z / sigma,
 
     g^2 |s - grad log p_0t|^2 = (g / sigma)^2 |sigma s + z|^2.
 """
@@ -53,7 +53,7 @@ def score_matching(model, sde, x, t, z, estimator="controlled"):
     - `separate`: |sigma s + z|^2 less the mean of |z|^2, as where the second term is integrated on its own;
     - `paired`: the same draw in both terms, which leaves |sigma s|^2 + 2 sigma s z, with the same mean;
     - `antithetic`: the mean of `paired` for z and -z, which stays bounded where it is divided by sigma^2;
-    - `controlled`: `antithetic` less the same for the score of the standard normal, whose bound is known (`known_part`).
+    - `controlled`: `antithetic` less the same for the standard normal's score, whose bound is known (`known_part`).
     """
     signal, noise = np.reshape(sde.signal(t), (-1, 1)), np.reshape(sde.noise(t), (-1, 1))
     if estimator == "separate":
@@ -71,7 +71,7 @@ def score_matching(model, sde, x, t, z, estimator="controlled"):
 
 
 def known_part(sde, x, smallest_time, estimator="controlled"):
-    """What `pointwise` adds to the mean of the draws, (N,): prior and drift, or the whole bound for the standard normal.
+    """What `pointwise` adds to the mean of the draws, (N,): prior and drift, or the bound for the standard normal.
 
     That bound has s = -x / (alpha^2 + sigma^2). On the clock B its integrand is (|y|^2 - 4) / 2, of which
     E|y|^2 = 2 + (|x|^2 - 2) exp(-B) over the forward process.
