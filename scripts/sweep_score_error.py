@@ -40,7 +40,7 @@ def _closed(problem, error):
 
 
 def _on_grid(problem, settings):
-    """A function of the error: divergence on a grid, bound by Monte Carlo, and the standard error of their difference."""
+    """A function of the error: divergence on a grid, bound by Monte Carlo, standard error of their difference."""
     half_width, n_cells = problems.grid(problem, **settings["grid"])
     clocks = problems.clocks(problem, settings["n_steps"])
     seed = streams.seed(settings["seed"], "likelihood", "score errors")

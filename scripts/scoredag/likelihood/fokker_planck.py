@@ -1,14 +1,15 @@
 """The law of the reverse SDE on a grid, and how far the likelihood bound is above it.
 
-Everything is in the unit and on the clock on which all linear SDEs are dy = -y/2 dB + dw (see `sde`). From the last clock
-B_T down, with r = B_T - B, the reverse SDE is dy = (y/2 + s) dr + dw, and two equations are solved side by side:
+Everything is in the unit and on the clock on which all linear SDEs are dy = -y/2 dB + dw (see `sde`). From the last
+clock B_T down, r = B_T - B, the reverse SDE is dy = (y/2 + s) dr + dw, and two equations are solved side by side:
 
 - the density q of its law, by Fokker & Planck: dq/dr = -div((y/2 + s) q) + lap q / 2, from the prior;
-- the gap G between the pointwise bound and -log q, by Kolmogorov: dG/dr = -y/2 grad G + lap G / 2 + |s - grad log q|^2 / 2,
-  from 0. It is the mean, over the forward process from y, of half the squared distance between s and the score of q.
+- the gap G between the pointwise bound and -log q, by Kolmogorov, from 0:
+  dG/dr = -y/2 grad G + lap G / 2 + |s - grad log q|^2 / 2. It is the mean, over the forward process from y, of half the
+  squared distance between s and the score of q (docs/likelihood-bound.md).
 
-In space: finite volumes with exponentially fitted fluxes (Scharfetter & Gummel 1969), which keep the mass. In time: alternating
-directions (Peaceman & Rachford 1955), coefficients at the middle of a step. Both are of second order.
+In space: finite volumes with exponentially fitted fluxes (Scharfetter & Gummel 1969), which keep the mass. In time:
+alternating directions (Peaceman & Rachford 1955), coefficients at the middle of a step. Both are of second order.
 """
 
 import itertools
@@ -101,7 +102,7 @@ def refined(score, clocks, prior_variance, *, half_width, n_cells):
 
 
 def extrapolated(fine, coarse):
-    """What values of both grids tend to, as errors are of second order in the cells' size, and how far the fine one is from it."""
+    """What values of both grids tend to (Richardson), and how far the fine one is from it."""
     change = (fine - coarse) / (1.5**2 - 1)
     return fine + change, np.abs(change)
 
@@ -117,9 +118,7 @@ def _operator(drift, size):
     peclet = 2 * size * drift  # drift over diffusion, a cell
     small = np.abs(peclet) < 1e-5
     safe = np.where(small, 1.0, peclet)
-    down = np.where(
-        small, 1 - peclet / 2, safe / np.expm1(np.minimum(safe, 700))
-    )  # what comes from above, P / (e^P - 1)
+    down = np.where(small, 1 - peclet / 2, safe / np.expm1(np.minimum(safe, 700)))  # P / (e^P - 1)
     up = down + peclet
     scale = 1 / (2 * size**2)
     lower, middle, upper = np.zeros((3, len(drift) + 1, drift.shape[1]))

@@ -53,7 +53,7 @@ def spectrum(gmm):
 
 
 def evaluate(spectrum, x, signal, noise):
-    """Log-density, score and its divergence of the marginal at signal alpha and noise sigma, which differ from point to point.
+    """Log-density, score and its divergence of marginals, at a signal alpha and noise sigma for each point.
 
     Args:
         spectrum: a `Spectrum`.

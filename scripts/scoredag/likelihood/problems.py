@@ -1,4 +1,4 @@
-"""What all parts of the chain start from: a mixture, an SDE, the score models between them, and the points that are looked at."""
+"""What all parts of the chain start from: a mixture, an SDE, score models, and the points that are looked at."""
 
 from typing import NamedTuple
 

@@ -2,8 +2,8 @@
 
 Each has a Gaussian perturbation kernel p_0t(x'|x) = N(x'; alpha(t) x, sigma(t)^2 I). Two facts serve all of them:
 
-- g^2 / sigma^2 is the derivative of log(sigma^2 / alpha^2), so that times whose density is proportional to g^2 / sigma^2
-  are uniform in this logarithm;
+- g^2 / sigma^2 is the derivative of log(sigma^2 / alpha^2), so that times whose density is proportional to
+  g^2 / sigma^2 are uniform in this logarithm;
 - y = x / sqrt(alpha^2 + sigma^2), seen on the clock B = log(1 + sigma^2 / alpha^2), follows dy = -y/2 dB + dw whatever
   the SDE: they all are one diffusion in other units of space and time.
 """

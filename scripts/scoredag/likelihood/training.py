@@ -88,7 +88,7 @@ def train(
 
 
 def _samples(gmm, sde, weighting, smallest_time, n, seed):
-    """What a step needs: inputs of the network, the factor on its output, and what is added, so that the sum is sigma s + z."""
+    """Inputs of the network, the factor on its output, and what is added, so that the sum is sigma s + z."""
     rng = streams.generator(seed, "noise")
     t, _ = bounds.draw_times(sde, smallest_time, n, rng, WEIGHTINGS[weighting])
     z = rng.standard_normal((n, 2))
