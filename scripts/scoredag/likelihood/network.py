@@ -1,8 +1,8 @@
 """A small network for the score, evaluated in NumPy from its safetensors file.
 
 With y = x / sqrt(alpha^2 + sigma^2) and its noise s = sigma / sqrt(alpha^2 + sigma^2), the score of y is -y, which is
-right when all signal is gone, plus a multilayer perceptron over sqrt(s^2 + FINEST^2): it stays bounded as s goes to 0, as
-the score of a mixture does.
+right when all signal is gone, plus a multilayer perceptron over sqrt(s^2 + FINEST^2): it stays bounded as s goes to 0,
+as the score of a mixture does.
 """
 
 import json
