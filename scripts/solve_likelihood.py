@@ -19,14 +19,13 @@ def solve_likelihood(parameters_path, weights_path, likelihoods_path, map_path, 
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
     problem = problems.build(gmm, **settings["process"])
     model = problems.score_model(problem, settings["errors"], weights_path)
-    half_width, n_cells = problems.grid(problem, **settings["grid"])
-    logging.info("x = %s + %.6g y; cells: %d x %d", problem.data.centre, problem.data.unit, n_cells, n_cells)
+    cells = problems.grid(problem, **settings["grid"])
+    logging.info("x = %s + %.6g y; grid of y: %s", problem.data.centre, problem.data.unit, cells)
     solutions = fokker_planck.refined(
         scores.on_clock(model, problem.sde),
         problems.clocks(problem, settings["n_steps"]),
         problem.prior_variance,
-        half_width=half_width,
-        n_cells=n_cells,
+        **cells,
     )
     logging.info("mass of the density: %.12f", solutions[0].mass)
     _write_points(gmm, problem, model, solutions, likelihoods_path, settings)
@@ -80,7 +79,7 @@ def _write_quantities(problem, solutions, path):
     for name, shift in shifts.items():
         value, error = fokker_planck.extrapolated(fine[name], coarse[name])
         rows.append((name, value + shift, error))
-    entropies = [problems.entropy(problem, t, solutions[0]) for t in (problem.smallest_time, HORIZON)]
+    entropies = [problems.entropy(problem, t, solutions[0].grid) for t in (problem.smallest_time, HORIZON)]
     rows += [
         ("entropy", entropies[0][0] + nats, 0.0),
         ("entropy_at_the_end", entropies[1][0] + nats, 0.0),

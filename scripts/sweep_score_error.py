@@ -41,7 +41,7 @@ def _closed(problem, error):
 
 def _on_grid(problem, settings):
     """A function of the error: divergence on a grid, bound by Monte Carlo, standard error of their difference."""
-    half_width, n_cells = problems.grid(problem, **settings["grid"])
+    cells = problems.grid(problem, **settings["grid"])
     clocks = problems.clocks(problem, settings["n_steps"])
     seed = streams.seed(settings["seed"], "likelihood", "score errors")
     exact = _remembered(scores.on_clock(problems.score_model(problem, {}), problem.sde))
@@ -50,7 +50,7 @@ def _on_grid(problem, settings):
         scale, bias = error.get("scale", 1.0), np.asarray(error.get("bias", (0.0, 0.0)))
         solutions = fokker_planck.refined(
             lambda y, clock: scale * exact(y, clock) + bias, clocks, problem.prior_variance,
-            half_width=half_width, n_cells=n_cells,
+            **cells,
         )  # fmt: skip
         model = problems.score_model(problem, error)
         matching = bounds.averaged(
@@ -59,7 +59,7 @@ def _on_grid(problem, settings):
         )["score_matching"]  # fmt: skip
         divergences = (problems.totals(problem, solution).divergence for solution in solutions)
         divergence, grid = fokker_planck.extrapolated(*divergences)
-        prior = problems.entropy(problem, HORIZON, solutions[0])[1]
+        prior = problems.entropy(problem, HORIZON, solutions[0].grid)[1]
         return divergence, matching.value + prior, float(np.hypot(matching.std_error, grid))
 
     return both_sides

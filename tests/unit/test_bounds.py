@@ -3,6 +3,8 @@
 A statement with a wrong sign or without its factor 1/2 has to fail what the right one passes.
 """
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -116,7 +118,7 @@ def test_the_law_of_the_reverse_sde_is_that_of_its_paths(vp):
     rng = np.random.default_rng(0)
     x = rng.standard_normal((20000, 2))
     times = 0.01 + (1 - 0.01) * np.linspace(1, 0, 401) ** 2
-    for before, after in zip(times[:-1], times[1:], strict=True):
+    for before, after in itertools.pairwise(times):
         t, step = (before + after) / 2, before - after
         drift = vp.drift_rate(t) * x - vp.squared_diffusion(t) * model.score(x, t)
         x = x - drift * step + np.sqrt(vp.squared_diffusion(t) * step) * rng.standard_normal(x.shape)

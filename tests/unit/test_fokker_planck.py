@@ -12,6 +12,7 @@ SDES = {"vp": (0.1, 20.0), "sub-vp": (0.1, 20.0), "ve": (0.01, 50.0)}
 EPS = 1e-4
 POINTS = np.array([[0.2, 0.1], [1.2, 0.5], [-1.0, 0.0], [0.4, -1.0]])
 WRONG = {"scale": 0.8, "bias": (0.3, -0.1)}
+CELLS = {"inner": 2.5, "half_width": 6.0, "n_cells": 96}
 
 
 def one():
@@ -32,7 +33,7 @@ def process(request):
 def solved(process, model, n_cells, n_steps=80):
     clocks = fokker_planck.steps(float(process.clock(EPS)), float(process.clock(1.0)), n_steps)
     prior = process.prior_variance / float(process.spread(1.0)) ** 2
-    return fokker_planck.solve(scores.on_clock(model, process), clocks, prior, half_width=4.5, n_cells=n_cells)
+    return fokker_planck.solve(scores.on_clock(model, process), clocks, prior, fokker_planck.grid(2.5, 6.0, n_cells))
 
 
 def log_density_at(solution, process, x):
@@ -63,8 +64,8 @@ def test_two_grids_are_nearer_than_either_and_tell_their_error():
     law = gaussian.reverse_law(gaussian.affine(MEAN, COVARIANCE, process, **WRONG), process, EPS)
     model = scores.exact(one(), process, **WRONG)
     clocks = fokker_planck.steps(float(process.clock(EPS)), float(process.clock(1.0)), 120)
-    solutions = fokker_planck.refined(scores.on_clock(model, process), clocks, 1.0, half_width=4.5, n_cells=96)
-    assert [len(solution.centres) for solution in solutions] == [96, 64]
+    solutions = fokker_planck.refined(scores.on_clock(model, process), clocks, 1.0, **CELLS)
+    assert [len(solution.grid.centres) for solution in solutions] == [96, 64]
     fine, coarse = (log_density_at(solution, process, POINTS) for solution in solutions)
     both, error = fokker_planck.extrapolated(fine, coarse)
     exact = exact_logs(law, POINTS)
@@ -149,13 +150,25 @@ def problem(gmm):
 
 
 def test_the_grid_holds_the_mixture_and_resolves_it():
-    half_width, n_cells = problems.grid(problem(two()))
-    assert half_width == 4.5
-    narrowest = np.sqrt(np.linalg.eigvalsh(problem(two()).data.gmm.covariances).min())
-    assert 2.4 <= narrowest / (2 * half_width / n_cells) < 3.2
-    assert problems.grid(problem(two()), half_width=6.0, n_cells=40) == (6.0, 40)
-    far = GaussianMixture([0.99, 0.01], [[0.0, 0.0], [9.0, 0.0]], [np.eye(2), np.eye(2)])
-    assert problems.grid(problem(far))[0] > 4.5 < abs(problem(far).data.gmm.means).max()
+    found = problems.grid(problem(two()))
+    unit = problem(two()).data.gmm
+    assert found["half_width"] == 6 > found["inner"] > np.abs(unit.means).max()
+    widths = fokker_planck.grid(**found).widths
+    narrowest = np.sqrt(np.linalg.eigvalsh(unit.covariances).min())
+    assert 2.4 <= narrowest / widths.min() < 3 and widths.max() > 2 * widths.min()
+    assert problems.grid(problem(two()), half_width=7.0, n_cells=40) == found | {"half_width": 7.0, "n_cells": 40}
+    far = problem(GaussianMixture([0.99, 0.01], [[0.0, 0.0], [60.0, 0.0]], [np.eye(2), np.eye(2)]))
+    assert problems.grid(far)["half_width"] > np.abs(far.data.gmm.means).max() > 6
+
+
+@pytest.mark.parametrize(("inner", "half_width"), [(2.5, 6.0), (5.0, 4.0)])
+def test_cells_are_even_within_and_fill_the_square(inner, half_width):
+    cells = fokker_planck.grid(inner, half_width, 40)
+    assert cells.widths.sum() == pytest.approx(2 * half_width)
+    assert cells.areas.sum() == pytest.approx(4 * half_width**2)
+    within = cells.widths[np.abs(cells.centres) < inner - cells.widths.min()]
+    np.testing.assert_allclose(within, fokker_planck.extent(inner, half_width) / 40)
+    np.testing.assert_allclose(cells.centres, -cells.centres[::-1], atol=1e-12)
 
 
 def test_a_component_too_narrow_for_a_grid_is_refused_in_one_line():
@@ -186,13 +199,13 @@ def test_totals_are_the_closed_forms():
     law = gaussian.reverse_law(gaussian.affine(mean, covariance, sde_, **WRONG), sde_, EPS)
     first = gaussian.marginal(mean, covariance, sde_, EPS)
     solutions = fokker_planck.refined(
-        scores.on_clock(model, sde_), problems.clocks(found, 80), found.prior_variance, half_width=4.5, n_cells=96
+        scores.on_clock(model, sde_), problems.clocks(found, 80), found.prior_variance, **CELLS
     )
     sums = [problems.totals(found, solution) for solution in solutions]
     divergence, error = fokker_planck.extrapolated(*(part.divergence for part in sums))
     assert divergence == pytest.approx(gaussian.divergence(*first, *law), abs=max(error, 1e-4))
-    entropy, _ = problems.entropy(found, EPS, solutions[0])
-    assert entropy == pytest.approx(gaussian.entropy(first[1]), abs=1e-6)
-    _, prior = problems.entropy(found, 1.0, solutions[0])
+    entropy, _ = problems.entropy(found, EPS, solutions[0].grid)
+    assert entropy == pytest.approx(gaussian.entropy(first[1]), abs=1e-5)
+    _, prior = problems.entropy(found, 1.0, solutions[0].grid)
     last = gaussian.marginal(mean, covariance, sde_, 1.0)
     assert prior == pytest.approx(gaussian.divergence(*last, np.zeros(2), np.eye(2)), abs=1e-6)

@@ -22,30 +22,61 @@ from scipy.interpolate import RectBivariateSpline
 _TINY = 1e-280
 
 
-class Solution(NamedTuple):
-    """Cell centres c (n,), log-density and gap (n, n) at (c_i, c_j), and the mass of the density."""
+class Grid(NamedTuple):
+    """A square of cells, the same along both axes: centres, widths and weights of sums over the centres, (n,)."""
 
     centres: np.ndarray
+    widths: np.ndarray
+    weights: np.ndarray  # nearer to an integral than the widths where cells widen
+
+    @property
+    def points(self):
+        """The centres (c_i, c_j) as points (n n, 2), in the order of raveled arrays."""
+        return np.stack(np.meshgrid(self.centres, self.centres, indexing="ij"), axis=-1).reshape(-1, 2)
+
+    @property
+    def areas(self):
+        """Of the cells, (n, n)."""
+        return self.widths[:, None] * self.widths
+
+    def integral(self, values):
+        """Of values (n n,) at the points."""
+        return float(self.weights @ np.reshape(values, (len(self.weights), -1)) @ self.weights)
+
+
+class Solution(NamedTuple):
+    """Log-density and gap (n, n) at the centres of a grid, and the mass of the density."""
+
+    grid: Grid
     log_density: np.ndarray
     gap: np.ndarray
     mass: float
 
     def at(self, y):
         """Log-density and gap at points `y` (N, 2), each (N,), by cubic splines."""
-        return tuple(
-            RectBivariateSpline(self.centres, self.centres, values).ev(y[:, 0], y[:, 1])
-            for values in (self.log_density, self.gap)
-        )
+        sides = self.grid.centres, self.grid.centres
+        return tuple(RectBivariateSpline(*sides, values).ev(y[:, 0], y[:, 1]) for values in self[1:3])
 
-    @property
-    def points(self):
-        """The cell centres as points (n n, 2), in the order of the raveled arrays."""
-        return np.stack(np.meshgrid(self.centres, self.centres, indexing="ij"), axis=-1).reshape(-1, 2)
 
-    @property
-    def area(self):
-        """Of a cell."""
-        return (self.centres[1] - self.centres[0]) ** 2
+def grid(inner, half_width, n_cells):
+    """A `Grid` from -half_width to half_width, of cells of one width within +-inner that widen smoothly beyond."""
+    reach = extent(inner, half_width) / 2
+    edges = np.linspace(-reach, reach, n_cells + 1)
+    middles = (edges[1:] + edges[:-1]) / 2
+
+    def placed(u):
+        return u + np.sign(u) * np.maximum(np.abs(u) - inner, 0) ** 3
+
+    slopes = 1 + 3 * np.maximum(np.abs(middles) - inner, 0) ** 2
+    return Grid(placed(middles), np.diff(placed(edges)), slopes * np.diff(edges))
+
+
+def extent(inner, half_width):
+    """What the square would measure with as many cells, all of the inner width: beyond `inner`, u + u^3 is one of u."""
+    if half_width <= inner:
+        return 2 * half_width
+    outer = max(root.real for root in np.roots([1, 0, 1, inner - half_width]) if abs(root.imag) < 1e-9)
+    return 2 * (inner + outer)
 
 
 def steps(first, last, n_steps, finest=1e-3):
@@ -56,48 +87,42 @@ def steps(first, last, n_steps, finest=1e-3):
     return clocks
 
 
-def solve(score, clocks, prior_variance, *, half_width, n_cells):
+def solve(score, clocks, prior_variance, cells):
     """The law of the reverse SDE at the last of `clocks`.
 
     Args:
         score: (y, B) -> (N, 2), the score model in this unit and on this clock.
         clocks: falling times B.
         prior_variance: of the law N(0, . I) at the first of them.
-        half_width: of the square of cells; nothing flows across its edge.
-        n_cells: n, along either axis.
+        cells: a `Grid`; nothing flows across its edge.
 
     Returns:
         A `Solution`.
     """
-    size = 2 * half_width / n_cells
-    centres = (np.arange(n_cells) + 0.5) * size - half_width
-    solution = Solution(centres, np.zeros((n_cells, n_cells)), np.zeros((n_cells, n_cells)), 1.0)
-    points = solution.points
-    squares = centres[:, None] ** 2 + centres**2
-    density = np.exp(-squares / (2 * prior_variance))
-    density /= density.sum() * solution.area
+    n, points, areas = len(cells.centres), cells.points, cells.areas
+    density = np.exp(-np.square(points).sum(axis=1) / (2 * prior_variance)).reshape(n, n)
+    density /= (density * areas).sum()
     gap = np.zeros_like(density)
-    reverse = -np.broadcast_to(centres[:, None] / 2, density.shape)
-    forward = _adjoint(_operator(_faces(reverse), size))  # the same along both axes
+    pull = np.broadcast_to(-cells.centres[:, None] / 2, density.shape)  # of the forward process
+    forward = _adjoint(_operator(pull, cells), cells.widths)  # the same along both axes
     for before, after in itertools.pairwise(clocks):
         half = (before - after) / 2
-        found = score(points, (before + after) / 2).reshape(n_cells, n_cells, 2)
-        drifts = found[..., 0] - reverse, found[..., 1].T - reverse  # the second with its axis first
-        operators = [_operator(_faces(drift), size) for drift in drifts]
+        found = score(points, (before + after) / 2).reshape(n, n, 2)
+        # the second with its axis first
+        operators = [_operator(drift - pull, cells) for drift in (found[..., 0], found[..., 1].T)]
         moved = _alternate(operators, density, half)
-        slopes = _gradient(np.log(np.maximum(np.sqrt(np.abs(density * moved)), _TINY)), size)
+        logs = np.log(np.maximum(np.sqrt(np.abs(density * moved)), _TINY))  # at the middle of the step
+        slopes = np.gradient(logs, cells.centres, cells.centres, edge_order=2)
         source = ((found[..., 0] - slopes[0]) ** 2 + (found[..., 1] - slopes[1]) ** 2) / 2
         gap = _alternate([forward, forward], gap, half, source)
         density = moved
-    return solution._replace(
-        log_density=np.log(np.maximum(density, _TINY)), gap=gap, mass=float(density.sum() * solution.area)
-    )
+    return Solution(cells, np.log(np.maximum(density, _TINY)), gap, float((density * areas).sum()))
 
 
-def refined(score, clocks, prior_variance, *, half_width, n_cells):
-    """Solutions on `n_cells` and on two thirds of them, (fine, coarse), for `extrapolated`."""
+def refined(score, clocks, prior_variance, *, inner, half_width, n_cells):
+    """Solutions on `n_cells` a side and on two thirds of them, (fine, coarse), for `extrapolated`."""
     return tuple(
-        solve(score, clocks, prior_variance, half_width=half_width, n_cells=n) for n in (n_cells, round(n_cells / 1.5))
+        solve(score, clocks, prior_variance, grid(inner, half_width, n)) for n in (n_cells, round(n_cells / 1.5))
     )
 
 
@@ -108,31 +133,33 @@ def extrapolated(fine, coarse):
 
 
 def _faces(drift):
-    """The drift (n - 1, m) between the cells along the first axis, by cubic interpolation."""
+    """The drift (n - 1, m) between the cells along the first axis, by cubic interpolation over their numbers."""
     inner = (9 * (drift[1:-2] + drift[2:-1]) - drift[:-3] - drift[3:]) / 16
     return np.concatenate([(drift[:1] + drift[1:2]) / 2, inner, (drift[-2:-1] + drift[-1:]) / 2])
 
 
-def _operator(drift, size):
+def _operator(drift, cells):
     """Lower, middle and upper diagonal (n, m) of -d(drift q) + d^2 q / 2 along the first axis."""
-    peclet = 2 * size * drift  # drift over diffusion, a cell
+    apart, widths = np.diff(cells.centres)[:, None], cells.widths[:, None]
+    peclet = 2 * apart * _faces(drift)  # drift over diffusion, from centre to centre
     small = np.abs(peclet) < 1e-5
     safe = np.where(small, 1.0, peclet)
     down = np.where(small, 1 - peclet / 2, safe / np.expm1(np.minimum(safe, 700)))  # P / (e^P - 1)
     up = down + peclet
-    scale = 1 / (2 * size**2)
-    lower, middle, upper = np.zeros((3, len(drift) + 1, drift.shape[1]))
-    upper[:-1], lower[1:] = scale * down, scale * up
-    middle[:-1] -= scale * up
-    middle[1:] -= scale * down
+    down, up = down / (2 * apart), up / (2 * apart)
+    lower, middle, upper = np.zeros((3, *drift.shape))
+    upper[:-1], lower[1:] = down / widths[:-1], up / widths[1:]
+    middle[:-1] -= up / widths[:-1]
+    middle[1:] -= down / widths[1:]
     return lower, middle, upper
 
 
-def _adjoint(operator):
-    """The diagonals of the transposed operator."""
+def _adjoint(operator, widths):
+    """The diagonals of what acts on functions where `operator` acts on densities."""
     lower, middle, upper = operator
     turned_lower, turned_upper = np.zeros_like(lower), np.zeros_like(upper)
-    turned_lower[1:], turned_upper[:-1] = upper[:-1], lower[1:]
+    ratio = (widths[1:] / widths[:-1])[:, None]
+    turned_lower[1:], turned_upper[:-1] = upper[:-1] / ratio, lower[1:] * ratio
     return turned_lower, middle, turned_upper
 
 
@@ -144,11 +171,6 @@ def _alternate(operators, values, half, source=None):
     values = _implicit(*second, half, values)
     values = np.ascontiguousarray((_explicit(*second, half, values)).T) + pushed
     return _implicit(*first, half, values)
-
-
-def _gradient(values, size):
-    """Central differences along both axes, one-sided at the edges."""
-    return np.gradient(values, size, edge_order=2)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -8,8 +8,8 @@ from scoredag import streams
 from scoredag.errors import InputError
 from scoredag.likelihood import fokker_planck, mixtures, network, scores, sde
 
-_REACH = 5.0  # deviations about the means that the grid covers
-_HALF_WIDTH = 4.5  # at least: the standard normal has 7e-6 of its mass outside
+_REACH = 3.0  # deviations about the means in which cells are even
+_HALF_WIDTH = 6.0  # at least: a wrong score may make the law at larger times wider than the prior
 _CELLS = 2.4  # a deviation of the narrowest component
 _MOST_CELLS = 800
 
@@ -54,24 +54,25 @@ def points(gmm, n_points, seed):
 
 
 def grid(problem, *, half_width=None, n_cells=None):
-    """(half_width, n_cells) of the square that holds data and prior; None takes what the mixture needs.
+    """`inner`, `half_width` and `n_cells` of `fokker_planck.grid`; None takes what the mixture needs.
 
     Raises:
         InputError: the narrowest component would need more than 800 cells a side.
     """
     gmm = problem.data.gmm
     variances = np.linalg.eigvalsh(gmm.covariances)
+    inner = float((np.abs(gmm.means).max(axis=1) + _REACH * np.sqrt(variances[:, 1])).max())
     if half_width is None:
-        reach = np.abs(gmm.means).max(axis=1) + _REACH * np.sqrt(variances[:, 1])
-        half_width = max(_HALF_WIDTH, float(np.ceil(2 * reach.max()) / 2))
+        half_width = max(_HALF_WIDTH, 1.5 * inner)
     if n_cells is None:
-        n_cells = 24 * int(np.ceil(2 * half_width * _CELLS / np.sqrt(variances.min()) / 24))
+        narrowest = float(np.sqrt(variances.min()))
+        n_cells = 12 * int(np.ceil(_CELLS * fokker_planck.extent(inner, half_width) / narrowest / 12))
         if n_cells > _MOST_CELLS:
             raise InputError(
                 f"likelihood.grid.n_cells: the narrowest component would need {n_cells} cells a side; "
                 f"write a number yourself, whose square is what time and memory grow with"
             )
-    return half_width, n_cells
+    return {"inner": inner, "half_width": half_width, "n_cells": n_cells}
 
 
 def clocks(problem, n_steps):
@@ -104,21 +105,20 @@ class Totals(NamedTuple):
 
 def totals(problem, solution):
     """`Totals` of a `fokker_planck.Solution`, by sums over its cells."""
-    eps = problem.smallest_time
-    log_truth = log_marginal(problem, eps, solution.points)
-    share = np.exp(log_truth) * solution.area
-    logs = solution.log_density.ravel()
-    return Totals(-(share @ logs), share @ (log_truth - logs), share @ solution.gap.ravel())
+    log_truth = log_marginal(problem, problem.smallest_time, solution.grid.points)
+    truth, logs = np.exp(log_truth), solution.log_density.ravel()
+    values = -logs, log_truth - logs, solution.gap.ravel()
+    return Totals(*(solution.grid.integral(truth * value) for value in values))
 
 
-def entropy(problem, t, solution):
-    """H(p_t) in the SDE's unit and D_KL(p_t || prior), by sums over the cells of a solution."""
+def entropy(problem, t, cells):
+    """H(p_t) in the SDE's unit and D_KL(p_t || prior), by sums over a `fokker_planck.Grid`."""
     spread = float(problem.sde.spread(t))
-    logs = log_marginal(problem, t, solution.points)
-    share = np.exp(logs) * solution.area
+    logs = log_marginal(problem, t, cells.points)
     variance = problem.sde.prior_variance / spread**2
-    log_prior = -np.log(2 * np.pi * variance) - np.square(solution.points).sum(axis=1) / (2 * variance)
-    return -(share @ logs) + 2 * np.log(spread), share @ (logs - log_prior)
+    log_prior = -np.log(2 * np.pi * variance) - np.square(cells.points).sum(axis=1) / (2 * variance)
+    density = np.exp(logs)
+    return cells.integral(-density * logs) + 2 * np.log(spread), cells.integral(density * (logs - log_prior))
 
 
 def log_marginal(problem, t, y):
