@@ -7,6 +7,7 @@ from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from scoredag.figures import style
 
+_FLOOR = 9  # nats below the peak of the density at which maps of the gap end
 _MARKERS = "osD^vP"
 _ERRORS = 2  # standard errors that bars show, on either side
 
@@ -38,7 +39,7 @@ def bounds(table):
 def gaps(log_density, maps, sides):
     """A map of the gap for each of `maps`, {score model: (M, M)}, over contours of `log_density` (M, M).
 
-    Rows are along y; `sides` are the places (M,) of columns and rows.
+    Left grey where the density is more than nine nats below its peak. Rows are along y; `sides` are the places (M,) of columns and rows.
     """
     drawn, panels = _panels(len(maps), 3.3, 3.5, sharex=True, sharey=True)
     # where there are data: far away gaps are large, and no point is ever there
@@ -48,9 +49,10 @@ def gaps(log_density, maps, sides):
     extent = (sides[0][0], sides[0][-1], sides[1][0], sides[1][-1])
     image = None
     for axes, (name, values) in zip(panels, maps.items(), strict=False):
+        axes.set_facecolor("0.9")
         image = axes.imshow(
-            values.clip(shown["vmin"]), extent=extent, origin="lower", cmap=style.DENSITY, norm="log",
-            clim=(shown["vmin"], shown["vmax"]), interpolation="bilinear",
+            np.where(log_density > log_density.max() - _FLOOR, values.clip(shown["vmin"]), np.nan), extent=extent, origin="lower", cmap=style.DENSITY, norm="log",
+            clim=(shown["vmin"], shown["vmax"]), interpolation="nearest",
         )  # fmt: skip
         axes.contour(
             *sides, log_density, levels=log_density.max() + np.array([-6, -2]), colors="white", linewidths=0.6,
