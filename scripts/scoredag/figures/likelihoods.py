@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+from matplotlib.colors import LogNorm
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from scoredag.figures import style
@@ -39,7 +40,8 @@ def bounds(table):
 def gaps(log_density, maps, sides):
     """A map of the gap for each of `maps`, {score model: (M, M)}, over contours of `log_density` (M, M).
 
-    Left grey where the density is more than nine nats below its peak. Rows are along y; `sides` are the places (M,) of columns and rows.
+    Left grey where the density is more than nine nats below its peak. Rows are along y; `sides` are the places (M,)
+    of columns and rows.
     """
     drawn, panels = _panels(len(maps), 3.3, 3.5, sharex=True, sharey=True)
     # where there are data: far away gaps are large, and no point is ever there
@@ -50,10 +52,8 @@ def gaps(log_density, maps, sides):
     image = None
     for axes, (name, values) in zip(panels, maps.items(), strict=False):
         axes.set_facecolor("0.9")
-        image = axes.imshow(
-            np.where(log_density > log_density.max() - _FLOOR, values.clip(shown["vmin"]), np.nan), extent=extent, origin="lower", cmap=style.DENSITY, norm="log",
-            clim=(shown["vmin"], shown["vmax"]), interpolation="nearest",
-        )  # fmt: skip
+        seen = np.where(log_density > log_density.max() - _FLOOR, values.clip(shown["vmin"]), np.nan)
+        image = axes.imshow(seen, extent=extent, origin="lower", cmap=style.DENSITY, norm=LogNorm(**shown))
         axes.contour(
             *sides, log_density, levels=log_density.max() + np.array([-6, -2]), colors="white", linewidths=0.6,
             linestyles="solid",
