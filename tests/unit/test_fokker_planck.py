@@ -119,6 +119,12 @@ def test_a_wrong_score_of_a_mixture_keeps_the_bound(process):
     assert (np.abs(halved - nll - gap) > 10 * found.std_error).any()
 
 
+def test_steps_too_long_for_a_density_are_refused_in_one_line():
+    process = sde.variance_preserving()
+    with pytest.raises(InputError, match="n_steps: 6 are too few, the density is negative in places; write more"):
+        solved(process, scores.exact(two(), process), 96, n_steps=6)
+
+
 def test_steps_fall_from_the_last_to_the_first():
     found = fokker_planck.steps(1e-5, 10.0, 30)
     assert found[0] == 10.0 and found[-1] == 1e-5 and (np.diff(found) < 0).all() and len(found) == 31
@@ -173,7 +179,7 @@ def test_cells_are_even_within_and_fill_the_square(inner, half_width):
 
 def test_a_component_too_narrow_for_a_grid_is_refused_in_one_line():
     needle = GaussianMixture([0.5, 0.5], [[-1.0, 0.0], [1.0, 0.0]], [np.eye(2), 1e-5 * np.eye(2)])
-    with pytest.raises(InputError, match=r"likelihood\.grid\.n_cells: the narrowest component .* write a number"):
+    with pytest.raises(InputError, match=r"n_cells: the narrowest component .* write a number"):
         problems.grid(problem(needle))
 
 

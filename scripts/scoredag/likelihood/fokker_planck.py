@@ -19,7 +19,10 @@ import numpy as np
 from numba import njit
 from scipy.interpolate import RectBivariateSpline
 
+from scoredag.errors import InputError
+
 _TINY = 1e-280
+_NEGATIVE = 1e-6  # mass below 0, from which on steps are too long
 
 
 class Grid(NamedTuple):
@@ -98,6 +101,9 @@ def solve(score, clocks, prior_variance, cells):
 
     Returns:
         A `Solution`.
+
+    Raises:
+        InputError: the steps are so long that the density is negative somewhere.
     """
     n, points, areas = len(cells.centres), cells.points, cells.areas
     density = np.exp(-np.square(points).sum(axis=1) / (2 * prior_variance)).reshape(n, n)
@@ -116,6 +122,9 @@ def solve(score, clocks, prior_variance, cells):
         source = ((found[..., 0] - slopes[0]) ** 2 + (found[..., 1] - slopes[1]) ** 2) / 2
         gap = _alternate([forward, forward], gap, half, source)
         density = moved
+    negative = float(-(density.clip(max=0) * areas).sum())
+    if not negative < _NEGATIVE:
+        raise InputError(f"n_steps: {len(clocks) - 1} are too few, the density is negative in places; write more")
     return Solution(cells, np.log(np.maximum(density, _TINY)), gap, float((density * areas).sum()))
 
 
