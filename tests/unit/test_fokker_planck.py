@@ -179,7 +179,7 @@ def test_cells_are_even_within_and_fill_the_square(inner, half_width):
 
 def test_a_component_too_narrow_for_a_grid_is_refused_in_one_line():
     needle = GaussianMixture([0.5, 0.5], [[-1.0, 0.0], [1.0, 0.0]], [np.eye(2), 1e-5 * np.eye(2)])
-    with pytest.raises(InputError, match=r"n_cells: the narrowest component .* write a number"):
+    with pytest.raises(InputError, match=r"n_cells: the narrowest component .* write a number of your own"):
         problems.grid(problem(needle))
 
 

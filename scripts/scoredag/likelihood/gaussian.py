@@ -53,15 +53,17 @@ def reverse_law(model, sde, smallest_time):
     Against time, dm/dt = (a - g^2 K) m - g^2 k and dC/dt = 2 sym((a - g^2 K) C) - g^2 I, from N(0, prior) at T.
     """
 
-    return _moved(model, sde, smallest_time, share=1.0, noise=1.0)
+    return _moments(_moved(model, sde, smallest_time, share=1.0, noise=1.0)(smallest_time))
 
 
 def flow_law(model, sde, smallest_time):
     """Mean and covariance that the probability flow ODE ends with: half the score, and no noise."""
-    return _moved(model, sde, smallest_time, share=0.5, noise=0.0)
+    return _moments(_moved(model, sde, smallest_time, share=0.5, noise=0.0)(smallest_time))
 
 
 def _moved(model, sde, smallest_time, share, noise):
+    """The moments from T to the smallest time, as a function of time; see `_moments`."""
+
     def slopes(t, state):
         rate = sde.squared_diffusion(t)
         pull = sde.drift_rate(t) * np.eye(2) - share * rate * model.slope(t)
@@ -71,10 +73,14 @@ def _moved(model, sde, smallest_time, share, noise):
         return np.concatenate([pull @ mean - share * rate * model.shift(t), change.ravel()])
 
     start = np.concatenate([np.zeros(2), sde.prior_variance * np.eye(2).ravel()])
-    found = solve_ivp(
-        slopes, (HORIZON, smallest_time), start, method="DOP853", rtol=_TOLERANCE, atol=_TOLERANCE * sde.prior_variance
-    ).y[:, -1]
-    return found[:2], found[2:].reshape(2, 2)
+    return solve_ivp(
+        slopes, (HORIZON, smallest_time), start, method="DOP853", dense_output=True,
+        rtol=_TOLERANCE, atol=_TOLERANCE * sde.prior_variance,
+    ).sol  # fmt: skip
+
+
+def _moments(state):
+    return state[:2], state[2:].reshape(2, 2)
 
 
 def divergence(mean, covariance, other_mean, other_covariance):
@@ -102,6 +108,19 @@ def score_matching(mean, covariance, model, sde, smallest_time):
         centre, spread = marginal(mean, covariance, sde, t)
         precision = np.linalg.inv(spread)
         return _mean_square(model.slope(t) + precision, model.shift(t) - precision @ centre, centre, spread)
+
+    return _integral(integrand, sde, smallest_time) / 2
+
+
+def gap(mean, covariance, model, sde, smallest_time):
+    """int g^2 E|s - grad log q_t|^2 dt / 2 over x ~ p_t, q_t the law of the reverse SDE: what lies between both sides."""
+    moments = _moved(model, sde, smallest_time, share=1.0, noise=1.0)
+
+    def integrand(t):
+        own_mean, own_covariance = _moments(moments(t))
+        precision = np.linalg.inv(own_covariance)
+        slope, shift = model.slope(t) + precision, model.shift(t) - precision @ own_mean
+        return _mean_square(slope, shift, *marginal(mean, covariance, sde, t))
 
     return _integral(integrand, sde, smallest_time) / 2
 

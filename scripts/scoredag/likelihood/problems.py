@@ -70,7 +70,7 @@ def grid(problem, *, half_width=None, n_cells=None):
         if n_cells > _MOST_CELLS:
             raise InputError(
                 f"n_cells: the narrowest component would need {n_cells} cells a side; "
-                f"write a number yourself, whose square is what time and memory grow with"
+                f"write a number of your own (time and memory grow with its square), or leave the score models out"
             )
     return {"inner": inner, "half_width": half_width, "n_cells": n_cells}
 
