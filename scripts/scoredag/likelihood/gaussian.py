@@ -113,7 +113,7 @@ def score_matching(mean, covariance, model, sde, smallest_time):
 
 
 def gap(mean, covariance, model, sde, smallest_time):
-    """int g^2 E|s - grad log q_t|^2 dt / 2 over x ~ p_t, q_t the law of the reverse SDE: what lies between both sides."""
+    """int g^2 E|s - grad log q_t|^2 dt / 2 over x ~ p_t, q_t the law of the reverse SDE: the slack of statement 1."""
     moments = _moved(model, sde, smallest_time, share=1.0, noise=1.0)
 
     def integrand(t):
