@@ -1,4 +1,4 @@
-"""From scores to samples: Langevin dynamics on a mixture, and CSDI on a time series."""
+"""From scores to samples: Langevin dynamics and the likelihood bound on a mixture, and CSDI on a time series."""
 
 import re
 
@@ -16,6 +16,7 @@ report: "report/workflow.rst"
 include: "rules/common.smk"
 include: "rules/gmm.smk"
 include: "rules/langevin.smk"
+include: "rules/likelihood.smk"
 include: "rules/datasets.smk"
 include: "rules/csdi.smk"
 
@@ -38,6 +39,7 @@ rule all:
         expand("results/langevin/{table}.parquet", table=["metrics", "convergence", "sweep"]),
         expand("results/langevin/{figure}.png", figure=["comparison", "convergence", "sweep"]),
         animations(),
+        likelihood_files(),
         expand(
             "results/datasets/{dataset}/{table}.parquet",
             dataset=datasets_in_use(),

@@ -19,6 +19,7 @@ OF_KERNELS = {
     "noise_levels": ("annealed",),
     "temperatures": ("tempering",),
 }
+NO_ERROR = {"scale": 1, "bias": [0, 0], "variance": 1}  # of a score model
 PHYSIONET_TAKES_NO = ("circular", "features", "group", "missing", "plausible", "resample", "series")
 
 
@@ -31,9 +32,11 @@ def drop_nulls(config):
     """Leave out entries that a preset set to null: that is how an overlay removes one."""
     csdi = config.get("csdi") or {}
     langevin = config.get("langevin") or {}
-    if not (isinstance(csdi, dict) and isinstance(langevin, dict)):
+    likelihood = config.get("likelihood") or {}
+    if not all(isinstance(part, dict) for part in (csdi, langevin, likelihood)):
         return  # the schema says what is wrong
     maps = [config.get("datasets"), langevin.get("variants"), csdi.get("checkpoints"), csdi.get("runs")]
+    maps.append(likelihood.get("score_models"))
     datasets = maps[0].values() if isinstance(maps[0], dict) else []
     windows = [dataset.get("windows") for dataset in datasets if isinstance(dataset, dict)]
     maps += [part.get("held_out") for part in windows if isinstance(part, dict)]
@@ -95,6 +98,21 @@ def check_variant(key, variant):
         fail(f"{key}.temperatures", f"{ladder} do not rise from 1; write two or more, as [1, 2, 4]")
 
 
+def check_likelihood(likelihood):
+    """Refuse numbers of the likelihood's part that the schema cannot judge."""
+    for name in ("beta", "sigma"):
+        lowest, highest = likelihood[name]
+        if not (lowest < highest and math.isfinite(highest)):
+            fail(f"likelihood.{name}", f"{likelihood[name]} does not rise; write the lowest and the highest")
+    for name, model in likelihood["score_models"].items():
+        for error, none in NO_ERROR.items():
+            if model["weighting"] and model[error] != none:
+                key = f"likelihood.score_models.{name}.{error}"
+                fail(key, "is an error of the exact score; leave it out, or the weighting")
+            if not all(map(math.isfinite, model[error] if isinstance(none, list) else [model[error]])):
+                fail(f"likelihood.score_models.{name}.{error}", f"{model[error]} is not finite")
+
+
 def falling(numbers):
     """Whether each number is less than the one before."""
     return all(after < before for before, after in zip(numbers, numbers[1:]))
@@ -135,6 +153,7 @@ def check_references(config):
     """Refuse what only a look at several keys can find."""
     for name, variant in config["langevin"]["variants"].items():
         check_variant(f"langevin.variants.{name}", variant)
+    check_likelihood(config["likelihood"])
     for name, dataset in config["datasets"].items():
         key = f"datasets.{name}"
         check_reader(key, dataset)
@@ -419,6 +438,42 @@ def shards_of(wildcards):
     return [f"results/langevin/{wildcards.sharded}/shards/{i}.parquet" for i in range(n_shards)]
 
 
+def process():
+    """The forward SDE of the likelihood's part, with the numbers that it depends on."""
+    part = config["likelihood"]
+    span = part["sigma" if part["sde"] == "ve" else "beta"]
+    return {"name": part["sde"], "smallest_time": part["smallest_time"], "span": span}
+
+
+def errors_of(wildcards):
+    """The errors of a score model; an empty map for a network."""
+    model = section("likelihood", "score_models", wildcards.score_model)
+    return {} if model["weighting"] else {error: model[error] for error in NO_ERROR}
+
+
+def networks():
+    """The names of the score models that are networks."""
+    return [name for name, model in config["likelihood"]["score_models"].items() if model["weighting"]]
+
+
+def weights_of(wildcards):
+    """The weights of a score model that is a network; else []."""
+    return (
+        f"results/likelihood/{wildcards.score_model}/model.safetensors" if wildcards.score_model in networks() else []
+    )
+
+
+def likelihood_files():
+    """What `rule all` makes of the likelihood's part, where there is a score model."""
+    names = list(config["likelihood"]["score_models"])
+    tables = ["likelihoods", "map", "quantities", "estimates", "estimated_quantities"]
+    joint = ["bounds.parquet", "summary.parquet", "estimators.parquet", "score_errors.parquet"]
+    joint += ["bounds.png", "gaps.png", "statements.png", "estimators.png", "score_errors.png"]
+    files = [f"{name}/{table}.parquet" for name in names for table in tables]
+    files += [f"{name}/model.safetensors" for name in networks()] + (joint if names else [])
+    return [f"results/likelihood/{file}" for file in files]
+
+
 def either(names):
     """A regular expression of the names; of none, one that matches nothing."""
     return "|".join(map(re.escape, names)) or "(?!)"
@@ -457,6 +512,8 @@ wildcard_constraints:
     whole=either(variants(sharded=False)),
     sharded=either(variants(sharded=True)),
     shard=r"\d+",
+    score_model=either(config["likelihood"]["score_models"]),
+    network=either(networks()),
     dataset=either(config["datasets"]),
     run=either(config["csdi"]["runs"]),
     file=either(DOWNLOADS),

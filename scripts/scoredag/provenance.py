@@ -53,6 +53,11 @@ def current():
     return None if _current is None else json.dumps(_current, sort_keys=True, ensure_ascii=False)
 
 
+def entry():
+    """The record of the job at work under its `KEY`, for the metadata of weights; empty where there is no job."""
+    return {} if _current is None else {KEY: _current}
+
+
 def record(job):
     """What a job depends on, as a dict of what JSON can hold.
 

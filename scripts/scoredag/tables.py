@@ -35,6 +35,48 @@ CONVERGENCE = _schema(variant=pa.string(), step=pa.int64(), metric=pa.string(), 
 SWEEP = _schema(
     kernel=pa.string(), step_size=pa.float64(), n_steps=pa.int64(), bias=pa.float64(), std_error=pa.float64()
 )
+BOUNDS = _schema(
+    score_model=pa.string(),
+    point=pa.int64(),
+    x=pa.float64(),
+    y=pa.float64(),
+    nll=pa.float64(),
+    bound=pa.float64(),
+    bound_std_error=pa.float64(),
+)
+BOUND_ESTIMATES = _schema(
+    point=pa.int64(), x=pa.float64(), y=pa.float64(), bound=pa.float64(), bound_std_error=pa.float64()
+)
+LIKELIHOODS = _schema(
+    point=pa.int64(),
+    x=pa.float64(),
+    y=pa.float64(),
+    nll=pa.float64(),
+    nll_error=pa.float64(),
+    gap=pa.float64(),
+    flow_nll=pa.float64(),
+)
+LIKELIHOOD_MAP = _schema(x=pa.float64(), y=pa.float64(), nll=pa.float64(), gap=pa.float64())
+QUANTITIES = _schema(quantity=pa.string(), value=pa.float64(), error=pa.float64())
+STATEMENTS = _schema(
+    statement=pa.string(),
+    score_model=pa.string(),
+    left=pa.float64(),
+    right=pa.float64(),
+    slack=pa.float64(),
+    std_error=pa.float64(),
+)
+ESTIMATORS = _schema(
+    estimator=pa.string(), times=pa.string(), bound=pa.float64(), std_error=pa.float64(), deviation=pa.float64()
+)
+SCORE_ERRORS = _schema(
+    law=pa.string(),
+    error=pa.string(),
+    amount=pa.float64(),
+    divergence=pa.float64(),
+    bound=pa.float64(),
+    std_error=pa.float64(),
+)
 SERIES = _schema(time=_TIME, feature=_NAME, value=pa.float64())
 WINDOWS = _schema(window=pa.int32(), step=pa.int32(), feature=_NAME, value=pa.float64(), role=_NAME, split=_NAME)
 WINDOW_STARTS = _schema(window=pa.int32(), start=_TIME, held_out=_NAME)

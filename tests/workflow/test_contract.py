@@ -9,6 +9,8 @@ import pytest
 import safetensors
 from PIL import Image
 
+from scoredag.gmm import mixture
+
 COLUMNS = {
     "gmm/parameters.parquet": "component weight mean_x mean_y cov_xx cov_xy cov_yy",
     "gmm/exact.parquet": "particle x y",
@@ -21,6 +23,21 @@ COLUMNS = {
     "langevin/metrics.parquet": "variant metric value",
     "langevin/convergence.parquet": "variant step metric value",
     "langevin/sweep.parquet": "kernel step_size n_steps bias std_error",
+    **{
+        f"likelihood/{model}/{table}.parquet": columns
+        for model in ("exact", "widened", "network-likelihood")
+        for table, columns in {
+            "likelihoods": "point x y nll nll_error gap flow_nll",
+            "map": "x y nll gap",
+            "quantities": "quantity value error",
+            "estimates": "point x y bound bound_std_error",
+            "estimated_quantities": "quantity value error",
+        }.items()
+    },
+    "likelihood/bounds.parquet": "score_model point x y nll bound bound_std_error",
+    "likelihood/summary.parquet": "statement score_model left right slack std_error",
+    "likelihood/estimators.parquet": "estimator times bound std_error deviation",
+    "likelihood/score_errors.parquet": "law error amount divergence bound std_error",
     "datasets/nyc-weather/series.parquet": "time feature value",
     "datasets/nyc-weather/windows.parquet": "window step feature value role split",
     "datasets/nyc-weather/window_starts.parquet": "window start held_out",
@@ -37,6 +54,7 @@ FIGURES = [
     *(f"langevin/{variant}/{name}.png" for variant in "abcd" for name in ("scatter", "trajectories")),
     *(f"langevin/{name}.png" for name in ("comparison", "convergence", "sweep")),
     "langevin/b/animation.gif",
+    *(f"likelihood/{name}.png" for name in ("bounds", "gaps", "statements", "estimators", "score_errors")),
     *(f"csdi/nyc-weather/{name}.png" for name in ("loss", "imputation", "surprise", "calibration", "metrics")),
 ]
 
@@ -63,7 +81,8 @@ def test_figures_are_there_and_show_something(results, path):
 def test_there_is_nothing_else(results):
     found = {str(path.relative_to(results)) for path in results.rglob("*") if path.is_file()}
     rates = (f"langevin/{variant}/rates.parquet" for variant in "abcd")  # empty, as all steps are accepted
-    assert found == {*COLUMNS, *FIGURES, *rates, "csdi/nyc-weather/model.safetensors"}
+    models = (f"{name}/model.safetensors" for name in ("csdi/nyc-weather", "likelihood/network-likelihood"))
+    assert found == {*COLUMNS, *FIGURES, *rates, *models}
 
 
 def test_the_series_is_on_the_full_grid_in_physical_units(results):
@@ -190,6 +209,35 @@ def test_the_model_says_what_it_was_trained_on(results):
         metadata = json.loads(stored.metadata()["scoredag"])
     assert metadata["dataset"] == "nyc-weather" and metadata["init"] == "base"
     assert metadata["features"][0] == "EWR_temp" and len(metadata["config_sha256"]) == 64
+
+
+def test_likelihoods_are_in_nats_of_the_plane(results):
+    """Coarse as the tiny grid is, the exact score's are near those of the mixture itself."""
+    table = pd.read_parquet(results / "likelihood/bounds.parquet")
+    assert set(table["score_model"]) == {"exact", "widened", "network-likelihood"}
+    gmm = mixture.from_table(pd.read_parquet(results / "gmm/parameters.parquet"))
+    exact = table[table["score_model"] == "exact"]
+    np.testing.assert_allclose(exact["nll"], -gmm.log_density(exact[["x", "y"]].to_numpy()), atol=1.5)
+    assert (exact["bound"] > exact["nll"] - 4 * exact["bound_std_error"] - 1.5).all()
+    assert np.isfinite(table[["nll", "bound", "bound_std_error"]]).all(axis=None)
+
+
+def test_the_summary_names_each_statement(results):
+    summary = pd.read_parquet(results / "likelihood/summary.parquet").set_index(["statement", "score_model"])
+    models = ("exact", "widened", "network-likelihood")
+    assert set(summary.index) == {
+        ("2", "none"),
+        *((part, model) for part in ("1", "3", "4", "gap") for model in models),
+    }
+    np.testing.assert_allclose(summary["slack"], summary["right"] - summary["left"])
+    assert (summary["slack"] > -5 * summary["std_error"]).all()
+
+
+def test_the_score_network_says_what_it_was_trained_on(results):
+    with safetensors.safe_open(results / "likelihood/network-likelihood/model.safetensors", framework="np") as stored:
+        metadata = json.loads(stored.metadata()["scoredag"])
+    assert metadata["weighting"] == "likelihood" and metadata["process"]["name"] == "vp"
+    assert metadata["unit"] == pytest.approx(4.953249) and metadata["training"]["n_steps"] == 20
 
 
 def test_the_log_tells_of_the_impossible_wind_speed(project):

@@ -195,6 +195,16 @@ def test_the_default_run_teaches_what_the_readme_says(project):
     distance = langevin[langevin["metric"] == "sliced_wasserstein2"].set_index("variant")["value"]
     assert distance["b"] < 3 * distance["exact"] < distance["c"] < distance["d"] < distance["a"]
     assert (langevin[langevin["metric"] == "non_finite"]["value"] == 0).all()
+    summary = pd.read_parquet(results / "likelihood/summary.parquet")
+    assert (summary["slack"] > -3 * summary["std_error"]).all() and (summary["std_error"] < 0.02).all()
+    entropy = summary[summary["statement"] == "2"].iloc[0]
+    assert entropy["right"] == pytest.approx(entropy["left"], rel=0.01)
+    explained = summary[summary["statement"] == "gap"]
+    assert (explained["slack"].abs() < 3 * explained["std_error"]).all()
+    bounds = pd.read_parquet(results / "likelihood/bounds.parquet")
+    assert ((bounds["bound"] - bounds["nll"]) / bounds["bound_std_error"]).min() > -4  # of 600 points
+    slack = summary.set_index(["statement", "score_model"])["slack"]
+    assert slack["1", "scaled"] > 0.2 and slack["1", "biased"] > 0.2 and slack["1", "widened"] < 0.01
     csdi = pd.read_parquet(results / "csdi/nyc-weather/metrics.parquet")
     crps = csdi[(csdi["metric"] == "crps") & (csdi["feature"] == "all")]
     table = crps.pivot(index="held_out", columns="method", values="value")

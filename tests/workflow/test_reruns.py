@@ -14,6 +14,7 @@ DOWNSTREAM_OF_LANGEVIN = {"measure_langevin", "measure_convergence", "plot_compa
 OF_VARIANT = ("sample_langevin", "trace_langevin", "plot_scatter", "plot_trajectories")
 CSDI_FIGURES = {"plot_loss", "plot_imputation", "plot_surprise", "plot_calibration", "plot_metrics"}
 AFTER_TRAINING = {"impute_csdi", "score_windows", "evaluate_csdi", *CSDI_FIGURES}
+AFTER_ESTIMATE = {"estimate_bound", "gather_bounds", "plot_bounds", "plot_statements"}
 
 
 def nothing_to_do(project, *arguments):
@@ -205,6 +206,14 @@ def test_nothing_is_to_be_done_after_a_comment_or_reordered_keys(edited):
             | {"animate_langevin:b", "sweep_langevin", "plot_sweep"}
             | DOWNSTREAM_OF_LANGEVIN,
         ),
+        (CONFIG, "variance: 2.0", "variance: 3.0", {"solve_likelihood"} | AFTER_ESTIMATE | {"plot_bound_gaps"}),
+        ("config/presets/tiny.yaml", "n_mean_draws: 500", "n_mean_draws: 400", AFTER_ESTIMATE),
+        (
+            "config/presets/tiny.yaml",
+            "training: {n_steps: 20}",
+            "training: {n_steps: 21}",
+            {"train_score", "solve_likelihood", "plot_bound_gaps"} | AFTER_ESTIMATE,
+        ),
         ("scripts/scoredag/csdi/network.py", "LAYERS = 4", "LAYERS = 3", {"train_csdi"} | AFTER_TRAINING),
         ("scripts/scoredag/series/baselines.py", '"mean": _as_it_is(mean),', "", {"evaluate_csdi", "plot_metrics"}),
         (
@@ -235,6 +244,21 @@ def test_a_fifth_variant_needs_no_rule(edited):
     (edited.folder / "more.yaml").write_text("langevin: {variants: {e: {step_size: 0.01}}}\n", encoding="utf-8")
     jobs = edited.jobs(configfiles=("config/presets/tiny.yaml", "more.yaml"))
     assert jobs == {f"{rule}:e" for rule in OF_VARIANT} | DOWNSTREAM_OF_LANGEVIN
+
+
+def test_another_score_model_needs_no_rule(edited):
+    overlay = "likelihood: {score_models: {both: {scale: 0.9, bias: [0.1, 0.1]}}}\n"
+    (edited.folder / "more.yaml").write_text(overlay, encoding="utf-8")
+    jobs = edited.jobs(configfiles=("config/presets/tiny.yaml", "more.yaml"))
+    assert jobs == {"solve_likelihood", "plot_bound_gaps"} | AFTER_ESTIMATE
+
+
+def test_without_score_models_nothing_is_made_of_likelihoods(project):
+    names = ("exact", "scaled", "biased", "widened", "network-likelihood", "network-variance")
+    none = ", ".join(f"{name}: null" for name in names)
+    (project.folder / "none.yaml").write_text(f"likelihood: {{score_models: {{{none}}}}}\n", encoding="utf-8")
+    jobs = project.jobs(configfiles=("config/presets/tiny.yaml", "none.yaml"))
+    assert "read_mixture" in jobs and not jobs & ({"solve_likelihood", "sweep_score_error"} | AFTER_ESTIMATE)
 
 
 def test_null_leaves_an_entry_out(edited):

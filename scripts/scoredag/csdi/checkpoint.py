@@ -51,10 +51,8 @@ def load(path, n_features=None, dropout=0.1, *, conditional=None, new_embedding=
 def save(model, path, metadata):
     """Write the weights, `metadata` (a dict of what JSON can hold) and the record of the job to a .safetensors file."""
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    if record := provenance.current():
-        metadata = metadata | {provenance.KEY: json.loads(record)}
     # one entry alone: safetensors writes several in random order
-    text = {METADATA: json.dumps(metadata, sort_keys=True)}
+    text = {METADATA: json.dumps(metadata | provenance.entry(), sort_keys=True)}
     with files.replacing(path) as partial:
         partial.write_bytes(safetensors.torch.save(tensors, metadata=text))
 

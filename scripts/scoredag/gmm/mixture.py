@@ -73,6 +73,14 @@ class GaussianMixture:
         """The mixture after noise of deviation `level` was added: covariances Sigma_k + level^2 I."""
         return GaussianMixture(self.weights, self.means, self.covariances + level**2 * np.eye(2))
 
+    def scaled(self, factor):
+        """The mixture of `factor` x, for a factor > 0."""
+        return GaussianMixture(self.weights, factor * self.means, factor**2 * self.covariances)
+
+    def moved(self, by):
+        """The mixture of x + `by`, (2,)."""
+        return GaussianMixture(self.weights, self.means + by, self.covariances)
+
     def _terms(self, x):
         """log w_k N(x; mu_k, Sigma_k), and both components of Sigma_k^{-1} (mu_k - x); each (N, K)."""
         dx, dy = (self.means[:, i] - np.asarray(x, dtype=np.float64)[:, i, None] for i in range(2))

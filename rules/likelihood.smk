@@ -1,0 +1,331 @@
+rule train_score:
+    """Train a score network on the mixture by denoising score matching."""
+    input:
+        parameters="results/gmm/parameters.parquet",
+        code=code("train_score.py"),
+    output:
+        model="results/likelihood/{network}/model.safetensors",
+    log:
+        "logs/likelihood/{network}/train_score.log",
+    benchmark:
+        "logs/likelihood/{network}/train_score.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: lambda wildcards: section("likelihood", "score_models", wildcards.network, "training", "threads")
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        settings=settings(
+            "likelihood",
+            "score_models",
+            "{network}",
+            only=["training", "weighting"],
+            process=process(),
+            seed=config["seed"],
+        ),
+    script:
+        "../scripts/train_score.py"
+
+
+rule solve_likelihood:
+    """Solve for the likelihood of a score model's reverse SDE, and for the gap of its bound."""
+    input:
+        parameters="results/gmm/parameters.parquet",
+        weights=weights_of,
+        code=code("solve_likelihood.py"),
+    output:
+        likelihoods="results/likelihood/{score_model}/likelihoods.parquet",
+        map="results/likelihood/{score_model}/map.parquet",
+        quantities="results/likelihood/{score_model}/quantities.parquet",
+    log:
+        "logs/likelihood/{score_model}/solve_likelihood.log",
+    benchmark:
+        "logs/likelihood/{score_model}/solve_likelihood.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=settings(
+            errors=errors_of,
+            grid={key: config["likelihood"]["grid"][key] for key in ("half_width", "n_cells")},
+            n_map=config["likelihood"]["figure"]["n_map"],
+            n_points=config["likelihood"]["n_points"],
+            n_steps=config["likelihood"]["grid"]["n_steps"],
+            process=process(),
+            seed=config["seed"],
+        ),
+    script:
+        "../scripts/solve_likelihood.py"
+
+
+rule estimate_bound:
+    """Estimate the bound on the likelihood of a score model by Monte Carlo."""
+    input:
+        parameters="results/gmm/parameters.parquet",
+        weights=weights_of,
+        code=code("estimate_bound.py"),
+    output:
+        estimates="results/likelihood/{score_model}/estimates.parquet",
+        quantities="results/likelihood/{score_model}/estimated_quantities.parquet",
+    log:
+        "logs/likelihood/{score_model}/estimate_bound.log",
+    benchmark:
+        "logs/likelihood/{score_model}/estimate_bound.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=settings(
+            "likelihood",
+            only=["n_draws", "n_mean_draws", "n_points"],
+            errors=errors_of,
+            process=process(),
+            seed=config["seed"],
+        ),
+    script:
+        "../scripts/estimate_bound.py"
+
+
+rule gather_bounds:
+    """Put both sides of each statement on the likelihood side by side."""
+    input:
+        likelihoods=expand(
+            "results/likelihood/{score_model}/likelihoods.parquet", score_model=config["likelihood"]["score_models"]
+        ),
+        estimates=expand(
+            "results/likelihood/{score_model}/estimates.parquet", score_model=config["likelihood"]["score_models"]
+        ),
+        solved=expand(
+            "results/likelihood/{score_model}/quantities.parquet", score_model=config["likelihood"]["score_models"]
+        ),
+        estimated=expand(
+            "results/likelihood/{score_model}/estimated_quantities.parquet",
+            score_model=config["likelihood"]["score_models"],
+        ),
+        code=code("gather_bounds.py"),
+    output:
+        bounds="results/likelihood/bounds.parquet",
+        summary="results/likelihood/summary.parquet",
+    log:
+        "logs/likelihood/gather_bounds.log",
+    benchmark:
+        "logs/likelihood/gather_bounds.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=settings(
+            score_models=list(config["likelihood"]["score_models"]),
+        ),
+    script:
+        "../scripts/gather_bounds.py"
+
+
+rule compare_estimators:
+    """Compare the spread of estimators of the bound, with and without importance sampling of times."""
+    input:
+        parameters="results/gmm/parameters.parquet",
+        code=code("compare_estimators.py"),
+    output:
+        estimators="results/likelihood/estimators.parquet",
+    log:
+        "logs/likelihood/compare_estimators.log",
+    benchmark:
+        "logs/likelihood/compare_estimators.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=settings(
+            "likelihood",
+            "estimators",
+            process=process(),
+            seed=config["seed"],
+        ),
+    script:
+        "../scripts/compare_estimators.py"
+
+
+rule sweep_score_error:
+    """Measure how the divergence and its bound grow with the error of the score."""
+    input:
+        parameters="results/gmm/parameters.parquet",
+        code=code("sweep_score_error.py"),
+    output:
+        score_errors="results/likelihood/score_errors.parquet",
+    log:
+        "logs/likelihood/sweep_score_error.log",
+    benchmark:
+        "logs/likelihood/sweep_score_error.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=settings(
+            "likelihood",
+            "score_errors",
+            grid={key: config["likelihood"]["grid"][key] for key in ("half_width", "n_cells")},
+            n_steps=config["likelihood"]["grid"]["n_steps"],
+            process=process(),
+            seed=config["seed"],
+        ),
+    script:
+        "../scripts/sweep_score_error.py"
+
+
+rule plot_bounds:
+    """Draw the bound of each point against its negative log-likelihood."""
+    input:
+        bounds="results/likelihood/bounds.parquet",
+        code=code("plot_bounds.py"),
+    output:
+        figure=report(
+            "results/likelihood/bounds.png",
+            caption="../report/bounds.rst",
+            category="Likelihood",
+            labels={"figure": "bounds", "variant": "all"},
+        ),
+    log:
+        "logs/likelihood/plot_bounds.log",
+    benchmark:
+        "logs/likelihood/plot_bounds.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    script:
+        "../scripts/plot_bounds.py"
+
+
+rule plot_bound_gaps:
+    """Draw maps of the gap between bound and negative log-likelihood."""
+    input:
+        parameters="results/gmm/parameters.parquet",
+        maps=expand("results/likelihood/{score_model}/map.parquet", score_model=config["likelihood"]["score_models"]),
+        code=code("plot_bound_gaps.py"),
+    output:
+        figure=report(
+            "results/likelihood/gaps.png",
+            caption="../report/bound_gaps.rst",
+            category="Likelihood",
+            labels={"figure": "gaps of the bound", "variant": "all"},
+        ),
+    log:
+        "logs/likelihood/plot_bound_gaps.log",
+    benchmark:
+        "logs/likelihood/plot_bound_gaps.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=settings(
+            score_models=list(config["likelihood"]["score_models"]),
+        ),
+    script:
+        "../scripts/plot_bound_gaps.py"
+
+
+rule plot_statements:
+    """Draw the slack of each statement, and the likelihoods that they are about."""
+    input:
+        summary="results/likelihood/summary.parquet",
+        likelihoods=expand(
+            "results/likelihood/{score_model}/likelihoods.parquet", score_model=config["likelihood"]["score_models"]
+        ),
+        code=code("plot_statements.py"),
+    output:
+        figure=report(
+            "results/likelihood/statements.png",
+            caption="../report/statements.rst",
+            category="Likelihood",
+            labels={"figure": "statements", "variant": "all"},
+        ),
+    log:
+        "logs/likelihood/plot_statements.log",
+    benchmark:
+        "logs/likelihood/plot_statements.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=settings(
+            score_models=list(config["likelihood"]["score_models"]),
+        ),
+    script:
+        "../scripts/plot_statements.py"
+
+
+rule plot_estimators:
+    """Draw the spread of estimators of the bound."""
+    input:
+        estimators="results/likelihood/estimators.parquet",
+        code=code("plot_estimators.py"),
+    output:
+        figure=report(
+            "results/likelihood/estimators.png",
+            caption="../report/estimators.rst",
+            category="Likelihood",
+            labels={"figure": "estimators", "variant": "all"},
+        ),
+    log:
+        "logs/likelihood/plot_estimators.log",
+    benchmark:
+        "logs/likelihood/plot_estimators.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    script:
+        "../scripts/plot_estimators.py"
+
+
+rule plot_score_errors:
+    """Draw the divergence and its bound against the error of the score."""
+    input:
+        score_errors="results/likelihood/score_errors.parquet",
+        code=code("plot_score_errors.py"),
+    output:
+        figure=report(
+            "results/likelihood/score_errors.png",
+            caption="../report/score_errors.rst",
+            category="Likelihood",
+            labels={"figure": "errors of the score", "variant": "all"},
+        ),
+    log:
+        "logs/likelihood/plot_score_errors.log",
+    benchmark:
+        "logs/likelihood/plot_score_errors.tsv"
+    conda:
+        "../envs/scoredag.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    script:
+        "../scripts/plot_score_errors.py"

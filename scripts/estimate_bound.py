@@ -1,0 +1,37 @@
+"""Estimate the bound on the likelihood of a score model by Monte Carlo."""
+
+import numpy as np
+
+from scoredag import cache, logs, streams, tables
+from scoredag.gmm import mixture
+from scoredag.likelihood import bounds, problems
+
+
+def estimate_bound(parameters_path, weights_path, estimates_path, quantities_path, settings):
+    """Write the bound at the points, and its means over the whole law, in nats of the plane."""
+    gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
+    problem = problems.build(gmm, **settings["process"])
+    model = problems.score_model(problem, settings["errors"], weights_path)
+    seed, nats = streams.seed(settings["seed"], "likelihood"), problem.data.nats
+    x = problems.points(gmm, settings["n_points"], settings["seed"])
+    options = {"smallest_time": problem.smallest_time, "seed": seed}
+    found = bounds.pointwise(model, problem.sde, problem.inward(x), n_draws=settings["n_draws"], **options)
+    columns = {"point": np.arange(len(x)), "x": x[:, 0], "y": x[:, 1]}
+    columns |= {"bound": found.value + nats, "bound_std_error": found.std_error}
+    tables.write(columns, estimates_path, tables.BOUND_ESTIMATES)
+
+    means = bounds.averaged(model, problem.data.gmm, problem.sde, n_draws=settings["n_mean_draws"], **options)
+    means["bound"] = means["bound"]._replace(value=means["bound"].value + nats)
+    rows = [(name, mean.value, mean.std_error) for name, mean in means.items()]
+    tables.write_rows(rows, quantities_path, tables.QUANTITIES)
+
+
+if __name__ == "__main__":
+    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
+        estimate_bound(
+            snakemake.input.parameters,
+            snakemake.input.get("weights"),
+            snakemake.output.estimates,
+            snakemake.output.quantities,
+            snakemake.params.settings,
+        )

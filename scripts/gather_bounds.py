@@ -1,0 +1,77 @@
+"""Put both sides of each statement on the likelihood side by side."""
+
+import logging
+
+import numpy as np
+import pandas as pd
+
+from scoredag import logs, provenance, tables
+
+
+def gather_bounds(folders, bounds_path, summary_path):
+    """Write the points of all score models, and left and right side of the statements of docs/likelihood-bound.md.
+
+    `folders` are {score model: paths of its likelihoods, estimates and both tables of quantities}. The standard
+    error of a slack joins that of Monte Carlo with the error of the grid.
+    """
+    points, rows = [], []
+    for name, paths in folders.items():
+        truth = tables.read(paths["likelihoods"], tables.LIKELIHOODS)
+        estimates = tables.read(paths["estimates"], tables.BOUND_ESTIMATES)
+        exact, drawn = (
+            tables.read(paths[table], tables.QUANTITIES).set_index("quantity") for table in ("solved", "estimated")
+        )
+        points.append(estimates.assign(score_model=name, nll=truth["nll"]))
+        if not rows:
+            rows.append(_entropy(exact, drawn))
+        rows += _statements(name, exact, drawn, truth, estimates)
+        below = (estimates["bound"] - truth["nll"]) / np.hypot(estimates["bound_std_error"], truth["nll_error"])
+        logging.info("%s: the lowest bound of a point is %.2f standard errors above its nll", name, below.min())
+    tables.write(pd.concat(points), bounds_path, tables.BOUNDS)
+    tables.write_rows(rows, summary_path, tables.STATEMENTS)
+
+
+def _entropy(exact, drawn):
+    grown = drawn.loc["information"]
+    right = exact["value"]["entropy_at_the_end"] - grown["value"]
+    return _row("2", "none", exact["value"]["entropy"], right, grown["error"])
+
+
+def _statements(name, exact, drawn, truth, estimates):
+    """Rows of statements 1, 3 and 4, and of the gap that the score's distance from its own law explains."""
+    matching = drawn.loc["score_matching"]
+    average = drawn.loc["bound"]
+    n = len(truth)
+    noise = np.sqrt(np.square(estimates["bound_std_error"]).sum()) / n
+    grid = truth["nll_error"].mean()
+    explained = truth["nll"] + truth["gap"]
+    return [
+        _row(
+            "1", name, exact["value"]["divergence"], matching["value"] + exact["value"]["prior_divergence"],
+            matching["error"], exact["error"]["divergence"],
+        ),
+        _row(
+            "3", name, exact["value"]["cross_entropy"], average["value"],
+            average["error"], exact["error"]["cross_entropy"],
+        ),
+        _row("4", name, truth["nll"].mean(), estimates["bound"].mean(), noise, grid),
+        _row("gap", name, explained.mean(), estimates["bound"].mean(), noise, grid),
+    ]  # fmt: skip
+
+
+def _row(statement, name, left, right, *errors):
+    return statement, name, left, right, right - left, float(np.linalg.norm(errors))
+
+
+if __name__ == "__main__":
+    with logs.to_file(snakemake.log[0]), provenance.of(snakemake):
+        tables_of = ("likelihoods", "estimates", "solved", "estimated")
+        paths = zip(*(snakemake.input[name] for name in tables_of), strict=True)
+        gather_bounds(
+            {
+                name: dict(zip(tables_of, part, strict=True))
+                for name, part in zip(snakemake.params.settings["score_models"], paths, strict=True)
+            },
+            snakemake.output.bounds,
+            snakemake.output.summary,
+        )

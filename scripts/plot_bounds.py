@@ -1,0 +1,14 @@
+"""Draw the bound of each point against its negative log-likelihood."""
+
+from scoredag import logs, tables
+from scoredag.figures import likelihoods, style
+
+
+def plot_bounds(bounds_path, figure_path):
+    """Draw one panel a score model."""
+    style.save(likelihoods.bounds(tables.read(bounds_path, tables.BOUNDS)), figure_path)
+
+
+if __name__ == "__main__":
+    with logs.to_file(snakemake.log[0]):
+        plot_bounds(snakemake.input.bounds, snakemake.output.figure)

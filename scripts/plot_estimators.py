@@ -1,0 +1,14 @@
+"""Draw the spread of estimators of the bound."""
+
+from scoredag import logs, tables
+from scoredag.figures import likelihoods, style
+
+
+def plot_estimators(estimators_path, figure_path):
+    """Draw the deviation of a draw, with and without importance sampling."""
+    style.save(likelihoods.estimators(tables.read(estimators_path, tables.ESTIMATORS)), figure_path)
+
+
+if __name__ == "__main__":
+    with logs.to_file(snakemake.log[0]):
+        plot_estimators(snakemake.input.estimators, snakemake.output.figure)

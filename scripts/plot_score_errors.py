@@ -1,0 +1,14 @@
+"""Draw the divergence and its bound against the error of the score."""
+
+from scoredag import logs, tables
+from scoredag.figures import likelihoods, style
+
+
+def plot_score_errors(score_errors_path, figure_path):
+    """Draw one panel a kind of error."""
+    style.save(likelihoods.score_errors(tables.read(score_errors_path, tables.SCORE_ERRORS)), figure_path)
+
+
+if __name__ == "__main__":
+    with logs.to_file(snakemake.log[0]):
+        plot_score_errors(snakemake.input.score_errors, snakemake.output.figure)

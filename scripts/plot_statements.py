@@ -1,0 +1,25 @@
+"""Draw the slack of each statement, and the likelihoods that they are about."""
+
+from scoredag import logs, tables
+from scoredag.figures import likelihoods, style
+
+
+def plot_statements(summary_path, likelihoods_paths, figure_path, score_models):
+    """Draw slack and likelihoods; the flow's mean is that of the points, moved by how far the SDE's is off there."""
+    summary = tables.read(summary_path, tables.STATEMENTS)
+    whole = summary[summary["statement"] == "3"].set_index("score_model")["left"]
+    flow = {}
+    for name, path in zip(score_models, likelihoods_paths, strict=True):
+        points = tables.read(path, tables.LIKELIHOODS)
+        flow[name] = whole[name] + (points["flow_nll"] - points["nll"]).mean()
+    style.save(likelihoods.statements(summary, flow), figure_path)
+
+
+if __name__ == "__main__":
+    with logs.to_file(snakemake.log[0]):
+        plot_statements(
+            snakemake.input.summary,
+            snakemake.input.likelihoods,
+            snakemake.output.figure,
+            snakemake.params.settings["score_models"],
+        )

@@ -1,0 +1,1 @@
+"""The likelihood bound of score-based diffusion models, on mixtures whose marginals are known."""

@@ -1,0 +1,170 @@
+"""Monte Carlo estimates of both sides of the bounds on the likelihood of score-based diffusion (Song et al. 2021).
+
+The data are x at time 0, the reverse SDE ends at a smallest time eps > 0, and its law there is p_theta. What is
+estimated holds exactly for that law: theorem 1 and the entropy for p_eps, the law of x at eps, and for single points
+
+    -E[log p_theta(x')] <= L(x), x' ~ p_0eps(.|x),
+
+with the integral of L from eps to T. Densities at eps tend to those at 0 as eps does.
+
+The integrand is written with sigma s and a standard normal z: x' = alpha x + sigma z and grad log p_0t = -z / sigma,
+
+    g^2 |s - grad log p_0t|^2 = (g / sigma)^2 |sigma s + z|^2.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from scoredag import streams
+from scoredag.likelihood import mixtures
+from scoredag.likelihood.sde import HORIZON
+
+ESTIMATORS = ("separate", "paired", "antithetic", "controlled")
+TIMES = ("uniform", "importance")
+_BATCH = 1 << 16  # evaluations of the score at once
+
+
+class Estimate(NamedTuple):
+    """Means of draws, their standard errors, and the deviations of single draws."""
+
+    value: np.ndarray
+    std_error: np.ndarray
+    deviation: np.ndarray
+
+
+def draw_times(sde, smallest_time, n, rng, times="importance"):
+    """Times (n,) in eps .. T and g^2 / (2 sigma^2) over their density.
+
+    `importance` has a density proportional to g^2 / sigma^2 (Song et al. 2021, section 4.1): log(sigma^2 / alpha^2) is
+    uniform. `uniform` is uniform in time.
+    """
+    uniform = rng.random(n)
+    if times == "importance":
+        lowest, highest = (sde.log_noise_to_signal(t) for t in (smallest_time, HORIZON))
+        return sde.time_at(lowest + uniform * (highest - lowest)), np.full(n, (highest - lowest) / 2)
+    t = smallest_time + uniform * (HORIZON - smallest_time)
+    return t, (HORIZON - smallest_time) * sde.squared_diffusion(t) / (2 * np.square(sde.noise(t)))
+
+
+def score_matching(model, sde, x, t, z, estimator="controlled"):
+    """Draws (N,) of sigma^2 (|s - grad log p_0t|^2 - |grad log p_0t|^2) at x' = alpha x + sigma z.
+
+    - `separate`: |sigma s + z|^2 less the mean of |z|^2, as where the second term is integrated on its own;
+    - `paired`: the same draw in both terms, which leaves |sigma s|^2 + 2 sigma s z, with the same mean;
+    - `antithetic`: the mean of `paired` for z and -z, which stays bounded where it is divided by sigma^2;
+    - `controlled`: `antithetic` less the same for the standard normal's score, whose bound is known (`known_part`).
+    """
+    signal, noise = np.reshape(sde.signal(t), (-1, 1)), np.reshape(sde.noise(t), (-1, 1))
+    if estimator == "separate":
+        return np.square(noise * model.score(signal * x + noise * z, t) + z).sum(axis=1) - x.shape[1]
+    signs = (1,) if estimator == "paired" else (1, -1)
+    found = np.zeros(len(x))
+    for sign in signs:
+        there = signal * x + sign * noise * z
+        scaled = noise * model.score(there, t)
+        found += np.square(scaled).sum(axis=1) + 2 * sign * (scaled * z).sum(axis=1)
+        if estimator == "controlled":
+            scaled = noise * -there / (signal**2 + noise**2)
+            found -= np.square(scaled).sum(axis=1) + 2 * sign * (scaled * z).sum(axis=1)
+    return found / len(signs)
+
+
+def known_part(sde, x, smallest_time, estimator="controlled"):
+    """What `pointwise` adds to the mean of the draws, (N,): prior and drift, or the bound for the standard normal.
+
+    That bound has s = -x / (alpha^2 + sigma^2). On the clock B its integrand is (|y|^2 - 4) / 2, of which
+    E|y|^2 = 2 + (|x|^2 - 2) exp(-B) over the forward process.
+    """
+    found = prior_term(sde, x) - drift_term(sde, smallest_time)
+    if estimator != "controlled":
+        return found
+    first, last = (sde.clock(t) for t in (smallest_time, HORIZON))
+    n = x.shape[1]
+    decayed = np.exp(-first) - np.exp(-last)
+    return found + ((np.square(x).sum(axis=1) - n) * decayed - n * (last - first)) / 2
+
+
+def prior_term(sde, x):
+    """-E[log pi(x_T)] over p_0T(.|x), (N,)."""
+    alpha, sigma, variance = float(sde.signal(HORIZON)), float(sde.noise(HORIZON)), sde.prior_variance
+    n = x.shape[1]
+    squares = np.square(alpha * x).sum(axis=1) + n * sigma**2
+    return n / 2 * np.log(2 * np.pi * variance) + squares / (2 * variance)
+
+
+def drift_term(sde, smallest_time, n=2):
+    """int div f dt from eps to T: as f = a x, n times the logarithm of alpha_T / alpha_eps."""
+    return n * float(np.log(sde.signal(HORIZON) / sde.signal(smallest_time)))
+
+
+def pointwise(model, sde, x, *, smallest_time, n_draws, seed, estimator="controlled", times="importance"):
+    """L(x), the bound on the negative log-likelihood of single points (Song et al. 2021, theorem 3).
+
+    Args:
+        model: a `ScoreModel`.
+        sde: an `SDE`.
+        x: points (N, 2) at time 0.
+        smallest_time: eps.
+        n_draws: times and noises a point; `antithetic` and `controlled` take each noise with both signs.
+        seed: integer; each point has its own stream.
+        estimator: one of `ESTIMATORS`.
+        times: one of `TIMES`.
+
+    Returns:
+        An `Estimate` in nats, each part (N,).
+    """
+    means, deviations = np.empty(len(x)), np.empty(len(x))
+    size = max(1, _BATCH // n_draws)
+    for first in range(0, len(x), size):
+        block = slice(first, min(first + size, len(x)))
+        generators = [streams.generator(seed, "bound", point) for point in range(block.start, block.stop)]
+        drawn = [draw_times(sde, smallest_time, n_draws, rng, times) for rng in generators]
+        t, weight = (np.concatenate(part) for part in zip(*drawn, strict=True))
+        z = np.concatenate([rng.standard_normal((n_draws, 2)) for rng in generators])
+        draws = weight * score_matching(model, sde, np.repeat(x[block], n_draws, axis=0), t, z, estimator)
+        draws = draws.reshape(-1, n_draws)
+        means[block], deviations[block] = draws.mean(axis=1), draws.std(axis=1, ddof=1)
+    return Estimate(known_part(sde, x, smallest_time, estimator) + means, deviations / np.sqrt(n_draws), deviations)
+
+
+def averaged(model, gmm, sde, *, smallest_time, n_draws, seed):
+    """What the statements about the whole law need, over x ~ p_0, times by importance, antithetic noise.
+
+    Returns:
+        {name: `Estimate`} in nats of
+        `bound`: E[L(x)], the bound on the cross-entropy -E[log p_theta] (theorem 3, or equation 31, averaged);
+        `score_matching`: J_SM(theta; g^2) = int g^2 E|grad log p_t - s|^2 dt / 2 (equation 5);
+        `information`: int (2 div f + g^2 E|grad log p_t|^2) dt / 2, by which the entropy grows (theorem 4).
+    """
+    found = {"bound": [], "score_matching": [], "information": []}
+    truth = mixtures.spectrum(gmm)
+    known = drift_term(sde, smallest_time) + _mean_square(gmm, sde, smallest_time) / 2
+    for block, first in enumerate(range(0, n_draws, _BATCH)):
+        n = min(_BATCH, n_draws - first)
+        rng = streams.generator(seed, "averages", block)
+        x = gmm.sample(n, streams.seed(seed, "averages", "data", block))
+        t, weight = draw_times(sde, smallest_time, n, rng)
+        z = rng.standard_normal((n, 2))
+        noise = np.reshape(sde.noise(t), (-1, 1))
+        there = np.reshape(sde.signal(t), (-1, 1)) * x + noise * z
+        exact = mixtures.evaluate(truth, there, sde.signal(t), sde.noise(t))[1]
+        error = model.score(there, t) - exact
+        found["bound"].append(known_part(sde, x, smallest_time) + weight * score_matching(model, sde, x, t, z))
+        found["score_matching"].append(weight * np.square(noise * error).sum(axis=1))
+        normal = noise * there / np.reshape(sde.spread(t), (-1, 1)) ** 2  # sigma times the score of the standard normal
+        apart = np.square(noise * exact).sum(axis=1) - np.square(normal).sum(axis=1)
+        found["information"].append(weight * apart + known)
+    return {name: _estimate(np.concatenate(parts)) for name, parts in found.items()}
+
+
+def _mean_square(gmm, sde, smallest_time):
+    """int E|y|^2 dB over the forward process from `gmm`."""
+    first, last = (float(sde.clock(t)) for t in (smallest_time, HORIZON))
+    squares = gmm.weights @ (np.square(gmm.means).sum(axis=1) + np.trace(gmm.covariances, axis1=1, axis2=2))
+    return 2 * (last - first) + (squares - 2) * float(np.exp(-first) - np.exp(-last))
+
+
+def _estimate(draws):
+    deviation = float(draws.std(ddof=1))
+    return Estimate(float(draws.mean()), deviation / np.sqrt(len(draws)), deviation)

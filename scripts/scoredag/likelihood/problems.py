@@ -1,0 +1,129 @@
+"""What all parts of the chain start from: a mixture, an SDE, score models, and the points that are looked at."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from scoredag import streams
+from scoredag.errors import InputError
+from scoredag.likelihood import fokker_planck, mixtures, network, scores, sde
+
+_REACH = 3.0  # deviations about the means in which cells are even
+_HALF_WIDTH = 6.0  # at least: a wrong score may make the law at larger times wider than the prior
+_CELLS = 2.4  # a deviation of the narrowest component
+_MOST_CELLS = 800
+
+
+class Problem(NamedTuple):
+    """Data in the SDE's unit, the SDE, and the smallest time eps."""
+
+    data: mixtures.Standardised
+    sde: sde.SDE
+    smallest_time: float
+
+    def inward(self, x):
+        """Points (N, 2) of the plane in the SDE's unit."""
+        return (np.asarray(x) - self.data.centre) / self.data.unit
+
+    @property
+    def prior_variance(self):
+        """Of the prior in the unit of the grid, in which all linear SDEs are one."""
+        return self.sde.prior_variance / float(self.sde.spread(sde.HORIZON)) ** 2
+
+    @property
+    def smallest_spread(self):
+        """From the grid's unit to the SDE's, at the smallest time."""
+        return float(self.sde.spread(self.smallest_time))
+
+
+def build(gmm, *, name, span, smallest_time):
+    """The `Problem` of a mixture; `name` and `span` are those of the SDE, see `sde.named`."""
+    return Problem(mixtures.standardise(gmm), sde.named(name, span), smallest_time)
+
+
+def score_model(problem, errors, weights_path=None):
+    """The network at `weights_path`, or without one the exact score with `errors` (see `scores.exact`)."""
+    if weights_path:
+        return scores.of_network(network.load(weights_path), problem.sde)
+    return scores.exact(problem.data.gmm, problem.sde, **errors)
+
+
+def points(gmm, n_points, seed):
+    """Points (N, 2) of the plane, drawn from the mixture."""
+    return gmm.sample(n_points, streams.seed(seed, "likelihood", "points"))
+
+
+def grid(problem, *, half_width=None, n_cells=None):
+    """`inner`, `half_width` and `n_cells` of `fokker_planck.grid`; None takes what the mixture needs.
+
+    Raises:
+        InputError: the narrowest component would need more than 800 cells a side.
+    """
+    gmm = problem.data.gmm
+    variances = np.linalg.eigvalsh(gmm.covariances)
+    inner = float((np.abs(gmm.means).max(axis=1) + _REACH * np.sqrt(variances[:, 1])).max())
+    if half_width is None:
+        half_width = max(_HALF_WIDTH, 1.5 * inner)
+    if n_cells is None:
+        narrowest = float(np.sqrt(variances.min()))
+        n_cells = 12 * int(np.ceil(_CELLS * fokker_planck.extent(inner, half_width) / narrowest / 12))
+        if n_cells > _MOST_CELLS:
+            raise InputError(
+                f"n_cells: the narrowest component would need {n_cells} cells a side; "
+                f"write a number of your own (time and memory grow with its square), or leave the score models out"
+            )
+    return {"inner": inner, "half_width": half_width, "n_cells": n_cells}
+
+
+def clocks(problem, n_steps):
+    """Falling clock times from T to the smallest time, see `fokker_planck.steps`."""
+    first, last = (float(problem.sde.clock(t)) for t in (problem.smallest_time, sde.HORIZON))
+    narrowest = float(np.linalg.eigvalsh(problem.data.gmm.covariances).min())
+    return fokker_planck.steps(first, last, n_steps, finest=narrowest / 16)
+
+
+def around(problem, x):
+    """Where p_0eps(.|x) is for its means: nodes (9 N, 2) in the grid's unit, and their weights (9,).
+
+    Gauss & Hermite's rule of three nodes an axis, exact for polynomials of degree 5. `x` (N, 2) is in the SDE's unit.
+    """
+    nodes, weights = np.polynomial.hermite_e.hermegauss(3)
+    z = np.stack(np.meshgrid(nodes, nodes), axis=-1).reshape(-1, 2)
+    alpha, sigma = (float(part(problem.smallest_time)) for part in (problem.sde.signal, problem.sde.noise))
+    there = alpha * x[:, None] + sigma * z
+    weights = np.outer(weights, weights).ravel() / weights.sum() ** 2
+    return there.reshape(-1, 2) / problem.smallest_spread, weights
+
+
+class Totals(NamedTuple):
+    """Numbers of the whole law, in the grid's unit."""
+
+    cross_entropy: float  # -E[log p_theta] over p_eps
+    divergence: float  # D_KL(p_eps || p_theta)
+    gap: float  # E[G] over p_eps
+
+
+def totals(problem, solution):
+    """`Totals` of a `fokker_planck.Solution`, by sums over its cells."""
+    log_truth = log_marginal(problem, problem.smallest_time, solution.grid.points)
+    truth, logs = np.exp(log_truth), solution.log_density.ravel()
+    values = -logs, log_truth - logs, solution.gap.ravel()
+    return Totals(*(solution.grid.integral(truth * value) for value in values))
+
+
+def entropy(problem, t, cells):
+    """H(p_t) in the SDE's unit and D_KL(p_t || prior), by sums over a `fokker_planck.Grid`."""
+    spread = float(problem.sde.spread(t))
+    logs = log_marginal(problem, t, cells.points)
+    variance = problem.sde.prior_variance / spread**2
+    log_prior = -np.log(2 * np.pi * variance) - np.square(cells.points).sum(axis=1) / (2 * variance)
+    density = np.exp(logs)
+    return cells.integral(-density * logs) + 2 * np.log(spread), cells.integral(density * (logs - log_prior))
+
+
+def log_marginal(problem, t, y):
+    """log p_t in the grid's unit at points (N, 2) in it."""
+    spread = float(problem.sde.spread(t))
+    spectrum = mixtures.spectrum(problem.data.gmm)
+    logs, _, _ = mixtures.evaluate(spectrum, spread * y, problem.sde.signal(t), problem.sde.noise(t))
+    return logs + 2 * np.log(spread)

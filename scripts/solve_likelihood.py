@@ -1,0 +1,101 @@
+"""Solve for the likelihood of a score model's reverse SDE, and for the gap of its bound."""
+
+import logging
+
+import numpy as np
+
+from scoredag import cache, logs, tables
+from scoredag.figures import plane
+from scoredag.gmm import mixture
+from scoredag.likelihood import flow, fokker_planck, problems, scores
+from scoredag.likelihood.sde import HORIZON
+
+
+def solve_likelihood(parameters_path, weights_path, likelihoods_path, map_path, quantities_path, settings):
+    """Write the negative log-likelihood of the points, a map of it over the plane, and means over the whole law.
+
+    All in nats of the plane: the unit of the SDE is that of the mixture times one number, whose logarithm is added.
+    """
+    gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
+    problem = problems.build(gmm, **settings["process"])
+    model = problems.score_model(problem, settings["errors"], weights_path)
+    cells = problems.grid(problem, **settings["grid"])
+    logging.info("x = %s + %.6g y; grid of y: %s", problem.data.centre, problem.data.unit, cells)
+    solutions = fokker_planck.refined(
+        scores.on_clock(model, problem.sde),
+        problems.clocks(problem, settings["n_steps"]),
+        problem.prior_variance,
+        **cells,
+    )
+    logging.info("mass of the density: %.12f", solutions[0].mass)
+    _write_points(gmm, problem, model, solutions, likelihoods_path, settings)
+    _write_map(gmm, problem, solutions, map_path, settings["n_map"])
+    _write_quantities(problem, solutions, quantities_path)
+
+
+def _write_points(gmm, problem, model, solutions, path, settings):
+    """-E[log p_theta(x')] over x' ~ p_0eps(.|x), the same of the probability flow, and the gap of the bound."""
+    x = problems.points(gmm, settings["n_points"], settings["seed"])
+    there, weights = problems.around(problem, problem.inward(x))
+    nats = problem.data.nats + 2 * np.log(problem.smallest_spread)  # of the plane over the grid's unit
+
+    def over_kernel(values):
+        return values.reshape(len(x), -1) @ weights
+
+    fine, coarse = ([over_kernel(values) for values in solution.at(there)] for solution in solutions)
+    log_density, error = fokker_planck.extrapolated(fine[0], coarse[0])
+    gap, _ = fokker_planck.extrapolated(fine[1], coarse[1])
+    flowed = flow.log_likelihood(model, problem.sde, problem.smallest_spread * there, problem.smallest_time)
+    columns = {
+        "point": np.arange(len(x)),
+        "x": x[:, 0],
+        "y": x[:, 1],
+        "nll": nats - log_density,
+        "nll_error": error,
+        "gap": gap,
+        "flow_nll": problem.data.nats - over_kernel(flowed),
+    }
+    tables.write(columns, path, tables.LIKELIHOODS)
+
+
+def _write_map(gmm, problem, solutions, path, n_map):
+    """Negative log-likelihood and gap at the smallest time, on a square of points over the plane."""
+    view = plane.view_of(gmm)
+    sides = [np.linspace(centre - view.half_width, centre + view.half_width, n_map) for centre in view.centre]
+    x = np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, 2)
+    fine, coarse = (solution.at(problem.inward(x) / problem.smallest_spread) for solution in solutions)
+    log_density, gap = (fokker_planck.extrapolated(*pair)[0] for pair in zip(fine, coarse, strict=True))
+    nats = problem.data.nats + 2 * np.log(problem.smallest_spread)
+    columns = {"x": x[:, 0], "y": x[:, 1], "nll": nats - log_density, "gap": gap}
+    tables.write(columns, path, tables.LIKELIHOOD_MAP)
+
+
+def _write_quantities(problem, solutions, path):
+    """Means over p_eps, entropies and the prior's divergence; errors are those of the grid."""
+    nats = problem.data.nats
+    shifts = {"cross_entropy": nats + 2 * np.log(problem.smallest_spread), "divergence": 0.0, "gap": 0.0}
+    fine, coarse = (problems.totals(problem, solution)._asdict() for solution in solutions)
+    rows = []
+    for name, shift in shifts.items():
+        value, error = fokker_planck.extrapolated(fine[name], coarse[name])
+        rows.append((name, value + shift, error))
+    entropies = [problems.entropy(problem, t, solutions[0].grid) for t in (problem.smallest_time, HORIZON)]
+    rows += [
+        ("entropy", entropies[0][0] + nats, 0.0),
+        ("entropy_at_the_end", entropies[1][0] + nats, 0.0),
+        ("prior_divergence", entropies[1][1], 0.0),
+        ("mass", solutions[0].mass, abs(solutions[0].mass - 1)),
+    ]
+    tables.write_rows(rows, path, tables.QUANTITIES)
+
+
+if __name__ == "__main__":
+    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
+        solve_likelihood(
+            snakemake.input.parameters,
+            snakemake.input.get("weights"),
+            snakemake.output.likelihoods,
+            snakemake.output.map,
+            snakemake.output.quantities,
+            snakemake.params.settings,
+        )

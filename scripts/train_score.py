@@ -1,0 +1,34 @@
+"""Train a score network on the mixture by denoising score matching."""
+
+from scoredag import cache, logs, streams, tables
+from scoredag.gmm import mixture
+from scoredag.likelihood import network, problems, training
+
+
+def train_score(parameters_path, model_path, settings, name):
+    """Write the weights, with the mixture's unit, the SDE and the training beside them."""
+    gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
+    problem = problems.build(gmm, **settings["process"])
+    n_steps = settings["training"]["n_steps"]
+    with logs.progress(f"training {name}", n_steps, "step") as bar:
+        weights = training.train(
+            problem.data.gmm,
+            problem.sde,
+            smallest_time=problem.smallest_time,
+            seed=streams.seed(settings["seed"], "likelihood", "network"),
+            progress=bar,
+            weighting=settings["weighting"],
+            **settings["training"],
+        )
+    unit = {"centre": problem.data.centre.tolist(), "unit": problem.data.unit}
+    network.save(weights, model_path, {"score_model": name, **settings, **unit})
+
+
+if __name__ == "__main__":
+    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
+        train_score(
+            snakemake.input.parameters,
+            snakemake.output.model,
+            snakemake.params.settings,
+            snakemake.wildcards.network,
+        )
