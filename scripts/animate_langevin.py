@@ -2,14 +2,14 @@
 
 from scoredag import logs, tables
 from scoredag.figures import plane, style
-from scoredag.gmm import mixture, particles
+from scoredag.gmm import mixture, particles, views
 
 
 def animate_langevin(parameters_path, history_path, animation_path, settings):
     """Write a GIF of the snapshots, which are evenly spaced in the logarithm of the step."""
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
     snapshots = particles.positions_by_step(tables.read(history_path, tables.PARTICLES))
-    view, colour = plane.view_of(gmm, settings["half_width"]), style.colour(settings["colour"])
+    view, colour = views.view_of(gmm, settings["half_width"]), style.colour(settings["colour"])
     frames = plane.frames(gmm, snapshots, view, colour, settings["title"])
     style.save_animation(frames, animation_path, milliseconds=400)
 

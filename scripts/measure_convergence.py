@@ -1,8 +1,7 @@
 """Measure how the particles of each Langevin variant come near the mixture, over its steps."""
 
 from scoredag import cache, logs, streams, tables
-from scoredag.figures import plane
-from scoredag.gmm import diagnostics, mixture, particles
+from scoredag.gmm import diagnostics, mixture, particles, views
 
 
 def measure_convergence(parameters_path, history_paths, convergence_path, settings):
@@ -10,7 +9,7 @@ def measure_convergence(parameters_path, history_paths, convergence_path, settin
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
     n_particles, seed = settings["n_particles"], streams.seed(settings["seed"], "convergence")
     exact, again = (gmm.sample(n_particles, streams.seed(seed, name)) for name in ("exact", "noise floor"))
-    reference = diagnostics.reference(gmm, exact, plane.view_of(gmm), settings["n_cells"])
+    reference = diagnostics.reference(gmm, exact, views.view_of(gmm), settings["n_cells"])
     clouds = {("exact", 0): again}
     for variant, path in zip(settings["variants"], history_paths, strict=True):
         history = particles.positions_by_step(tables.read(path, tables.PARTICLES))

@@ -4,8 +4,7 @@ import numpy as np
 from arviz_stats.base import array_stats
 
 from scoredag import cache, logs, streams, tables
-from scoredag.figures import plane
-from scoredag.gmm import diagnostics, mixture, particles
+from scoredag.gmm import diagnostics, mixture, particles, views
 
 
 def measure_langevin(parameters_path, exact_path, samples_paths, chains_paths, rates_paths, metrics_path, settings):
@@ -15,7 +14,7 @@ def measure_langevin(parameters_path, exact_path, samples_paths, chains_paths, r
     """
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
     exact = tables.read(exact_path, tables.POINTS)[["x", "y"]].to_numpy()[: settings["n_particles"]]
-    reference = diagnostics.reference(gmm, exact, plane.view_of(gmm), settings["n_cells"])
+    reference = diagnostics.reference(gmm, exact, views.view_of(gmm), settings["n_cells"])
     options = {"n_projections": settings["n_projections"], "seed": streams.seed(settings["seed"], "projections")}
     again = gmm.sample(len(exact), streams.seed(settings["seed"], "noise floor"))
     measures = {"exact": diagnostics.compare(reference, again, **options)}

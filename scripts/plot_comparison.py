@@ -2,7 +2,7 @@
 
 from scoredag import logs, tables
 from scoredag.figures import plane, style
-from scoredag.gmm import mixture, particles
+from scoredag.gmm import mixture, particles, views
 
 
 def plot_comparison(parameters_path, exact_path, samples_paths, figure_path, settings):
@@ -11,7 +11,7 @@ def plot_comparison(parameters_path, exact_path, samples_paths, figure_path, set
     samples = {"exact samples": tables.read(exact_path, tables.POINTS)[["x", "y"]].to_numpy()}
     for title, path in zip(settings["titles"], samples_paths, strict=True):
         samples[title] = particles.read_last(path, settings["most_markers"])
-    view = plane.view_of(gmm, settings["half_width"])
+    view = views.view_of(gmm, settings["half_width"])
     style.save(plane.comparison(gmm, samples, view, style.colour(settings["colour"])), figure_path)
 
 

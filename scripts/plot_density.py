@@ -2,13 +2,13 @@
 
 from scoredag import logs, tables
 from scoredag.figures import plane, style
-from scoredag.gmm import mixture
+from scoredag.gmm import mixture, views
 
 
 def plot_density(parameters_path, figure_path, settings):
     """Draw the log-density as a map of the plane."""
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
-    view = plane.view_of(gmm, settings["half_width"])
+    view = views.view_of(gmm, settings["half_width"])
     style.save(plane.density(gmm, view, settings["ellipses"]), figure_path)
 
 

@@ -2,13 +2,13 @@
 
 from scoredag import logs, tables
 from scoredag.figures import plane, style
-from scoredag.gmm import mixture, particles
+from scoredag.gmm import mixture, particles, views
 
 
 def plot_scatter(parameters_path, samples_path, figure_path, settings):
     """Draw the samples at the last step, as markers, or in bins where they are too many for these."""
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
-    view, colour = plane.view_of(gmm, settings["half_width"]), style.colour(settings["colour"])
+    view, colour = views.view_of(gmm, settings["half_width"]), style.colour(settings["colour"])
     if tables.greatest(samples_path, "particle") < settings["most_markers"]:
         drawn = plane.scatter(gmm, particles.read_last(samples_path), view, colour, settings["title"])
     else:

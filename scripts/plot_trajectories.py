@@ -4,7 +4,7 @@ import numpy as np
 
 from scoredag import logs, tables
 from scoredag.figures import plane, style
-from scoredag.gmm import mixture
+from scoredag.gmm import mixture, views
 
 
 def plot_trajectories(parameters_path, chains_path, figure_path, settings):
@@ -12,7 +12,7 @@ def plot_trajectories(parameters_path, chains_path, figure_path, settings):
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
     table = tables.read(chains_path, tables.PARTICLES).pivot(index="particle", columns="step", values=["x", "y"])
     chains = np.stack([table["x"].to_numpy(), table["y"].to_numpy()], axis=-1)[: settings["n_trajectories"]]
-    view = plane.view_of(gmm, settings["half_width"])
+    view = views.view_of(gmm, settings["half_width"])
     style.save(plane.trajectories(gmm, chains, view, settings["title"]), figure_path)
 
 

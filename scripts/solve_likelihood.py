@@ -5,8 +5,7 @@ import logging
 import numpy as np
 
 from scoredag import cache, logs, tables
-from scoredag.figures import plane
-from scoredag.gmm import mixture
+from scoredag.gmm import mixture, views
 from scoredag.likelihood import flow, fokker_planck, problems, scores
 from scoredag.likelihood.sde import HORIZON
 
@@ -60,7 +59,7 @@ def _write_points(gmm, problem, model, solutions, path, settings):
 
 def _write_map(gmm, problem, solutions, path, n_map):
     """Negative log-likelihood and gap at the smallest time, on a square of points over the plane."""
-    view = plane.view_of(gmm)
+    view = views.view_of(gmm)
     sides = [np.linspace(centre - view.half_width, centre + view.half_width, n_map) for centre in view.centre]
     x = np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, 2)
     fine, coarse = (solution.at(problem.inward(x) / problem.smallest_spread) for solution in solutions)

@@ -7,7 +7,7 @@ from PIL import Image
 
 from scoredag.errors import InputError
 from scoredag.figures import chains, imputations, plane, style
-from scoredag.gmm import readers
+from scoredag.gmm import readers, views
 from scoredag.gmm.mixture import GaussianMixture
 
 
@@ -18,16 +18,16 @@ def a_mixture(x=0.0, y=0.0, variance=1.0):
 @pytest.mark.parametrize(("x", "y", "variance"), [(0, 0, 1), (1000, 1000, 1), (0, 30, 4), (-7, 3, 1e-4), (1e5, 0, 1e6)])
 def test_the_view_holds_the_mixture_and_little_else(x, y, variance):
     gmm = a_mixture(x, y, variance)
-    view = plane.view_of(gmm)
+    view = views.view_of(gmm)
     reach = 3 * np.sqrt(variance)
     assert (np.abs(gmm.means - view.centre) + reach <= view.half_width * (1 + 1e-9)).all()
     assert view.half_width < 2.2 * (2 + reach)
 
 
 def test_the_shipped_mixture_is_seen_from_the_origin(root):
-    view = plane.view_of(readers.read(root / "data/gmm.csv"))
+    view = views.view_of(readers.read(root / "data/gmm.csv"))
     assert view.centre.tolist() == [0, 0] and 12 < view.half_width <= 14
-    assert plane.view_of(a_mixture(), 7.5).half_width == 7.5
+    assert views.view_of(a_mixture(), 7.5).half_width == 7.5
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_the_shipped_mixture_is_seen_from_the_origin(root):
 )
 def test_the_title_counts_what_cannot_be_seen(points, title):
     gmm = a_mixture()
-    axes = plane.scatter(gmm, np.array(points, dtype=float), plane.view_of(gmm), "blue", "t").axes[0]
+    axes = plane.scatter(gmm, np.array(points, dtype=float), views.view_of(gmm), "blue", "t").axes[0]
     assert axes.get_title() == title
     assert axes.get_aspect() == 1 and axes.get_xlabel() == "x"
 
@@ -49,7 +49,7 @@ def test_the_title_counts_what_cannot_be_seen(points, title):
 def test_the_same_figure_is_the_same_bytes(tmp_path):
     gmm = a_mixture()
     for name in ("one", "two"):
-        style.save(plane.density(gmm, plane.view_of(gmm), ellipses=True), tmp_path / f"{name}.png")
+        style.save(plane.density(gmm, views.view_of(gmm), ellipses=True), tmp_path / f"{name}.png")
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
 
 
@@ -171,7 +171,7 @@ def test_the_line_of_order_tau_goes_through_the_smaller_biases_that_are_told():
 
 def test_trajectories_start_at_crosses_and_end_at_dots():
     paths = np.random.default_rng(0).normal(size=(3, 20, 2)).cumsum(axis=1)
-    axes = plane.trajectories(a_mixture(), paths, plane.view_of(a_mixture()), "t").axes[0]
+    axes = plane.trajectories(a_mixture(), paths, views.view_of(a_mixture()), "t").axes[0]
     dots = [line.get_xydata()[0] for line in axes.lines if line.get_marker() == "o" and len(line.get_xdata()) == 1]
     np.testing.assert_array_equal(dots, paths[:, -1])
     (crosses,) = [line for line in axes.lines if line.get_marker() == "x"]
@@ -179,7 +179,7 @@ def test_trajectories_start_at_crosses_and_end_at_dots():
 
 
 def test_many_samples_are_binned_in_parts_and_none_is_lost():
-    view = plane.View(np.zeros(2), 2.0)
+    view = views.View(np.zeros(2), 2.0)
     x = np.random.default_rng(0).normal(size=(5000, 2))
     x[:7] = np.nan
     counts, lost = plane.count(np.array_split(x, 3), view, n_cells=50)
@@ -196,7 +196,7 @@ def test_many_samples_are_binned_in_parts_and_none_is_lost():
 def test_animations_hold_a_frame_a_snapshot_and_are_the_same_twice(tmp_path):
     snapshots = {step: a_mixture().sample(50, step) for step in (0, 1, 10)}
     for name in ("one.gif", "two.gif"):
-        frames = plane.frames(a_mixture(), snapshots, plane.view_of(a_mixture()), style.BLUE, "t")
+        frames = plane.frames(a_mixture(), snapshots, views.view_of(a_mixture()), style.BLUE, "t")
         style.save_animation(frames, tmp_path / name, milliseconds=100)
     assert (tmp_path / "one.gif").read_bytes() == (tmp_path / "two.gif").read_bytes()
     with Image.open(tmp_path / "one.gif") as image:

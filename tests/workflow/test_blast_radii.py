@@ -28,6 +28,12 @@ CHANGES = {
     "langevin.variants.*.preconditioner": [[0.5, 0.0], [0.0, 0.5]],
     "langevin.variants.*.noise_levels": {"noise_levels": [2.0], "kernel": "annealed", "noise_covariance": None},
     "langevin.variants.*.temperatures": {"temperatures": [1, 2], "kernel": "tempering", "noise_covariance": None},
+    "likelihood.score_models.*.scale": {"scale": 0.7, "weighting": None},
+    "likelihood.score_models.*.bias": {"bias": [0.0, 0.1], "weighting": None},
+    "likelihood.score_models.*.variance": {"variance": 3.0, "weighting": None},
+    "likelihood.grid.n_cells": 72,
+    "likelihood.beta": [0.2, 10.0],
+    "likelihood.sigma": [0.02, 30.0],
     "datasets.*.reader": {"reader": "tidy", "group": None},
     "datasets.*.file": "data/gmm.csv",
     "datasets.etth1.file": "another.csv",
@@ -46,7 +52,13 @@ CHANGES = {
     "csdi.runs.*.figure.held_out": "random-50",
 }
 # where names are chosen freely
-ENTRIES = [("langevin", "variants"), ("datasets",), ("csdi", "checkpoints"), ("csdi", "runs")]
+ENTRIES = [
+    ("langevin", "variants"),
+    ("likelihood", "score_models"),
+    ("datasets",),
+    ("csdi", "checkpoints"),
+    ("csdi", "runs"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +154,7 @@ def concerns(job, path, config):
     """Whether a job has to do with the variant, dataset, checkpoint or run that the path of a key names, if any."""
     wildcards = dict(job[1])
     found = {(("langevin", "variants"), wildcards.get(key)) for key in ("variant", "whole", "sharded")}
+    found |= {(("likelihood", "score_models"), wildcards.get(key)) for key in ("score_model", "network")}
     found |= {(("datasets",), wildcards.get("dataset")), (("csdi", "runs"), wildcards.get("run"))}
     if "run" in wildcards:
         run = config["csdi"]["runs"][wildcards["run"]]

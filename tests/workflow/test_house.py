@@ -54,7 +54,7 @@ def test_scripts_hand_their_job_over(root):
         text = path.read_text(encoding="utf-8")
         tail = text.split('if __name__ == "__main__":\n')[1]
         writes = re.search(
-            r"tables\.(write|writing|write_rows)\(|checkpoint\.save\(|^from impute_csdi", text, re.MULTILINE
+            r"tables\.(write|writing|write_rows)\(|(checkpoint|network)\.save\(|^from impute_csdi", text, re.MULTILINE
         )
         of_job = r", (provenance|cache)\.of\(snakemake\)" if writes else ""
         assert re.match(rf"    with logs\.to_file\(snakemake\.log\[0\]\){of_job}:\n", tail), path
