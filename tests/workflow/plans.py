@@ -10,6 +10,8 @@ from pathlib import Path
 from unittest import mock
 
 import snakemake.api
+import yaml
+from snakemake.settings.enums import RerunTrigger
 from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
 from snakemake.utils import update_config
 
@@ -57,6 +59,33 @@ def plan(root, workdir, overlays=()):
     Raises:
         WorkflowError: the config is refused.
     """
+    with _workflow(root, workdir, overlays, DAGSettings(forceall=True)) as workflow:  # whatever is there
+        dag, records = workflow.dag, workflow.persistence
+        jobs = {job: _name(job) for job in dag.jobs if job.rule.name != "all"}
+        return Plan(
+            config=workflow.globals["config"],
+            workdir=str(workdir),
+            traces={name: (records._params(job), records._input(job)) for job, name in jobs.items()},
+            followers={
+                name: {jobs[other] for other in dag.depending[job] if other in jobs} for job, name in jobs.items()
+            },
+        )
+
+
+def needed(root, workdir, overlays=()):
+    """The jobs that Snakemake itself wants to run, given what is there, as a dry run with the default profile would."""
+    profile = yaml.safe_load((Path(root) / "profiles/default/config.yaml").read_text(encoding="utf-8"))
+    settings = DAGSettings(
+        rerun_triggers=frozenset(RerunTrigger.parse_choices_set(profile["rerun-triggers"])),
+        max_checksum_file_size=profile["max-checksum-file-size"],
+    )
+    with _workflow(root, workdir, overlays, settings) as workflow:
+        return {_name(job) for job in workflow.dag.needrun_jobs() if job.rule.name != "all"}
+
+
+@contextlib.contextmanager
+def _workflow(root, workdir, overlays, settings):
+    """Yield Snakemake's workflow with its graph of jobs."""
     overlay = {}
     for part in overlays:
         update_config(overlay, copy.deepcopy(part))
@@ -73,20 +102,11 @@ def plan(root, workdir, overlays=()):
             snakefile=Path(root) / "Snakefile",
             workdir=Path(workdir),
         )
-        workflow_api.dag(DAGSettings(forceall=True))  # what is there already is not looked at
+        workflow_api.dag(settings)
         workflow = workflow_api._workflow
-        workflow._prepare_dag(forceall=True, ignore_incomplete=True, lock_warn_only=True)
+        workflow._prepare_dag(forceall=settings.forceall, ignore_incomplete=True, lock_warn_only=True)
         workflow._build_dag()
-        dag, records = workflow.dag, workflow.persistence
-        jobs = {job: _name(job) for job in dag.jobs if job.rule.name != "all"}
-        return Plan(
-            config=workflow.globals["config"],
-            workdir=str(workdir),
-            traces={name: (records._params(job), records._input(job)) for job, name in jobs.items()},
-            followers={
-                name: {jobs[other] for other in dag.depending[job] if other in jobs} for job, name in jobs.items()
-            },
-        )
+        yield workflow
 
 
 def _name(job):
