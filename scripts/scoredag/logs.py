@@ -42,7 +42,9 @@ def to_file(path):
         contextlib.redirect_stdout(stream),
         contextlib.redirect_stderr(stream),
     ):
-        logging.basicConfig(stream=stream, level=logging.INFO, format="%(message)s", force=True)
+        root, handler = logging.getLogger(), logging.StreamHandler(stream)
+        root.addHandler(handler)
+        root.setLevel(logging.INFO)
         logging.captureWarnings(True)
         try:
             yield
@@ -57,6 +59,7 @@ def to_file(path):
             return
         finally:
             logging.captureWarnings(False)
+            root.removeHandler(handler)
     sys.exit(1)
 
 
