@@ -47,8 +47,13 @@ def test_a_read_only_disk_is_told_before_an_old_result_is_removed(project, disk)
     assert done.returncode == 0, done.stdout
     assert disk("ro")
     assert "Nothing to be done" in project.snakemake(TARGETS[0]).stdout
-    (line,) = complaints(project.snakemake(TARGETS[0], "--forcerun", "draw_exact"))
+    (line,) = complaints(project.snakemake(TARGETS[1]))
     assert line.startswith("error: results: cannot be written (a read-only disk")
+    done = project.snakemake(TARGETS[0], "--forcerun", "draw_exact")  # Snakemake's own words
+    assert (
+        done.returncode != 0
+        and f"Write-protected output files for rule draw_exact:\n    output: {TARGETS[0]}" in done.stdout
+    )
     assert (project.folder / TARGETS[0]).exists()
     assert disk("rw")
     done = project.snakemake(TARGETS[0], "--forcerun", "draw_exact")

@@ -91,13 +91,13 @@ def test_a_setting_changed_in_between_starts_afresh(edited, undisturbed, tmp_pat
 
 @pytest.fixture(scope="module")
 def whole(root, project_class, tmp_path_factory):
-    """A run from nothing to the end that nothing has disturbed: its sums, and how many seconds it took."""
+    """A run from nothing to the end that nothing has disturbed: its sums, how many seconds it took, and jobs it had."""
     project = project_class(root, tmp_path_factory.mktemp("whole") / "project")
     (project.folder / "overlay.yaml").write_text(SMALL, encoding="utf-8")
     start = time.monotonic()
     done = project.snakemake(**OPTIONS)
     assert done.returncode == 0, done.stdout
-    return project.sums(), time.monotonic() - start
+    return project.sums(), time.monotonic() - start, len(outputs(done.stdout)[0])
 
 
 def jobs_of(process):
@@ -112,8 +112,17 @@ def jobs_of(process):
     return found
 
 
-def kill(process, kind, rng):
-    """Kill one job, Snakemake alone or all of them; the orphans, and what Snakemake had printed in the end."""
+def kill(process, kind, rng, n_finished, delay):
+    """Kill one job, Snakemake alone or all of them, some seconds after so many jobs were finished.
+
+    Returns:
+        the orphans, and what Snakemake had printed until it ended.
+    """
+    printed = []
+    while sum(line.startswith("Finished jobid") for line in printed) < n_finished:
+        printed.append(process.stdout.readline())
+        assert printed[-1], "".join(printed)
+    time.sleep(delay)
     jobs = jobs_of(psutil.Process(process.pid))
     if kind == "group":
         os.killpg(process.pid, signal.SIGKILL)
@@ -123,16 +132,15 @@ def kill(process, kind, rng):
         while not jobs and process.poll() is None:
             time.sleep(0.02)
             jobs = jobs_of(psutil.Process(process.pid))
-        for job in rng.sample(jobs, min(1, len(jobs))):
-            job.kill()
-    if kind == "snakemake":  # orphans hold the pipe open
-        process.wait()
-        lines = []
-        os.set_blocking(process.stdout.fileno(), False)
-        while line := process.stdout.readline():
-            lines.append(line)
-        return jobs, "".join(lines)
-    return [], process.communicate()[0]
+        if jobs:
+            rng.choice(jobs).kill()
+    if kind != "snakemake":
+        return [], "".join(printed) + process.communicate()[0]
+    process.wait()
+    os.set_blocking(process.stdout.fileno(), False)  # orphans hold it open
+    while line := process.stdout.readline():
+        printed.append(line)
+    return jobs, "".join(printed)
 
 
 def outputs(printed):
@@ -147,12 +155,12 @@ def outputs(printed):
 
 @pytest.mark.parametrize("number", range(N_KILLS))
 def test_a_run_that_was_killed_is_finished_by_the_next(project, whole, number):
-    expected, seconds = whole
+    expected, seconds, n_jobs = whole
     (project.folder / "overlay.yaml").write_text(SMALL, encoding="utf-8")
     rng, kind = random.Random(number), KINDS[number % len(KINDS)]
     process = project.start(**OPTIONS)
-    time.sleep(rng.uniform(0, seconds))
-    orphans, printed = kill(process, kind, rng)
+    n_finished = rng.randrange(n_jobs)
+    orphans, printed = kill(process, kind, rng, n_finished, rng.uniform(0, 2 * seconds / n_jobs))
     kept = (project.folder / STATE).exists()
     again = project.snakemake(**OPTIONS)
     if "Directory cannot be locked" in again.stdout:
@@ -164,7 +172,7 @@ def test_a_run_that_was_killed_is_finished_by_the_next(project, whole, number):
     assert project.sums() == expected
     started, finished = outputs(printed)
     repeated = {path for paths in outputs(again.stdout)[0].values() for path in paths}
-    assert not [path for jobid in finished for path in started[jobid] if path in repeated]
+    assert not [path for jobid in finished for path in started.get(jobid, []) if path in repeated]
     if kept and kind != "snakemake":  # an orphan may have ended it
         assert "going on after step" in training_log(project)
     nothing = project.snakemake(**OPTIONS)
