@@ -161,6 +161,22 @@ def test_convergence_has_a_panel_a_metric_and_the_noise_floor():
         assert axes.lines[-1].get_ydata() == [0.1, 0.1]
 
 
+def test_numbers_on_logarithmic_axes_are_plain():
+    rows = [("mala", size, 10, size / 50, 1e-4) for size in (0.1, 0.5)]
+    sweep = pd.DataFrame(rows, columns=["kernel", "step_size", "n_steps", "bias", "std_error"])
+    counts = np.array([[1, 3], [50, 700]])
+    for drawn in (
+        chains.convergence(convergence_table(), {"a": "a", "b": "b"}),
+        chains.sweep(sweep),
+        plane.binned(a_mixture(), counts, {"outside": 0, "not finite": 0}, views.view_of(a_mixture()), "t"),
+    ):
+        drawn.canvas.draw()
+        for axes in drawn.axes:
+            labels = [label.get_text() for label in axes.get_yticklabels() + axes.get_xticklabels()]
+            assert not any("$" in label for label in labels)
+            assert sum(bool(label) for label in axes.get_yticklabels()) > 1 or not axes.axison
+
+
 def test_the_line_of_order_tau_goes_through_the_smaller_biases_that_are_told():
     rows = [("overdamped", 0.1, 50, 0.001, 0.01), ("overdamped", 0.2, 25, -0.06, 0.01), ("mala", 0.1, 50, 0.0, 0.01)]
     table = pd.DataFrame(rows, columns=["kernel", "step_size", "n_steps", "bias", "std_error"])

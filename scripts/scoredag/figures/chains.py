@@ -32,6 +32,8 @@ def convergence(table, titles):
         axes.set(yscale="log", ylabel=label)
         axes.set_xscale("symlog", linthresh=1)
         axes.set_xlim(left=0)
+        style.plain_numbers(axes.xaxis)
+        style.plain_numbers(axes.yaxis)
     for axes in panels[2:5]:
         axes.set_xlabel("step")
         axes.tick_params(labelbottom=True)
@@ -66,6 +68,7 @@ def sweep(table):
         ends = np.array([table["step_size"].min(), table["step_size"].max()])
         axes.plot(ends, slope * ends, color=style.GREY, linewidth=1, label=f"O(tau): {slope:.2g} tau")
     axes.set(xscale="log", yscale="log", xlabel="step size tau", ylabel="bias of the mean log-density (nats)")
+    style.plain_numbers(axes.yaxis)
     sizes = sorted(table["step_size"].unique())
     axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
     axes.minorticks_off()

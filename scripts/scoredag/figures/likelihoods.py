@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 from matplotlib.colors import LogNorm
-from matplotlib.ticker import NullFormatter, StrMethodFormatter
+from matplotlib.ticker import NullFormatter
 
 from scoredag.figures import style
 
@@ -63,7 +63,7 @@ def gaps(log_density, maps, sides):
         axes.set(xlabel="x", ylabel="y", aspect="equal")
         axes.label_outer()
     bar = drawn.colorbar(image, ax=list(panels), label="bound less negative log-likelihood (nats)", extend="both")
-    bar.ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    style.plain_numbers(bar.ax.yaxis)
     drawn.set_layout_engine("compressed")
     return drawn
 
@@ -122,7 +122,7 @@ def estimators(table):
         bars = axes.bar(places, values, 0.38, color=style.SEVERAL[i], label=f"times: {times}")
         axes.bar_label(bars, [f"{value:.3g}" for value in values], fontsize=9)
     axes.set(yscale="log", ylabel="deviation of a draw (nats)")
-    _plain(axes.yaxis)
+    style.plain_numbers(axes.yaxis)
     axes.set_xticks(range(len(names)), names)
     axes.set_ylim(bottom=table["deviation"].min() / 3, top=table["deviation"].max() * 2)
     axes.set_title("Estimators of the bound of a point")
@@ -151,7 +151,7 @@ def score_errors(table):
                 markerfacecolor="white", label=f"{law}: bound", **style_of,
             )  # fmt: skip
         axes.set(xscale="log", yscale="log", xlabel="amount a of error")
-        _plain(axes.yaxis)
+        style.plain_numbers(axes.yaxis)
         axes.set_title(labels.get(kind, kind))
         amounts = sorted(table["amount"].unique())
         axes.set_xticks(amounts, [f"{amount:g}" for amount in amounts])
@@ -164,12 +164,6 @@ def score_errors(table):
 
 def _nats(value):
     return f"{round(value, 3) + 0.0:.3f} nats"  # without the sign of a zero
-
-
-def _plain(axis):
-    """Numbers in place of powers of ten, which need the formulas that the style leaves out."""
-    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axis.set_minor_formatter(NullFormatter())
 
 
 def _panels(n, width, height, **options):

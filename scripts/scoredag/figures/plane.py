@@ -41,7 +41,8 @@ def binned(gmm, counts, n_lost, view, title):
         np.where(counts > 0, counts, np.nan).T, extent=_extent(view), origin="lower", cmap=style.DENSITY, norm="log"
     )
     _contours(axes, _density_grid(gmm, view))
-    drawn.colorbar(image, ax=axes, label="samples a cell")
+    bar = drawn.colorbar(image, ax=axes, label="samples a cell")
+    style.plain_numbers(bar.ax.yaxis)
     n_samples = int(counts.sum()) + sum(n_lost.values())
     axes.set_title(_with_counts(title, n_lost, n_samples))
     _plane(axes, view)

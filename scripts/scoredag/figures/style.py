@@ -5,6 +5,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import is_color_like
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from PIL import Image
 
 from scoredag import files
@@ -39,6 +40,14 @@ def colour(name):
 def figure(width, height):
     """An empty figure of `width` x `height` inches; no pyplot, which costs a second to import."""
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def plain_numbers(axis):
+    """Numbers on a logarithmic axis in place of powers of ten, which need the formulas that this style leaves out."""
+    if axis.get_scale() == "log":
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def save(drawn, path):
