@@ -224,8 +224,8 @@ def compare_with(ask, keys, finished, leaves, make_readme):
         return plans.plan(finished.folder, finished.folder, [tiny, overlay or {}])
 
     before, wrong, n_jobs = plan(), {}, 0
-    nodes = {place: node for path, node in leaves for place in places(before.config, path)[-1:]}
-    for path in keys or nodes:
+    nodes = {place: node for path, node in leaves for place in places(before.config, path)}
+    for path in keys or [places(before.config, path)[-1] for path, _ in leaves]:
         after = after_edit(plan, before, make_readme, path, nodes[path])
         found = ask(after.config)
         n_jobs += len(found)
