@@ -36,6 +36,8 @@ def drop_nulls(config):
     if not all(isinstance(part, dict) for part in (csdi, langevin, likelihood)):
         return  # the schema says what is wrong
     maps = [config.get("datasets"), langevin.get("variants"), csdi.get("checkpoints"), csdi.get("runs")]
+    if likelihood.get("score_models", {}) is None:
+        del likelihood["score_models"]  # all of them
     maps.append(likelihood.get("score_models"))
     datasets = maps[0].values() if isinstance(maps[0], dict) else []
     windows = [dataset.get("windows") for dataset in datasets if isinstance(dataset, dict)]

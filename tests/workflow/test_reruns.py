@@ -266,6 +266,17 @@ def test_null_leaves_an_entry_out(edited):
     assert edited.jobs(configfiles=("config/presets/tiny.yaml", "less.yaml")) == DOWNSTREAM_OF_LANGEVIN
 
 
+def test_null_leaves_all_score_models_out(project):
+    (project.folder / "less.yaml").write_text("likelihood: {score_models: null}\n", encoding="utf-8")
+    jobs = project.jobs(configfiles=("config/presets/tiny.yaml", "less.yaml"))
+    assert "read_mixture" in jobs and not jobs & {
+        "solve_likelihood",
+        "gather_bounds",
+        "plot_bounds",
+        "sweep_score_error",
+    }
+
+
 def test_patterns_of_missing_entries_are_merged_by_name_and_null_leaves_one_out(edited):
     tiny, more, same = "config/presets/tiny.yaml", "more.yaml", "same.yaml"
     overlay = "datasets: {nyc-weather: {windows: {held_out: %s}}}\n"
