@@ -14,6 +14,7 @@ pytestmark = pytest.mark.slow
 TRAINING = "csdi: {runs: {nyc-weather: {training: {n_steps: 150, save_every: 5, validate_every: 50, dropout: 0.1%s}}}}"
 SMALL = """
 langevin: {variants: {a: null, c: null, d: null, b: {n_particles: 200, n_steps: 20}}, sweep: {time: 0.5}}
+likelihood: {score_models: null}
 csdi: {runs: {nyc-weather: {training: {n_steps: 40, save_every: 4, validate_every: 20, dropout: 0.1}}}}
 """
 MODEL = "results/csdi/nyc-weather/model.safetensors"
