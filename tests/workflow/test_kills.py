@@ -80,11 +80,11 @@ def test_a_training_killed_at_several_moments_ends_with_the_same_bytes(edited, u
 def test_a_setting_changed_in_between_starts_afresh(edited, undisturbed, tmp_path):
     again = edited.copy(tmp_path / "again")
     for project in (edited, again):
-        write_overlay(project, ", learning_rate: 0.005")
+        write_overlay(project, ", learning_rate: 0.004")
     expected, _ = trained(again)
     write_overlay(edited)
     kill_training(edited, 2, 0.0)
-    write_overlay(edited, ", learning_rate: 0.005")
+    write_overlay(edited, ", learning_rate: 0.004")
     model, log = trained(edited)
     assert "of other settings, data or code, starting afresh" in log and "going on" not in log
     assert model == expected != undisturbed
