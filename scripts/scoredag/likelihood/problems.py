@@ -69,8 +69,9 @@ def grid(problem, *, half_width=None, n_cells=None):
         n_cells = 12 * int(np.ceil(_CELLS * fokker_planck.extent(inner, half_width) / narrowest / 12))
         if n_cells > _MOST_CELLS:
             raise InputError(
-                f"likelihood.grid.n_cells: the narrowest component would need {n_cells} cells a side; write one of "
-                "your own (time and memory grow with its square), or likelihood: {score_models: null} to do without"
+                f"likelihood.grid.n_cells: the narrowest component would need {n_cells} cells a side; "
+                "write a number of your own (time and memory grow with its square), "
+                "or likelihood: {score_models: null} to do without"
             )
     return {"inner": inner, "half_width": half_width, "n_cells": n_cells}
 
