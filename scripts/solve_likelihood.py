@@ -23,7 +23,7 @@ def solve_likelihood(parameters_path, weights_path, likelihoods_path, map_path, 
     solutions = fokker_planck.refined(
         scores.on_clock(model, problem.sde),
         problems.clocks(problem, settings["n_steps"]),
-        problem.prior_variance,
+        problem.sde.relative_prior_variance,
         **cells,
     )
     logging.info("mass of the density: %.12f", solutions[0].mass)
@@ -36,7 +36,6 @@ def _write_points(gmm, problem, model, solutions, path, settings):
     """-E[log p_theta(x')] over x' ~ p_0eps(.|x), the same of the probability flow, and the gap of the bound."""
     x = problems.points(gmm, settings["n_points"], settings["seed"])
     there, weights = problems.around(problem, problem.inward(x))
-    nats = problem.data.nats + 2 * np.log(problem.smallest_spread)  # of the plane over the grid's unit
 
     def over_kernel(values):
         return values.reshape(len(x), -1) @ weights
@@ -49,7 +48,7 @@ def _write_points(gmm, problem, model, solutions, path, settings):
         "point": np.arange(len(x)),
         "x": x[:, 0],
         "y": x[:, 1],
-        "nll": nats - log_density,
+        "nll": problem.grid_nats - log_density,
         "nll_error": error,
         "gap": gap,
         "flow_nll": problem.data.nats - over_kernel(flowed),
@@ -64,25 +63,23 @@ def _write_map(gmm, problem, solutions, path, n_map):
     x = np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, 2)
     fine, coarse = (solution.at(problem.inward(x) / problem.smallest_spread) for solution in solutions)
     log_density, gap = (fokker_planck.extrapolated(*pair)[0] for pair in zip(fine, coarse, strict=True))
-    nats = problem.data.nats + 2 * np.log(problem.smallest_spread)
-    columns = {"x": x[:, 0], "y": x[:, 1], "nll": nats - log_density, "gap": gap}
+    columns = {"x": x[:, 0], "y": x[:, 1], "nll": problem.grid_nats - log_density, "gap": gap}
     tables.write(columns, path, tables.LIKELIHOOD_MAP)
 
 
 def _write_quantities(problem, solutions, path):
     """Means over p_eps, entropies and the prior's divergence; errors are those of the grid."""
-    nats = problem.data.nats
-    shifts = {"cross_entropy": nats + 2 * np.log(problem.smallest_spread), "divergence": 0.0, "gap": 0.0}
+    shifts = {"cross_entropy": problem.grid_nats, "divergence": 0.0, "gap": 0.0}
     fine, coarse = (problems.totals(problem, solution)._asdict() for solution in solutions)
     rows = []
     for name, shift in shifts.items():
         value, error = fokker_planck.extrapolated(fine[name], coarse[name])
         rows.append((name, value + shift, error))
-    entropies = [problems.entropy(problem, t, solutions[0].grid) for t in (problem.smallest_time, HORIZON)]
+    cells, nats = solutions[0].grid, problem.data.nats
     rows += [
-        ("entropy", entropies[0][0] + nats, 0.0),
-        ("entropy_at_the_end", entropies[1][0] + nats, 0.0),
-        ("prior_divergence", entropies[1][1], 0.0),
+        ("entropy", problems.entropy(problem, problem.smallest_time, cells) + nats, 0.0),
+        ("entropy_at_the_end", problems.entropy(problem, HORIZON, cells) + nats, 0.0),
+        ("prior_divergence", problems.prior_divergence(problem, cells), 0.0),
         ("mass", solutions[0].mass, abs(solutions[0].mass - 1)),
     ]
     tables.write_rows(rows, path, tables.QUANTITIES)

@@ -44,12 +44,13 @@ def _on_grid(problem, settings):
     cells = problems.grid(problem, **settings["grid"])
     clocks = problems.clocks(problem, settings["n_steps"])
     seed = streams.seed(settings["seed"], "likelihood", "score errors")
+    prior = problems.prior_divergence(problem, fokker_planck.grid(**cells))
     exact = _remembered(scores.on_clock(problems.score_model(problem, {}), problem.sde))
 
     def both_sides(error):
         scale, bias = error.get("scale", 1.0), np.asarray(error.get("bias", (0.0, 0.0)))
         solutions = fokker_planck.refined(
-            lambda y, clock: scale * exact(y, clock) + bias, clocks, problem.prior_variance,
+            lambda y, clock: scale * exact(y, clock) + bias, clocks, problem.sde.relative_prior_variance,
             **cells,
         )  # fmt: skip
         model = problems.score_model(problem, error)
@@ -59,7 +60,6 @@ def _on_grid(problem, settings):
         )["score_matching"]  # fmt: skip
         divergences = (problems.totals(problem, solution).divergence for solution in solutions)
         divergence, grid = fokker_planck.extrapolated(*divergences)
-        prior = problems.entropy(problem, HORIZON, solutions[0].grid)[1]
         return divergence, matching.value + prior, float(np.hypot(matching.std_error, grid))
 
     return both_sides

@@ -205,13 +205,13 @@ def test_totals_are_the_closed_forms():
     law = gaussian.reverse_law(gaussian.affine(mean, covariance, sde_, **WRONG), sde_, EPS)
     first = gaussian.marginal(mean, covariance, sde_, EPS)
     solutions = fokker_planck.refined(
-        scores.on_clock(model, sde_), problems.clocks(found, 80), found.prior_variance, **CELLS
+        scores.on_clock(model, sde_), problems.clocks(found, 80), found.sde.relative_prior_variance, **CELLS
     )
     sums = [problems.totals(found, solution) for solution in solutions]
     divergence, error = fokker_planck.extrapolated(*(part.divergence for part in sums))
     assert divergence == pytest.approx(gaussian.divergence(*first, *law), abs=max(error, 1e-4))
-    entropy, _ = problems.entropy(found, EPS, solutions[0].grid)
+    entropy = problems.entropy(found, EPS, solutions[0].grid)
     assert entropy == pytest.approx(gaussian.entropy(first[1]), abs=1e-5)
-    _, prior = problems.entropy(found, 1.0, solutions[0].grid)
+    prior = problems.prior_divergence(found, solutions[0].grid)
     last = gaussian.marginal(mean, covariance, sde_, 1.0)
     assert prior == pytest.approx(gaussian.divergence(*last, np.zeros(2), np.eye(2)), abs=1e-6)

@@ -29,6 +29,4 @@ def log_likelihood(model, sde, x, smallest_time):
     ends = [float(sde.clock(t)) for t in (smallest_time, HORIZON)]
     found = solve_ivp(slopes, ends, start, method="DOP853", rtol=_TOLERANCE, atol=_TOLERANCE, first_step=1e-4)
     last, growth = found.y[: 2 * n, -1].reshape(n, 2), found.y[2 * n :, -1]
-    variance = sde.prior_variance / float(sde.spread(HORIZON)) ** 2
-    log_prior = -np.log(2 * np.pi * variance) - np.square(last).sum(axis=1) / (2 * variance)
-    return log_prior + growth - 2 * np.log(spread)
+    return sde.log_prior(last) + growth - 2 * np.log(spread)

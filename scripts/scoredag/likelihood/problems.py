@@ -26,14 +26,14 @@ class Problem(NamedTuple):
         return (np.asarray(x) - self.data.centre) / self.data.unit
 
     @property
-    def prior_variance(self):
-        """Of the prior in the unit of the grid, in which all linear SDEs are one."""
-        return self.sde.prior_variance / float(self.sde.spread(sde.HORIZON)) ** 2
-
-    @property
     def smallest_spread(self):
         """From the grid's unit to the SDE's, at the smallest time."""
         return float(self.sde.spread(self.smallest_time))
+
+    @property
+    def grid_nats(self):
+        """What a negative log-density of the grid's unit, at the smallest time, lacks to be one of the plane."""
+        return self.data.nats + 2 * np.log(self.smallest_spread)
 
 
 def build(gmm, *, name, span, smallest_time):
@@ -113,13 +113,15 @@ def totals(problem, solution):
 
 
 def entropy(problem, t, cells):
-    """H(p_t) in the SDE's unit and D_KL(p_t || prior), by sums over a `fokker_planck.Grid`."""
-    spread = float(problem.sde.spread(t))
+    """H(p_t) in the SDE's unit, by sums over a `fokker_planck.Grid`."""
     logs = log_marginal(problem, t, cells.points)
-    variance = problem.sde.prior_variance / spread**2
-    log_prior = -np.log(2 * np.pi * variance) - np.square(cells.points).sum(axis=1) / (2 * variance)
-    density = np.exp(logs)
-    return cells.integral(-density * logs) + 2 * np.log(spread), cells.integral(density * (logs - log_prior))
+    return cells.integral(-np.exp(logs) * logs) + 2 * np.log(float(problem.sde.spread(t)))
+
+
+def prior_divergence(problem, cells):
+    """D_KL(p_T || prior), by sums over a `fokker_planck.Grid`."""
+    logs = log_marginal(problem, sde.HORIZON, cells.points)
+    return cells.integral(np.exp(logs) * (logs - problem.sde.log_prior(cells.points)))
 
 
 def log_marginal(problem, t, y):

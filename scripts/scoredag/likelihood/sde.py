@@ -15,6 +15,8 @@ import numpy as np
 
 from scoredag.errors import InputError
 
+HORIZON = 1.0  # T
+
 
 class SDE(NamedTuple):
     """dx = a(t) x dt + g(t) dw from time 0 to 1, of a point of the plane; the functions take arrays of times."""
@@ -39,15 +41,22 @@ class SDE(NamedTuple):
         """The time at which the clock stands at B."""
         return self.time_at(clock + np.log(-np.expm1(-np.asarray(clock, dtype=np.float64))))
 
+    @property
+    def relative_prior_variance(self):
+        """Of the prior in the unit of y, in which all linear SDEs are one."""
+        return self.prior_variance / float(self.spread(HORIZON)) ** 2
 
-HORIZON = 1.0  # T
+    def log_prior(self, y):
+        """Log-density (N,) of the prior at y (N, 2), in the unit of y at T."""
+        variance = self.relative_prior_variance
+        return -np.log(2 * np.pi * variance) - np.square(y).sum(axis=1) / (2 * variance)
 
 
 def variance_preserving(beta_min=0.1, beta_max=20.0):
     """f = -beta x / 2, g^2 = beta, with beta rising linearly (Song et al. 2021, score SDE, equation 11)."""
 
     def integral(t):
-        return beta_min * t + (beta_max - beta_min) * np.square(t) / 2
+        return _integral_at(t, beta_min, beta_max)
 
     def time_at(log_noise_to_signal):
         reached = np.logaddexp(0, log_noise_to_signal)
@@ -69,7 +78,7 @@ def sub_variance_preserving(beta_min=0.1, beta_max=20.0):
     preserving = variance_preserving(beta_min, beta_max)
 
     def integral(t):
-        return beta_min * t + (beta_max - beta_min) * np.square(t) / 2
+        return _integral_at(t, beta_min, beta_max)
 
     def time_at(log_noise_to_signal):
         # sigma / alpha = 2 sinh(int beta / 2)
@@ -119,6 +128,11 @@ def named(name, span):
     return NAMED[name](*span)
 
 
+def _integral_at(t, beta_min, beta_max):
+    """The integral of a linear beta from 0 to t."""
+    return beta_min * t + (beta_max - beta_min) * np.square(t) / 2
+
+
 def _time_of_integral(integral, beta_min, beta_max):
-    """t with beta_min t + (beta_max - beta_min) t^2 / 2 = integral, without a difference of near numbers."""
+    """The t of `_integral_at`, without a difference of near numbers."""
     return 2 * integral / (beta_min + np.sqrt(beta_min**2 + 2 * (beta_max - beta_min) * integral))
