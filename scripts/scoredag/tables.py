@@ -102,12 +102,8 @@ WINDOW_SCORES = _schema(
     nll_bound=pa.float64(),
     nll_bound_std_error=pa.float64(),
 )
-OF_SERIES = (
-    SERIES,
-    WINDOW_STARTS,
-    IMPUTED,
-    WINDOW_SCORES,
-)  # have a column `series` before the others where a dataset holds several
+# have a column `series` before the others where a dataset holds several
+OF_SERIES = (SERIES, WINDOW_STARTS, IMPUTED, WINDOW_SCORES)
 CSDI_METRICS = _schema(
     held_out=pa.string(),
     method=pa.string(),
