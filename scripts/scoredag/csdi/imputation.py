@@ -51,11 +51,7 @@ def impute(
     Raises:
         InputError: out of memory, or an unknown device or sampler.
     """
-    device = devices.choose(device)
-    model.to(device)
-    if time_points is None:
-        time_points = torch.arange(values.shape[2], dtype=torch.float32).expand(len(values), -1)
-    chunk = chunk * 16 if device.type == "cuda" else chunk
+    device, time_points, chunk = prepare(model, values, time_points, chunk, device)
 
     def sample(task):
         batch, drawn = task
@@ -85,6 +81,19 @@ def impute(
             if progress is not None:
                 progress.update(batch.stop - batch.start)
             yield batch, samples.numpy()
+
+
+def prepare(model, values, time_points, chunk, device):
+    """Move the model to a device: the device, time points (N, L) with their default, and the chunk that suits it.
+
+    Raises:
+        InputError: an unknown device, or none such.
+    """
+    device = devices.choose(device)
+    model.to(device)
+    if time_points is None:
+        time_points = torch.arange(values.shape[2], dtype=torch.float32).expand(len(values), -1)
+    return device, time_points, chunk * 16 if device.type == "cuda" else chunk
 
 
 def slices(n, size):

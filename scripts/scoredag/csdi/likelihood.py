@@ -137,11 +137,7 @@ def bounds(
     # an unbiased estimate of sum_t weight_t error_t is the mean of factor_t error_t over steps drawn with these shares
     factor = weight / share
     control = expected**2
-    device = devices.choose(device)
-    model.to(device)
-    if time_points is None:
-        time_points = torch.arange(values.shape[2], dtype=torch.float32).expand(len(values), -1)
-    chunk = chunk * 16 if device.type == "cuda" else chunk
+    device, time_points, chunk = imputation.prepare(model, values, time_points, chunk, device)
 
     def at(table, step):
         """Entries (B, 1, 1) of a table (T,)."""
