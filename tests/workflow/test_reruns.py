@@ -1,5 +1,6 @@
 """What is on disk is what the config says, and nothing is computed twice: job sets of dry runs."""
 
+import json
 import os
 import random
 import re
@@ -253,10 +254,11 @@ def test_another_score_model_needs_no_rule(edited):
     assert jobs == {"solve_likelihood", "plot_bound_gaps"} | AFTER_ESTIMATE
 
 
-def test_without_score_models_nothing_is_made_of_likelihoods(project):
+@pytest.mark.parametrize("each", [True, False])
+def test_without_score_models_nothing_is_made_of_likelihoods(project, each):
     names = ("exact", "scaled", "biased", "widened", "network-likelihood", "network-variance")
-    none = ", ".join(f"{name}: null" for name in names)
-    (project.folder / "none.yaml").write_text(f"likelihood: {{score_models: {{{none}}}}}\n", encoding="utf-8")
+    none = {"likelihood": {"score_models": dict.fromkeys(names) if each else None}}
+    (project.folder / "none.yaml").write_text(json.dumps(none), encoding="utf-8")
     jobs = project.jobs(configfiles=("config/presets/tiny.yaml", "none.yaml"))
     assert "read_mixture" in jobs and not jobs & ({"solve_likelihood", "sweep_score_error"} | AFTER_ESTIMATE)
 
@@ -264,17 +266,6 @@ def test_without_score_models_nothing_is_made_of_likelihoods(project):
 def test_null_leaves_an_entry_out(edited):
     (edited.folder / "less.yaml").write_text("langevin: {variants: {d: null}}\n", encoding="utf-8")
     assert edited.jobs(configfiles=("config/presets/tiny.yaml", "less.yaml")) == DOWNSTREAM_OF_LANGEVIN
-
-
-def test_null_leaves_all_score_models_out(project):
-    (project.folder / "less.yaml").write_text("likelihood: {score_models: null}\n", encoding="utf-8")
-    jobs = project.jobs(configfiles=("config/presets/tiny.yaml", "less.yaml"))
-    assert "read_mixture" in jobs and not jobs & {
-        "solve_likelihood",
-        "gather_bounds",
-        "plot_bounds",
-        "sweep_score_error",
-    }
 
 
 def test_patterns_of_missing_entries_are_merged_by_name_and_null_leaves_one_out(edited):
