@@ -71,13 +71,18 @@ class Project:
             start_new_session=True,
         )
 
+    @staticmethod
+    def announced(printed):
+        """(rule, text) of each job that Snakemake announces in what it printed."""
+        blocks = re.split(r"\n(?=(?:local)?rule )", printed)[1:]
+        return [(re.match(r"(?:local)?rule (\w+):", block)[1], block) for block in blocks]
+
     def jobs(self, *arguments, **options):
         """What a dry run would do: {rule, or rule:variant}; `all` left out."""
         done = self.snakemake("--dry-run", *arguments, **options)
         assert done.returncode == 0, done.stdout
         found = set()
-        for block in re.split(r"\n(?=(?:local)?rule )", done.stdout)[1:]:
-            rule = re.match(r"(?:local)?rule (\w+):", block)[1]
+        for rule, block in self.announced(done.stdout):
             variant = re.search(r"wildcards: .*(?:variant|whole)=(\w+)", block)
             found.add(f"{rule}:{variant[1]}" if variant else rule)
         return found - {"all"}

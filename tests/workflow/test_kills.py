@@ -98,7 +98,7 @@ def whole(root, project_class, tmp_path_factory):
     start = time.monotonic()
     done = project.snakemake(**OPTIONS)
     assert done.returncode == 0, done.stdout
-    return project.sums(), time.monotonic() - start, len(outputs(done.stdout)[0])
+    return project.sums(), time.monotonic() - start, len(outputs(project, done.stdout)[0])
 
 
 def jobs_of(process):
@@ -144,10 +144,10 @@ def kill(process, kind, rng, n_finished, delay):
     return jobs, "".join(printed)
 
 
-def outputs(printed):
+def outputs(project, printed):
     """{jobid: outputs} of the jobs that a run has started, and the jobids of those that it has finished."""
     started = {}
-    for block in re.split(r"\n(?=(?:local)?rule )", printed)[1:]:
+    for _, block in project.announced(printed):
         output, jobid = (re.search(rf"^    {name}: (.*)$", block, re.MULTILINE) for name in ("output", "jobid"))
         if output and jobid:
             started[jobid[1]] = output[1].split(", ")
@@ -171,8 +171,8 @@ def test_a_run_that_was_killed_is_finished_by_the_next(project, whole, number):
     assert again.returncode == 0, again.stdout
     psutil.wait_procs(orphans, timeout=120)
     assert project.sums() == expected
-    started, finished = outputs(printed)
-    repeated = {path for paths in outputs(again.stdout)[0].values() for path in paths}
+    started, finished = outputs(project, printed)
+    repeated = {path for paths in outputs(project, again.stdout)[0].values() for path in paths}
     assert not [path for jobid in finished for path in started.get(jobid, []) if path in repeated]
     if kept and kind != "snakemake":  # an orphan may have ended it
         assert "going on after step" in training_log(project)
