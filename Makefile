@@ -1,6 +1,7 @@
 # `make` sets up and runs the default workflow; `make test` sets up and runs the tests.
 PYTHON ?= python3
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 
 .PHONY: all setup test test-all report explain docs benchmark clean
 all: setup
@@ -9,10 +10,10 @@ all: setup
 setup: .venv/ready
 
 test: .venv/ready-test
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: .venv/ready-test
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 # The HTML report of the results that are there.
 report: setup

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 
+import filelock
 import pyarrow.parquet as pq
 import pytest
 
@@ -107,11 +108,20 @@ def project(root, tmp_path):
 
 @pytest.fixture(scope="session")
 def finished(root, tmp_path_factory):
-    """A copy in which the tiny preset has run from nothing to the end."""
-    project = Project(root, tmp_path_factory.mktemp("finished") / "project")
-    done = project.snakemake()
-    assert done.returncode == 0, done.stdout
-    return project
+    """A copy in which the tiny preset has run from nothing to the end, one for all of pytest's processes."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder, ready = shared / "finished", shared / "finished.ready"
+    with filelock.FileLock(shared / "finished.lock"):
+        if ready.exists():
+            return Project.at(folder)
+        shutil.rmtree(folder, ignore_errors=True)  # another process has failed at it
+        project = Project(root, folder)
+        done = project.snakemake()
+        assert done.returncode == 0, done.stdout
+        ready.touch()
+        return project
 
 
 @pytest.fixture
