@@ -24,10 +24,12 @@ rule train_csdi:
             "csdi",
             "runs",
             "{run}",
-            only=["conditional", "dataset", "device", "init", "training"],
+            only=["conditional", "dataset", "device", "init"],
+            training=training_of,
             init_sha256=lambda wildcards: (checkpoint_of(wildcards) or {}).get("sha256"),
             seed=config["seed"],
         ),
+        save_every=save_every,
     script:
         "../scripts/train_csdi.py"
 

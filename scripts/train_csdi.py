@@ -5,21 +5,24 @@ from pathlib import Path
 
 import torch
 
-from scoredag import cache, files, logs, streams, tables
+from scoredag import cache, files, logs, streams, tables, weightfiles
 from scoredag.csdi import checkpoint, resume, training
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
 from scoredag.series import windows
 
 
-def train_csdi(init_path, windows_path, statistics_path, code_paths, model_path, history_path, settings, run):
+def train_csdi(
+    init_path, windows_path, statistics_path, code_paths, model_path, history_path, settings, run, save_every
+):
     """Write the model with the lowest validation loss, and the history of its training.
 
-    While it runs, `unfinished.pt` beside the model holds the state from which a killed training goes on.
+    While it runs, `unfinished.pt` beside the model holds the state of every `save_every` steps, from which a killed
+    training goes on.
     """
     options = dict(settings["training"])
     dropout = options.pop("dropout")
-    options = training.Settings(**options)
+    options = training.Settings(**options, save_every=save_every)
     seed = streams.seed(settings["seed"], "csdi", run)
     stats = tables.read(statistics_path, tables.STATISTICS)
     features = list(stats["feature"])
@@ -77,7 +80,7 @@ def _start(init_path, features, dropout, conditional, seed):
     torch.manual_seed(seed)
     if not init_path:
         return CSDI(len(features), dropout, conditional)
-    trained_on = checkpoint.metadata(init_path).get("features")
+    trained_on = weightfiles.metadata(init_path).get("features")
     anew = trained_on is not None and trained_on != features
     if anew:
         logging.info("%s: trained on other features; their embedding starts anew", init_path)
@@ -87,7 +90,7 @@ def _start(init_path, features, dropout, conditional, seed):
 def _as_it_is(init_path, features, conditional):
     """The checkpoint's network, which has to be one for these features."""
     model = checkpoint.load(init_path, conditional=conditional)
-    if checkpoint.metadata(init_path).get("features", features) != features or model.n_features != len(features):
+    if weightfiles.metadata(init_path).get("features", features) != features or model.n_features != len(features):
         raise InputError(
             f"{init_path}: trained on other features than the dataset's {len(features)}, "
             "and training.n_steps: 0 takes it as it is; write more steps"
@@ -106,4 +109,5 @@ if __name__ == "__main__":
             snakemake.output.history,
             snakemake.params.settings,
             snakemake.wildcards.run,
+            snakemake.params.save_every,
         )

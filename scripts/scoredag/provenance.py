@@ -16,11 +16,10 @@ from importlib import metadata
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scoredag import files
+from scoredag import files, weightfiles
 from scoredag.errors import InputError
 
-KEY = "provenance"  # in a Parquet file's metadata, and in the JSON of a safetensors file's entry
-ENTRY = "scoredag"  # of a safetensors file's metadata
+KEY = "provenance"  # in the metadata of tables and weights
 PACKAGES = {  # by the name of their module; those that can change a number or a byte
     "PIL": "pillow",
     "arviz_stats": "arviz-stats",
@@ -109,10 +108,9 @@ def digest(path):
             for left in range(size - 8 - footer, 0, -(1 << 20)):
                 content.update(stream.read(min(left, 1 << 20)))
         content.update(pq.read_schema(path).remove_metadata().to_string().encode())
-    elif str(path).endswith(".safetensors") and (own := _safetensors_entry(path)).pop(KEY, None):
+    elif str(path).endswith(".safetensors") and (own := weightfiles.metadata(path)).pop(KEY, None):
         with open(path, "rb") as stream:
-            (size,) = struct.unpack("<Q", stream.read(8))
-            tensors = json.loads(stream.read(size))
+            tensors = weightfiles.header(stream)
             content.update(json.dumps([tensors | {"__metadata__": own}], sort_keys=True).encode())
             while part := stream.read(1 << 20):
                 content.update(part)
@@ -128,7 +126,7 @@ def read(path):
         InputError: there is none, or no such file.
     """
     files.sha256(path)
-    found = _parquet_record(path) or _safetensors_entry(path).get(KEY)
+    found = _parquet_record(path) or weightfiles.metadata(path).get(KEY)
     if not found:
         raise InputError(f"{path}: carries no record; tables (.parquet) and weights (.safetensors) of a run do")
     return found
@@ -139,17 +137,6 @@ def _parquet_record(path):
         return json.loads((pq.read_metadata(path).metadata or {}).get(KEY.encode(), b"null"))
     except (OSError, pa.ArrowInvalid, ValueError):
         return None
-
-
-def _safetensors_entry(path):
-    """Our entry of the metadata, a dict; empty for any other file."""
-    try:
-        with open(path, "rb") as stream:
-            (size,) = struct.unpack("<Q", stream.read(8))
-            header = json.loads(stream.read(min(size, 1 << 26)))
-            return json.loads(header["__metadata__"][ENTRY])
-    except (OSError, ValueError, KeyError, TypeError, struct.error):
-        return {}
 
 
 if __name__ == "__main__":

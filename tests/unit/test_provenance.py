@@ -9,7 +9,7 @@ import pytest
 import safetensors.numpy
 import torch
 
-from scoredag import provenance, tables
+from scoredag import provenance, tables, weightfiles
 from scoredag.csdi import checkpoint
 from scoredag.errors import InputError
 
@@ -62,7 +62,7 @@ def test_weights_carry_it_beside_their_own_metadata(tmp_path):
     with provenance.of(a_job(tmp_path)):
         checkpoint.save(model, path, {"features": ["a"]})
     assert provenance.read(path)["rule"] == "draw_exact"
-    assert checkpoint.metadata(path)["features"] == ["a"]
+    assert weightfiles.metadata(path)["features"] == ["a"]
     assert set(safetensors.numpy.load_file(path)) == {"weight", "bias"}
 
 

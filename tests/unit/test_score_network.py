@@ -77,6 +77,14 @@ def test_another_file_is_refused(tmp_path):
         network.load(path)
 
 
+def test_a_flipped_bit_is_told(tmp_path):
+    path = tmp_path / "model.safetensors"
+    network.save(weights(), path, {})
+    path.write_bytes(path.read_bytes()[:-1] + bytes([path.read_bytes()[-1] ^ 1]))
+    with pytest.raises(InputError, match="damaged"):
+        network.load(path)
+
+
 def test_of_a_network_without_weights_the_score_is_the_standard_normals():
     zeros = network.Weights([np.zeros((network.N_INPUTS, 2))], [np.zeros(2)])
     for process in (sde.variance_preserving(), sde.variance_exploding()):

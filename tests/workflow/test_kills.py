@@ -11,7 +11,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-TRAINING = "csdi: {runs: {nyc-weather: {training: {n_steps: 150, save_every: 5, validate_every: 50, dropout: 0.1%s}}}}"
+TRAINING = "csdi: {runs: {nyc-weather: {training: {n_steps: 150, validate_every: 50, dropout: 0.1, save_every: %d%s}}}}"
 SMALL = """
 langevin: {variants: {a: null, c: null, d: null, b: {n_particles: 200, n_steps: 20}}, sweep: {time: 0.5}}
 likelihood: {score_models: null}
@@ -24,8 +24,8 @@ KINDS = ("job", "snakemake", "group")
 N_KILLS = 30
 
 
-def write_overlay(project, more=""):
-    (project.folder / "overlay.yaml").write_text(TRAINING % more, encoding="utf-8")
+def write_overlay(project, more="", save_every=5):
+    (project.folder / "overlay.yaml").write_text(TRAINING % (save_every, more), encoding="utf-8")
 
 
 def training_log(project):
@@ -88,6 +88,15 @@ def test_a_setting_changed_in_between_starts_afresh(edited, undisturbed, tmp_pat
     model, log = trained(edited)
     assert "of other settings, data or code, starting afresh" in log and "going on" not in log
     assert model == expected != undisturbed
+
+
+def test_how_often_it_is_saved_may_change_in_between(edited, undisturbed):
+    write_overlay(edited)
+    kill_training(edited, 2, 0.0)
+    write_overlay(edited, save_every=9)
+    model, log = trained(edited)
+    assert "going on after step" in log
+    assert model == undisturbed
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """CSDI weights in and out: safetensors, and the official PyTorch file."""
 
-import json
+import functools
 import os
 import pickle
 
@@ -8,13 +8,12 @@ import safetensors
 import safetensors.torch
 import torch
 
-from scoredag import files, provenance
+from scoredag import provenance, weightfiles
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
 
 EMBEDDING = "embed_layer.weight"
 INPUT = "diffmodel.input_projection.weight"
-METADATA = provenance.ENTRY  # the entry of the file's metadata that holds ours, as JSON
 
 
 def load(path, n_features=None, dropout=0.1, *, conditional=None, new_embedding=False):
@@ -51,26 +50,12 @@ def load(path, n_features=None, dropout=0.1, *, conditional=None, new_embedding=
 def save(model, path, metadata):
     """Write the weights, `metadata` (a dict of what JSON can hold) and the record of the job to a .safetensors file."""
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    # one entry alone: safetensors writes several in random order
-    text = {METADATA: json.dumps(metadata | provenance.entry(), sort_keys=True)}
-    with files.replacing(path) as partial:
-        partial.write_bytes(safetensors.torch.save(tensors, metadata=text))
-
-
-def metadata(path):
-    """The metadata that `save` wrote, as a dict; empty for a PyTorch file."""
-    if _is_torch(path):
-        return {}
-    try:
-        with safetensors.safe_open(path, framework="pt") as stored:
-            return json.loads((stored.metadata() or {}).get(METADATA, "{}"))
-    except (OSError, safetensors.SafetensorError, json.JSONDecodeError) as error:
-        raise _unreadable(path, error) from error
+    weightfiles.write(path, metadata | provenance.entry(), functools.partial(safetensors.torch.save, tensors))
 
 
 def check_features(path, features):
     """Refuse, by InputError, a model that says it was trained on others than the list `features`."""
-    trained_on = metadata(path).get("features", features)
+    trained_on = weightfiles.metadata(path).get("features", features)
     if trained_on != features:
         raise InputError(f"{path}: trained on the features {trained_on}, but the dataset has {features}")
 
@@ -84,6 +69,7 @@ def _read(path):
         if _is_torch(path):
             # weights_only: tensors alone, nothing in the file can run code
             return dict(torch.load(path, map_location="cpu", weights_only=True))
+        weightfiles.check(path)
         return safetensors.torch.load_file(path)
     except (OSError, RuntimeError, ValueError, TypeError, EOFError) as error:
         raise _unreadable(path, error) from error

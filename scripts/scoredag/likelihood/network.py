@@ -5,14 +5,14 @@ right when all signal is gone, plus a multilayer perceptron over sqrt(s^2 + FINE
 as the score of a mixture does.
 """
 
-import json
+import functools
 from typing import NamedTuple
 
 import numpy as np
+import safetensors.numpy
 from safetensors import SafetensorError, safe_open
-from safetensors import numpy as storage
 
-from scoredag import files, provenance
+from scoredag import provenance, weightfiles
 from scoredag.errors import InputError
 
 FINEST = 0.05  # in units of the data's deviation
@@ -68,15 +68,13 @@ def save(weights, path, metadata):
     tensors = {}
     for i, (matrix, bias) in enumerate(zip(*weights, strict=True)):
         tensors |= {f"layers.{i}.matrix": np.ascontiguousarray(matrix), f"layers.{i}.bias": np.ascontiguousarray(bias)}
-    with files.replacing(path) as partial:
-        partial.write_bytes(
-            storage.save(tensors, {provenance.ENTRY: json.dumps(metadata | provenance.entry(), sort_keys=True)})
-        )
+    weightfiles.write(path, metadata | provenance.entry(), functools.partial(safetensors.numpy.save, tensors))
 
 
 def load(path):
     """The `Weights` at `path`, in float64; InputError where it holds something else."""
     try:
+        weightfiles.check(path)
         with safe_open(path, framework="np") as stored:
             n_layers = len(list(stored.keys())) // 2
             tensors = [
