@@ -12,11 +12,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 TRAINING = "csdi: {runs: {nyc-weather: {training: {n_steps: 150, validate_every: 50, dropout: 0.1, save_every: %d%s}}}}"
-SMALL = """
-langevin: {variants: {a: null, c: null, d: null, b: {n_particles: 200, n_steps: 20}}, sweep: {time: 0.5}}
-likelihood: {score_models: null}
-csdi: {runs: {nyc-weather: {training: {n_steps: 40, save_every: 4, validate_every: 20, dropout: 0.1}}}}
-"""
+SLOWER = "csdi: {runs: {nyc-weather: {training: {n_steps: 40, save_every: 4, validate_every: 20, dropout: 0.1}}}}"
 MODEL = "results/csdi/nyc-weather/model.safetensors"
 STATE = "results/csdi/nyc-weather/unfinished.pt"
 OPTIONS = {"configfiles": ("config/presets/tiny.yaml", "overlay.yaml")}
@@ -103,7 +99,7 @@ def test_how_often_it_is_saved_may_change_in_between(edited, undisturbed):
 def whole(root, project_class, tmp_path_factory):
     """A run from nothing to the end that nothing has disturbed: its sums, how many seconds it took, and jobs it had."""
     project = project_class(root, tmp_path_factory.mktemp("whole") / "project")
-    (project.folder / "overlay.yaml").write_text(SMALL, encoding="utf-8")
+    (project.folder / "overlay.yaml").write_text(SLOWER, encoding="utf-8")
     start = time.monotonic()
     done = project.snakemake(**OPTIONS)
     assert done.returncode == 0, done.stdout
@@ -166,7 +162,7 @@ def outputs(project, printed):
 @pytest.mark.parametrize("number", range(N_KILLS))
 def test_a_run_that_was_killed_is_finished_by_the_next(project, whole, number):
     expected, seconds, n_jobs = whole
-    (project.folder / "overlay.yaml").write_text(SMALL, encoding="utf-8")
+    (project.folder / "overlay.yaml").write_text(SLOWER, encoding="utf-8")
     rng, kind = random.Random(number), KINDS[number % len(KINDS)]
     process = project.start(**OPTIONS)
     n_finished = rng.randrange(n_jobs)
