@@ -1,6 +1,7 @@
 """What all rules share. The config is checked here; its sections, code and data become inputs."""
 
 import ast
+import contextlib
 import functools
 import hashlib
 import math
@@ -258,10 +259,13 @@ def section(*keys):
 
 
 def ordered(value):
-    """Dicts by key, all the way down: Snakemake compares params by their text."""
+    """Dicts by key and 1 for 1.0, all the way down: Snakemake compares params by their text."""
     if isinstance(value, dict):
         return {key: ordered(value[key]) for key in sorted(value)}
-    return [ordered(entry) for entry in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [ordered(entry) for entry in value]
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**53
+    return int(value) if whole else value
 
 
 def settings(*keys, only=None, without=(), **more):
@@ -319,6 +323,21 @@ def sha256(path):
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError:
         return None
+
+
+def forget_compiled():
+    """Remove compiled code that may be of other sources: Python and numba go by their times and sizes alone."""
+    os.environ.update(PYTHONDONTWRITEBYTECODE="1")
+    kernels = digest(sorted(path for path in SCRIPTS.rglob("*.py") if b"njit" in path.read_bytes()))
+    record = SCRIPTS / "__pycache__" / "kernels.sha256"
+    with contextlib.suppress(OSError):  # not ours to change
+        known = record.is_file() and record.read_text() == kernels
+        for path in SCRIPTS.rglob("__pycache__/*.*"):
+            if path.suffix == ".pyc" or (path.suffix in (".nbi", ".nbc") and not known):
+                path.unlink(missing_ok=True)
+        if not known:
+            record.parent.mkdir(exist_ok=True)
+            record.write_text(kernels)
 
 
 def content(entry):
@@ -445,6 +464,16 @@ def variants(*, sharded):
     return [name for name, variant in entries if (variant["n_particles"] > limit) == sharded]
 
 
+def of_shards():
+    """The settings of a sharded Langevin variant: of each of its shards, and of the table that joins them."""
+    return settings(
+        n_particles=lambda wildcards: section("langevin", "variants", wildcards.sharded, "n_particles"),
+        seed=config["seed"],
+        shard_size=config["langevin"]["shard_size"],
+        variant=settings("langevin", "variants", "{sharded}", without=["animate", "label", "n_particles"]),
+    )
+
+
 def shards_of(wildcards):
     """The tables of all shards of a variant, in order."""
     n_shards = -(-section("langevin", "variants", wildcards.sharded, "n_particles") // config["langevin"]["shard_size"])
@@ -503,6 +532,7 @@ check_schema(config)
 check_references(config)
 
 DOWNLOADS = downloads(config)
+forget_compiled()
 # jobs get it from the environment: as a parameter it would be a reason to run again
 if config["cache"] is not None:
     os.environ.setdefault("SCOREDAG_CACHE", os.path.abspath(os.path.expanduser(config["cache"])))

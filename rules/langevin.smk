@@ -39,12 +39,7 @@ rule sample_shard:
         mem_mb=1000,
         runtime=60,
     params:
-        settings=settings(
-            n_particles=lambda wildcards: section("langevin", "variants", wildcards.sharded, "n_particles"),
-            seed=config["seed"],
-            shard_size=config["langevin"]["shard_size"],
-            variant=settings("langevin", "variants", "{sharded}", without=["animate", "label", "n_particles"]),
-        ),
+        settings=of_shards(),
     script:
         "../scripts/sample_shard.py"
 
@@ -66,6 +61,8 @@ rule gather_shards:
     resources:
         mem_mb=1000,
         runtime=60,
+    params:
+        settings=of_shards(),
     script:
         "../scripts/gather_shards.py"
 

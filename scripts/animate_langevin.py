@@ -15,7 +15,7 @@ def animate_langevin(parameters_path, history_path, animation_path, settings):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.of(snakemake):
         animate_langevin(
             snakemake.input.parameters,
             snakemake.input.history,

@@ -34,7 +34,7 @@ def compare_estimators(parameters_path, estimators_path, settings):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
+    with logs.of(snakemake), cache.of(snakemake):
         compare_estimators(
             snakemake.input.parameters,
             snakemake.output.estimators,

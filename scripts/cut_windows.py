@@ -95,7 +95,7 @@ def _advice(lengths, several, settings):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]), provenance.of(snakemake):
+    with logs.of(snakemake), provenance.of(snakemake):
         cut_windows(
             snakemake.input.series,
             snakemake.output.windows,

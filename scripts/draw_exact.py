@@ -16,5 +16,5 @@ def draw_exact(parameters_path, exact_path, settings):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]), provenance.of(snakemake):
+    with logs.of(snakemake), provenance.of(snakemake):
         draw_exact(snakemake.input.parameters, snakemake.output.exact, snakemake.params.settings)

@@ -27,7 +27,7 @@ def estimate_bound(parameters_path, weights_path, estimates_path, quantities_pat
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
+    with logs.of(snakemake), cache.of(snakemake):
         estimate_bound(
             snakemake.input.parameters,
             snakemake.input.get("weights"),

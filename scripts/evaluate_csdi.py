@@ -148,7 +148,7 @@ def _log(rows, pattern, n_windows):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
+    with logs.of(snakemake), cache.of(snakemake):
         evaluate_csdi(
             snakemake.input.samples,
             snakemake.input.scores,

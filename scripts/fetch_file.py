@@ -9,5 +9,5 @@ def fetch_file(path, settings, sources):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.of(snakemake):
         fetch_file(snakemake.output[0], snakemake.params.settings, snakemake.params.sources)

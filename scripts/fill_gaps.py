@@ -136,7 +136,7 @@ def _write(wide, filled, lower, upper, path):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
+    with logs.of(snakemake), cache.of(snakemake):
         fill_gaps(
             snakemake.input.model,
             snakemake.input.series,

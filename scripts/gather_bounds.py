@@ -64,7 +64,7 @@ def _row(statement, name, left, right, *errors):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]), provenance.of(snakemake):
+    with logs.of(snakemake), provenance.of(snakemake):
         tables_of = ("likelihoods", "estimates", "solved", "estimated")
         paths = zip(*(snakemake.input[name] for name in tables_of), strict=True)
         gather_bounds(

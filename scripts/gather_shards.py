@@ -13,5 +13,5 @@ def gather_shards(shard_paths, samples_path):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]), provenance.of(snakemake):
+    with logs.of(snakemake), provenance.of(snakemake):
         gather_shards(snakemake.input.shards, snakemake.output.samples)

@@ -41,7 +41,7 @@ def impute_csdi(model_path, windows_path, statistics_path, samples_path, setting
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
+    with logs.of(snakemake), cache.of(snakemake):
         impute_csdi(
             snakemake.input.model,
             snakemake.input.windows,

@@ -4,7 +4,7 @@ from impute_csdi import impute_csdi
 from scoredag import cache, logs
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
+    with logs.of(snakemake), cache.of(snakemake):
         impute_csdi(
             snakemake.input.model,
             snakemake.input.windows,

@@ -23,7 +23,7 @@ def measure_convergence(parameters_path, history_paths, convergence_path, settin
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
+    with logs.of(snakemake), cache.of(snakemake):
         measure_convergence(
             snakemake.input.parameters,
             snakemake.input.history,

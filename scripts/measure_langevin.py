@@ -44,7 +44,7 @@ def _of_chains(table):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
+    with logs.of(snakemake), cache.of(snakemake):
         measure_langevin(
             snakemake.input.parameters,
             snakemake.input.exact,

@@ -18,7 +18,7 @@ def plot_bound_gaps(parameters_path, map_paths, figure_path, score_models):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.of(snakemake):
         plot_bound_gaps(
             snakemake.input.parameters,
             snakemake.input.maps,

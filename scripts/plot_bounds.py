@@ -10,5 +10,5 @@ def plot_bounds(bounds_path, figure_path):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.of(snakemake):
         plot_bounds(snakemake.input.bounds, snakemake.output.figure)

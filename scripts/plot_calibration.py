@@ -41,7 +41,7 @@ def _curves(test, nominal, interval):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.of(snakemake):
         plot_calibration(
             snakemake.input.samples,
             snakemake.input.starts,

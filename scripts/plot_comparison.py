@@ -16,7 +16,7 @@ def plot_comparison(parameters_path, exact_path, samples_paths, figure_path, set
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.of(snakemake):
         plot_comparison(
             snakemake.input.parameters,
             snakemake.input.exact,

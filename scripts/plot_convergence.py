@@ -10,5 +10,5 @@ def plot_convergence(convergence_path, figure_path, titles):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.of(snakemake):
         plot_convergence(snakemake.input.convergence, snakemake.output.figure, snakemake.params.settings["titles"])

@@ -13,5 +13,5 @@ def plot_density(parameters_path, figure_path, settings):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.of(snakemake):
         plot_density(snakemake.input.parameters, snakemake.output.figure, snakemake.params.settings)

@@ -55,5 +55,5 @@ def _panel(gap, edges, index, cubes, name, units):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.of(snakemake):
         plot_gaps(snakemake.input.imputed, snakemake.output.figure, snakemake.params.settings)

@@ -54,7 +54,7 @@ def _spread(entries, n):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.of(snakemake):
         plot_imputation(
             snakemake.input.samples,
             snakemake.input.windows,

@@ -11,5 +11,5 @@ def plot_loss(history_path, figure_path, settings):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.of(snakemake):
         plot_loss(snakemake.input.history, snakemake.output.figure, snakemake.params.settings)

@@ -11,5 +11,5 @@ def plot_metrics(metrics_path, figure_path, settings):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.of(snakemake):
         plot_metrics(snakemake.input.metrics, snakemake.output.figure, snakemake.params.settings)

@@ -18,7 +18,7 @@ def plot_scatter(parameters_path, samples_path, figure_path, settings):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.of(snakemake):
         plot_scatter(
             snakemake.input.parameters,
             snakemake.input.samples,

@@ -10,5 +10,5 @@ def plot_score_errors(score_errors_path, figure_path):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.of(snakemake):
         plot_score_errors(snakemake.input.score_errors, snakemake.output.figure)

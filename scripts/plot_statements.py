@@ -16,7 +16,7 @@ def plot_statements(summary_path, likelihoods_paths, figure_path, score_models):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.of(snakemake):
         plot_statements(
             snakemake.input.summary,
             snakemake.input.likelihoods,

@@ -81,7 +81,7 @@ def _interval(series_path):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.of(snakemake):
         plot_surprise(
             snakemake.input.scores,
             snakemake.input.samples,

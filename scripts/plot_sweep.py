@@ -10,5 +10,5 @@ def plot_sweep(sweep_path, figure_path):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.of(snakemake):
         plot_sweep(snakemake.input.sweep, snakemake.output.figure)

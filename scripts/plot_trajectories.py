@@ -17,7 +17,7 @@ def plot_trajectories(parameters_path, chains_path, figure_path, settings):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]):
+    with logs.of(snakemake):
         plot_trajectories(
             snakemake.input.parameters,
             snakemake.input.chains,

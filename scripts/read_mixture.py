@@ -11,5 +11,5 @@ def read_mixture(path, parameters_path, settings):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]), provenance.of(snakemake):
+    with logs.of(snakemake), provenance.of(snakemake):
         read_mixture(snakemake.input.file, snakemake.output.parameters, snakemake.params.settings)

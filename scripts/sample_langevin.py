@@ -14,7 +14,7 @@ def sample_langevin(parameters_path, samples_path, settings, variant, threads):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
+    with logs.of(snakemake), cache.of(snakemake):
         sample_langevin(
             snakemake.input.parameters,
             snakemake.output.samples,

@@ -15,7 +15,7 @@ def sample_shard(parameters_path, samples_path, settings, variant, shard, thread
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
+    with logs.of(snakemake), cache.of(snakemake):
         sample_shard(
             snakemake.input.parameters,
             snakemake.output.samples,

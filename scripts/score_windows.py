@@ -61,7 +61,7 @@ def _log(table):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
+    with logs.of(snakemake), cache.of(snakemake):
         score_windows(
             snakemake.input.model,
             snakemake.input.windows,

@@ -86,7 +86,7 @@ def _write_quantities(problem, solutions, path):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
+    with logs.of(snakemake), cache.of(snakemake):
         solve_likelihood(
             snakemake.input.parameters,
             snakemake.input.get("weights"),

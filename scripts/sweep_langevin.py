@@ -39,7 +39,7 @@ def sweep_langevin(parameters_path, sweep_path, settings, threads):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
+    with logs.of(snakemake), cache.of(snakemake):
         sweep_langevin(
             snakemake.input.parameters,
             snakemake.output.sweep,

@@ -79,7 +79,7 @@ def _remembered(score):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
+    with logs.of(snakemake), cache.of(snakemake):
         sweep_score_error(
             snakemake.input.parameters,
             snakemake.output.score_errors,

@@ -27,7 +27,7 @@ def tidy_series(path, series_path, settings, dataset):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]), provenance.of(snakemake):
+    with logs.of(snakemake), provenance.of(snakemake):
         tidy_series(
             snakemake.input.get("file"),
             snakemake.output.series,

@@ -31,7 +31,7 @@ def trace_langevin(parameters_path, history_path, chains_path, rates_path, setti
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
+    with logs.of(snakemake), cache.of(snakemake):
         trace_langevin(
             snakemake.input.parameters,
             snakemake.output.history,

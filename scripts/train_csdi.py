@@ -99,7 +99,7 @@ def _as_it_is(init_path, features, conditional):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
+    with logs.of(snakemake), cache.of(snakemake):
         train_csdi(
             snakemake.input.get("init"),
             snakemake.input.windows,

@@ -25,7 +25,7 @@ def train_score(parameters_path, model_path, settings, name):
 
 
 if __name__ == "__main__":
-    with logs.to_file(snakemake.log[0]), cache.of(snakemake):
+    with logs.of(snakemake), cache.of(snakemake):
         train_score(
             snakemake.input.parameters,
             snakemake.output.model,

@@ -10,12 +10,14 @@ import hashlib
 import json
 import logging
 import os
+import platform
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 from scoredag import files, provenance
+from scoredag.errors import InputError
 
 VARIABLE = "SCOREDAG_CACHE"
 SUMS = "sha256.json"
@@ -47,10 +49,17 @@ def of(job):
 
 
 def key(job, record):
-    """The name of a job's entry: a digest of its record and of what was in its inputs when it was planned."""
+    """The name of a job's entry: a digest of its record, of its inputs when it was planned, and of the hardware."""
     planned = {name: job.params.get(name) for name in ("code", "content")}
-    text = json.dumps([record, planned, sorted(job.output.keys())], sort_keys=True)
+    text = json.dumps([record, planned, sorted(job.output.keys()), *_hardware(job)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _hardware(job):
+    """The kind of processor, and the GPU that a job takes, if any: their numbers differ."""
+    device, torch = job.params.get("settings", {}).get("device", "cpu"), sys.modules.get("torch")
+    with_gpu = device != "cpu" and torch is not None and torch.cuda.is_available()
+    return platform.machine(), torch.cuda.get_device_name() if with_gpu else None
 
 
 def _fetch(entry, outputs):
@@ -65,9 +74,14 @@ def _fetch(entry, outputs):
                 shutil.copyfile(entry / name, partial)
                 if files.sha256(partial) != sums[name]:
                     raise ValueError(name)
+    except InputError:  # about the output, not about the entry
+        raise
     except (FileNotFoundError, ValueError, KeyError) as error:
         log.warning("%s: damaged (%s), computed anew", entry, error)
         shutil.rmtree(entry, ignore_errors=True)
+        return False
+    except OSError as error:
+        log.warning("%s: cannot be read (%s), computed anew", entry, error.strerror or error)
         return False
     return True
 

@@ -98,6 +98,16 @@ def sha256(path):
         raise InputError(f"{path}: {error.strerror or error}") from error
 
 
+def listed(paths):
+    """A path, or several, as a list."""
+    return [paths] if isinstance(paths, str) else list(paths)
+
+
+def digest(paths):
+    """SHA-256 of the contents of some files in turn, in hexadecimal; InputError where one cannot be read."""
+    return hashlib.sha256("\n".join(map(sha256, paths)).encode()).hexdigest()
+
+
 def check_sha256(path, expected):
     """Raise InputError unless the file's SHA-256 is `expected` (None: anything goes)."""
     if expected is None:

@@ -24,6 +24,20 @@ def tenths(done, total, unit):
 
 
 @contextlib.contextmanager
+def of(job):
+    """As `to_file` with the log of a Snakemake job, if its code and data are what they were when the run was planned.
+
+    What they were then is what Snakemake records with the results, and compares when it is asked again.
+    """
+    with to_file(job.log[0]):
+        data = [path for name, paths in job.input.items() if name != "code" for path in files.listed(paths)]
+        planned = job.params.get("content")
+        if files.digest(job.input.code) != job.params.code or (planned and planned not in map(files.sha256, data)):
+            raise InputError("its code or data were edited after the run had been planned; run again")
+        yield
+
+
+@contextlib.contextmanager
 def to_file(path):
     """Send logging, print and warnings to a new file `path` while the block runs, which is the job's claim.
 

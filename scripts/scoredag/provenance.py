@@ -23,6 +23,7 @@ KEY = "provenance"  # in the metadata of tables and weights
 PACKAGES = {  # by the name of their module; those that can change a number or a byte
     "PIL": "pillow",
     "arviz_stats": "arviz-stats",
+    "llvmlite": "llvmlite",
     "matplotlib": "matplotlib",
     "numba": "numba",
     "numpy": "numpy",
@@ -67,21 +68,19 @@ def record(job):
     Raises:
         InputError: an input cannot be read.
     """
-    inputs = {name: digests(paths, digest) for name, paths in job.input.items()}
-    code = digests(job.input.get("code", []), files.sha256)
     return {
         "rule": job.rule,
         "wildcards": dict(job.wildcards.items()),
         "settings": job.params.get("settings", {}),
-        "inputs": {name: found for name, found in inputs.items() if name != "code"},
-        "code": hashlib.sha256("\n".join(code).encode()).hexdigest(),
+        "inputs": {name: digests(paths) for name, paths in job.input.items() if name != "code"},
+        "code": files.digest(job.input.get("code", [])),
         "versions": versions(),
     }
 
 
-def digests(paths, function):
-    """`function` of a path, or of each in a list."""
-    return function(paths) if isinstance(paths, str) else [function(path) for path in paths]
+def digests(paths):
+    """The `digest` of a path, or of each in a list."""
+    return digest(paths) if isinstance(paths, str) else [digest(path) for path in paths]
 
 
 def versions():

@@ -5,12 +5,10 @@ import contextlib
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scoredag import files, provenance
+from scoredag import files, provenance, seals
 from scoredag.errors import InputError
 
 ROW_GROUP = 1 << 16  # rows
-WRITING = {"compression": "zstd", "write_page_checksum": True}
-READING = {"page_checksum_verification": True}  # a flipped bit is told, not read
 _NAME = pa.dictionary(pa.int32(), pa.string())
 _TIME = pa.timestamp("us", tz="UTC")
 
@@ -155,10 +153,18 @@ def writing(path, schema):
     """Yield a function that appends a data frame, or dict of columns, to the Parquet file `path`.
 
     Row groups are of one size, whatever the size of the parts, so that these leave no trace in the
-    file. It carries the record of the job at work, if any (see `provenance`), and appears under its name
-    when the block ends well.
+    file. It is sealed (see `seals`), carries the record of the job at work, if any (see `provenance`), and
+    appears under its name when the block ends well.
     """
-    with files.replacing(path) as partial, pq.ParquetWriter(partial, schema, **WRITING) as writer:
+    with files.replacing(path) as partial:
+        with _writing(partial, schema) as append:
+            yield append
+        seals.seal(partial)
+
+
+@contextlib.contextmanager
+def _writing(path, schema):
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         waiting = schema.empty_table()
 
         def append(frame):
@@ -171,8 +177,9 @@ def writing(path, schema):
         yield append
         if len(waiting):
             writer.write_table(waiting)
-        if record := provenance.current():
-            writer.add_key_value_metadata({provenance.KEY: record})
+        record = provenance.current()
+        more = {provenance.KEY: record} if record else {}
+        writer.add_key_value_metadata({seals.KEY: seals.BLANK} | more)
 
 
 def read(path, schema, columns=None, filters=None):
@@ -190,15 +197,15 @@ def read(path, schema, columns=None, filters=None):
 def batches(path, schema, columns=None):
     """Yield the table at `path` in data frames of at most `ROW_GROUP` rows, as `read` gives it whole."""
     _check(path, schema)
-    with _readable(path), pq.ParquetFile(path, **READING) as stream:
+    with _readable(path), pq.ParquetFile(path) as stream:
         for part in stream.iter_batches(ROW_GROUP, columns=columns):
             yield part.to_pandas()
 
 
 def greatest(path, column):
     """The largest value of a column, from the statistics in the file."""
+    index = _stored_schema(path).get_field_index(column)
     with _readable(path), pq.ParquetFile(path) as stream:
-        index = stream.schema_arrow.get_field_index(column)
         groups = (stream.metadata.row_group(i) for i in range(stream.metadata.num_row_groups))
         return max(group.column(index).statistics.max for group in groups)
 
@@ -221,7 +228,7 @@ def _table(frame, schema):
 def _read(path, schema, columns, filters):
     _check(path, schema)
     with _readable(path):
-        return pq.read_table(path, columns=columns, filters=filters, **READING)
+        return pq.read_table(path, columns=columns, filters=filters)
 
 
 def _check(path, schema):
@@ -245,6 +252,7 @@ def _n_samples(path):
 
 def _stored_schema(path):
     with _readable(path):
+        seals.check(path)
         return pq.read_schema(path)
 
 
@@ -252,6 +260,6 @@ def _stored_schema(path):
 def _readable(path):
     try:
         yield
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: cannot be read as Parquet ({reason}); delete it and rerun") from error

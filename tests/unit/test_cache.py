@@ -1,11 +1,15 @@
 """Results that are kept: taken for the same content of everything, and for nothing else."""
 
+import errno
 import json
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from scoredag import cache, files, logs
+from scoredag.errors import InputError
 
 
 class Work:
@@ -109,6 +113,49 @@ def test_a_damaged_entry_is_computed_anew(work, kept, damage):
         for path in entry.iterdir():
             path.unlink()
     assert work.run() and not work.run()
+
+
+@pytest.fixture
+def full(work, monkeypatch):
+    """A disk without room for one of the outputs."""
+    copy = cache.shutil.copyfile
+
+    def copyfile(source, target):
+        if Path(target).parent == work.folder:
+            raise OSError(errno.ENOSPC, "No space left on device", str(target))
+        return copy(source, target)
+
+    return lambda: monkeypatch.setattr(cache.shutil, "copyfile", copyfile)
+
+
+def test_an_entry_outlives_a_full_disk(work, kept, full, monkeypatch):
+    assert work.run()
+    full()
+    with pytest.raises(InputError, match="No space left"):
+        work.run()
+    monkeypatch.undo()
+    monkeypatch.setenv(cache.VARIABLE, str(kept))
+    assert not work.run()
+
+
+def test_an_entry_that_may_not_be_read_is_computed_anew_and_left(work, kept, monkeypatch):
+    assert work.run()
+    (entry,) = kept.iterdir()
+
+    def refuse(path, **_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(cache.Path, "read_text", refuse)
+    assert cache._fetch(entry, {"one.txt": work.folder / "one.txt"}) is False
+    assert entry.exists()
+
+
+def test_another_gpu_is_another_entry_if_the_job_takes_it(work, kept, monkeypatch):
+    assert work.run(device="auto") and work.run(device="cpu")
+    cuda = SimpleNamespace(is_available=lambda: True, get_device_name=lambda: "a GPU")
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    assert work.run(device="auto") and not work.run(device="auto")
+    assert not work.run(device="cpu")
 
 
 def test_what_changes_while_it_runs_is_not_kept(work, kept):

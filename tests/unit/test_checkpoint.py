@@ -25,7 +25,7 @@ def test_a_saved_model_comes_back_with_its_metadata(model, tmp_path):
     assert not loaded.training
     for name, tensor in model.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], tensor)
-    assert weightfiles.metadata(path).items() > {"features": ["b", "a"], "init": "scratch"}.items()
+    assert weightfiles.metadata(path) == {"features": ["b", "a"], "init": "scratch"}
 
 
 def test_the_same_model_is_the_same_bytes(model, tmp_path):
@@ -87,8 +87,8 @@ def test_a_truncated_file_is_refused(model, tmp_path, suffix):
     refused(path, "truncated")
 
 
-@pytest.mark.parametrize("place", [-1, -100_000, -400_000])
-def test_a_flipped_bit_in_a_tensor_is_told(model, tmp_path, place):
+@pytest.mark.parametrize("place", [9, 200, 100_000, -1])
+def test_a_flipped_bit_is_told(model, tmp_path, place):
     path = tmp_path / "model.safetensors"
     checkpoint.save(model, path, {})
     content = bytearray(path.read_bytes())

@@ -57,7 +57,7 @@ def test_scripts_hand_their_job_over(root):
             r"tables\.(write|writing|write_rows)\(|(checkpoint|network)\.save\(|^from impute_csdi", text, re.MULTILINE
         )
         of_job = r", (provenance|cache)\.of\(snakemake\)" if writes else ""
-        assert re.match(rf"    with logs\.to_file\(snakemake\.log\[0\]\){of_job}:\n", tail), path
+        assert re.match(rf"    with logs\.of\(snakemake\){of_job}:\n", tail), path
         n_recorded += bool(writes)
     assert n_recorded > 10
 
@@ -165,6 +165,25 @@ def test_the_readmes_graph_is_the_workflows(root):
     expected = {edge for edge in edges if edge[1] != "all"}  # which has them all
     shown = re.search(r"```mermaid\n(.*?)```", (root / "README.md").read_text(encoding="utf-8"), re.DOTALL)[1]
     assert expected and set(re.findall(r"(\w+) --> (\w+)", shown)) == expected
+
+
+def anchors(page):
+    """What GitHub makes of the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_links_between_pages_lead_somewhere(root):
+    pages, n_links = [root / "README.md", *root.glob("*/README.md"), *root.glob("docs/*.md")], 0
+    for page in pages:
+        for target, anchor in re.findall(
+            r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)", page.read_text(encoding="utf-8")
+        ):
+            to = (page.parent / target).resolve() if target else page
+            assert to.exists(), f"{page}: {target}"
+            assert not anchor or anchor in anchors(to), f"{page}: {target}#{anchor}"
+            n_links += 1
+    assert n_links > 30
 
 
 def test_printed_commands_name_their_targets_before_the_configfiles(root):

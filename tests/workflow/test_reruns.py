@@ -1,5 +1,6 @@
 """What is on disk is what the config says, and nothing is computed twice: job sets of dry runs."""
 
+import compileall
 import json
 import os
 import random
@@ -8,6 +9,7 @@ import shutil
 import subprocess
 import time
 
+import pandas as pd
 import pytest
 
 CONFIG = "config/config.yaml"
@@ -95,10 +97,16 @@ def test_what_snakemake_cannot_see_and_what_helps(edited):
     """As the README says it; where this fails, a line there may go."""
     samples = edited.folder / "results/langevin/c/samples.parquet"
     samples.write_bytes((edited.folder / "results/langevin/b/samples.parquet").read_bytes())
+    followers = {"plot_scatter:c", "measure_langevin", "plot_comparison"}
+    assert edited.jobs() == followers
     os.utime(samples, (0, 0))
     assert edited.jobs() == set()
-    expected = {f"{rule}:c" for rule in ("sample_langevin", "plot_scatter")} | {"measure_langevin", "plot_comparison"}
-    assert edited.jobs("--forcerun", "sample_langevin") >= expected
+    assert edited.jobs("--forcerun", "sample_langevin") >= followers | {"sample_langevin:c"}
+    by_path = "results/langevin/c/animation.gif"
+    done = edited.snakemake(by_path)
+    assert done.returncode == 0, done.stdout
+    edited.edit(CONFIG, "label: large step", "label: too large a step")
+    assert "animate_langevin:c" not in edited.jobs() and "animate_langevin:c" in edited.jobs(by_path)
     shutil.rmtree(edited.folder / ".snakemake")
     edited.edit(CONFIG, "step_size: 1.0", "step_size: 0.9")
     assert "sample_langevin:c" not in edited.jobs()
@@ -122,24 +130,65 @@ def test_a_damaged_table_is_told_by_its_reader_and_comes_back_once_deleted(edite
     assert done.returncode == 0 and windows.read_bytes() == content, done.stdout
 
 
+LANGEVIN, SWEEP = "scripts/scoredag/gmm/langevin.py", "results/langevin/sweep.parquet"
+
+
+def edit_while(project, script):
+    """Ask for the sweep, and edit what it imports as soon as the job of `script` waits; the run's status and output."""
+    begin = "cache.of(snakemake):\n" if script == "sweep_langevin" else "provenance.of(snakemake):\n"
+    waiting = "from pathlib import Path; from time import sleep; Path('started').touch(); sleep(3)"
+    project.edit(f"scripts/{script}.py", begin, f"{begin}        {waiting}\n")
+    run = project.start(SWEEP)
+    while run.poll() is None and not (project.folder / "started").exists():
+        time.sleep(0.05)
+    project.edit(LANGEVIN, "BLOCK = 500", "BLOCK = 400")
+    output, _ = run.communicate()
+    return run.returncode, output
+
+
 def test_an_edit_while_a_job_runs_is_not_lost(edited):
     """The job has read what was there before; the next run has to start it again."""
-    script = edited.folder / "scripts/sweep_langevin.py"
-    text = script.read_text(encoding="utf-8")
-    waiting = "\nimport time\nfrom pathlib import Path\n\nPath('started').touch()\ntime.sleep(3)\n"
-    script.write_text(text.replace("import math\n", f"import math\n{waiting}", 1), encoding="utf-8")
-    run = edited.start("results/langevin/sweep.parquet")
-    while run.poll() is None and not (edited.folder / "started").exists():
-        time.sleep(0.05)
-    edited.edit("scripts/scoredag/gmm/langevin.py", "BLOCK = 500", "BLOCK = 400")
-    output, _ = run.communicate()
-    assert run.returncode == 0, output
-    assert edited.jobs("results/langevin/sweep.parquet") == {"sweep_langevin"}
+    status, output = edit_while(edited, "sweep_langevin")
+    assert status == 0, output
+    assert edited.jobs(SWEEP) == {"sweep_langevin"}
+
+
+def test_an_edit_before_a_job_begins_stops_it(edited):
+    """Snakemake records what it has planned with: were the edit taken back, it would never look again."""
+    status, output = edit_while(edited, "read_mixture")
+    assert status != 0 and "error: its code or data were edited after the run had been planned; run again" in output
+    edited.edit(LANGEVIN, "BLOCK = 400", "BLOCK = 500")
+    assert edited.jobs(SWEEP) == {"sweep_langevin"}
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [("langevin.py", "math.sqrt(2 * tau)", "math.sqrt(8 * tau)"), ("kernels.py", "spread(-2.0)", "spread(-9.0)")],
+    ids=["python", "numba"],
+)
+def test_code_that_was_compiled_before_an_edit_is_not_run(edited, module, old, new):
+    """Both compilers take the size and time of a source for its content."""
+    path = edited.folder / "scripts/scoredag/gmm" / module
+    times = (0, 1_000_000_000)
+    os.utime(path, times)
+    target, environment = "results/langevin/c/samples.parquet", {"PYTHONDONTWRITEBYTECODE": ""}
+    done = edited.snakemake(target, "--forcerun", "sample_langevin", **environment)
+    assert done.returncode == 0, done.stdout
+    compileall.compile_dir(edited.folder / "scripts", quiet=1)
+    before = pd.read_parquet(edited.folder / target)
+    edited.edit(path.relative_to(edited.folder), old, new)
+    os.utime(path, times)
+    done = edited.snakemake(target, **environment)
+    assert done.returncode == 0, done.stdout
+    after = pd.read_parquet(edited.folder / target)
+    assert (after["x"] != before["x"])[before["step"] > 0].all()
 
 
 def test_nothing_is_to_be_done_after_a_comment_or_reordered_keys(edited):
     edited.edit(CONFIG, "step_size: 1.0", "step_size: 1.00 # a large one")
     edited.edit(CONFIG, "step_size: 0.1\n", "step_size: 0.10\n")
+    edited.edit("config/presets/tiny.yaml", "time: 1.0", "time: 1")
+    edited.edit("config/presets/tiny.yaml", "length: 12\n", "length: 12.0\n")
     edited.edit(
         CONFIG, "      dataset: nyc-weather\n      init: base\n", "      init: base\n      dataset: nyc-weather\n"
     )
@@ -261,6 +310,13 @@ def test_without_score_models_nothing_is_made_of_likelihoods(project, each):
     (project.folder / "none.yaml").write_text(json.dumps(none), encoding="utf-8")
     jobs = project.jobs(configfiles=("config/presets/tiny.yaml", "none.yaml"))
     assert "read_mixture" in jobs and not jobs & ({"solve_likelihood", "sweep_score_error"} | AFTER_ESTIMATE)
+
+
+def test_the_order_of_variants_is_that_of_figures(edited):
+    line = "    a: {n_particles: 400, n_steps: 50}\n"
+    edited.edit("config/presets/tiny.yaml", line, "")
+    edited.edit("config/presets/tiny.yaml", "  metrics:", f"{line}  metrics:")
+    assert edited.jobs() == DOWNSTREAM_OF_LANGEVIN
 
 
 def test_null_leaves_an_entry_out(edited):

@@ -8,7 +8,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from scoredag import provenance, weightfiles
+from scoredag import provenance, seals, weightfiles
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
 
@@ -69,7 +69,7 @@ def _read(path):
         if _is_torch(path):
             # weights_only: tensors alone, nothing in the file can run code
             return dict(torch.load(path, map_location="cpu", weights_only=True))
-        weightfiles.check(path)
+        seals.check(path)
         return safetensors.torch.load_file(path)
     except (OSError, RuntimeError, ValueError, TypeError, EOFError) as error:
         raise _unreadable(path, error) from error

@@ -12,7 +12,7 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError, safe_open
 
-from scoredag import provenance, weightfiles
+from scoredag import provenance, seals, weightfiles
 from scoredag.errors import InputError
 
 FINEST = 0.05  # in units of the data's deviation
@@ -74,7 +74,7 @@ def save(weights, path, metadata):
 def load(path):
     """The `Weights` at `path`, in float64; InputError where it holds something else."""
     try:
-        weightfiles.check(path)
+        seals.check(path)
         with safe_open(path, framework="np") as stored:
             n_layers = len(list(stored.keys())) // 2
             tensors = [
