@@ -32,7 +32,8 @@ def of(job):
     with to_file(job.log[0]):
         data = [path for name, paths in job.input.items() if name != "code" for path in files.listed(paths)]
         planned = job.params.get("content")
-        if files.digest(job.input.code) != job.params.code or (planned and planned not in map(files.sha256, data)):
+        same_code = files.digest(job.input.get("code")) == job.params.get("code")
+        if not same_code or (planned and planned not in map(files.sha256, data)):
             raise InputError("its code or data were edited after the run had been planned; run again")
         yield
 

@@ -11,6 +11,8 @@ import filelock
 import pyarrow.parquet as pq
 import pytest
 
+from scoredag import seals
+
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("SNAKEMAKE")}
 FOLDERS = ("config", "data", "envs", "profiles", "report", "rules", "scripts")
 TINY = "config/presets/tiny.yaml"
@@ -47,7 +49,9 @@ class Project:
                 if path.match("csdi/*/history.parquet"):
                     table = pq.read_table(path)
                     assert table.column("seconds").null_count == 0
-                    content = f"{table.drop_columns('seconds').to_pydict()} {pq.read_metadata(path).metadata}".encode()
+                    metadata = pq.read_metadata(path).metadata
+                del metadata[seals.KEY.encode()]
+                content = f"{table.drop_columns('seconds').to_pydict()} {metadata}".encode()
                 found[str(path.relative_to(self.folder))] = hashlib.sha256(content).hexdigest()
         return found
 
