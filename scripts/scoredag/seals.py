@@ -13,16 +13,16 @@ from scoredag.errors import InputError
 KEY = "seal"  # in the metadata
 _MARK = b"scoredag-sha256="
 _ZEROS = b"0" * 64
+_PART = 1 << 20  # bytes in memory
 BLANK = (_MARK + _ZEROS).decode()
 
 
 def seal(path):
     """Replace the zeros of `BLANK` in the file by the checksum of the file as it is with them."""
     with open(path, "r+b") as stream:
-        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            start = content.rfind(BLANK.encode()) + len(_MARK)
-            found = _sum(content, start)
-        stream.seek(start)
+        place = _place(stream)
+        found = _sum(stream, place)
+        stream.seek(place)
         stream.write(found)
 
 
@@ -35,18 +35,30 @@ def check(path):
 
 @functools.cache  # a table may be read a step at a time
 def _whole(path, _inode, size, _time):
-    if not size:
-        return True
-    with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        start = content.rfind(_MARK) + len(_MARK)
-        return start < len(_MARK) or content[start : start + len(_ZEROS)] == _sum(content, start)
+    with open(path, "rb") as stream:
+        place = _place(stream) if size else None
+        if place is None:
+            return True
+        found = _sum(stream, place)
+        stream.seek(place)
+        return stream.read(len(_ZEROS)) == found
 
 
-def _sum(content, start):
-    """SHA-256 of a file, as hexadecimal bytes, with zeros for the checksum at `start`."""
+def _place(stream):
+    """Where the checksum is in the file, or None."""
+    with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        start = content.rfind(_MARK)
+    return None if start < 0 else start + len(_MARK)
+
+
+def _sum(stream, place):
+    """SHA-256 of the file, as hexadecimal bytes, with zeros for the checksum at `place`."""
     found = hashlib.sha256()
-    with memoryview(content) as view, view[:start] as before, view[start + len(_ZEROS) :] as after:
-        found.update(before)
-        found.update(_ZEROS)
-        found.update(after)
+    stream.seek(0)
+    while part := stream.read(min(_PART, place - stream.tell())):
+        found.update(part)
+    found.update(_ZEROS)
+    stream.seek(place + len(_ZEROS))
+    while part := stream.read(_PART):
+        found.update(part)
     return found.hexdigest().encode()
