@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from scoredag import streams
+from scoredag import provenance, streams
 from scoredag.gmm import langevin, readers
 
 SHARDED = """
@@ -39,6 +39,8 @@ def test_shards_give_the_samples_of_one_job(root, project):
     assert not (project.folder / "results/langevin/b/shards").exists() or not list(
         (project.folder / "results/langevin/b/shards").iterdir()
     )
+    settings = provenance.read(project.folder / "results/langevin/b/samples.parquet")["settings"]
+    assert settings["seed"] == 1 and settings["variant"]["step_size"] == 0.1
     with Image.open(project.folder / target) as image:
         assert min(image.size) > 400  # binned, as they are more than most_markers
     again = project.snakemake(target, configfiles=("sharded.yaml",))
