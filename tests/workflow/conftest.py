@@ -50,8 +50,8 @@ class Project:
                     table = pq.read_table(path)
                     assert table.column("seconds").null_count == 0
                     metadata = pq.read_metadata(path).metadata
-                del metadata[seals.KEY.encode()]
-                content = f"{table.drop_columns('seconds').to_pydict()} {metadata}".encode()
+                    del metadata[seals.KEY.encode()]
+                    content = f"{table.drop_columns('seconds').to_pydict()} {metadata}".encode()
                 found[str(path.relative_to(self.folder))] = hashlib.sha256(content).hexdigest()
         return found
 
