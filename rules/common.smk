@@ -412,21 +412,13 @@ def filling(wildcards):
     return {key: dataset[key] for key in only} | {"length": length_of(wildcards)}
 
 
-def training_of(wildcards):
-    """How the run is trained, but for how often its state is saved, of which models keep no trace."""
-    part = section("csdi", "runs", wildcards.run, "training")
-    return {key: part[key] for key in part if key != "save_every"}
-
-
 def save_every(wildcards, output):
     """Steps between two saved states of a training; as it asks for `output`, Snakemake never compares it."""
     return section("csdi", "runs", wildcards.run, "training", "save_every")
 
 
-def sampling_of(wildcards):
-    """How the run is sampled, but for the threads, of which samples keep no trace."""
-    part = section("csdi", "runs", wildcards.run, "sampling")
-    return {key: part[key] for key in part if key != "threads"}
+# but for the threads, of which samples keep no trace
+sampling_of = settings("csdi", "runs", "{run}", "sampling", without=["threads"])
 
 
 def validation_of(wildcards):

@@ -25,7 +25,7 @@ rule train_csdi:
             "runs",
             "{run}",
             only=["conditional", "dataset", "device", "init"],
-            training=training_of,
+            training=settings("csdi", "runs", "{run}", "training", without=["save_every"]),
             init_sha256=lambda wildcards: (checkpoint_of(wildcards) or {}).get("sha256"),
             seed=config["seed"],
         ),

@@ -2,11 +2,11 @@
 
 import errno
 import json
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from scoredag import cache, files, logs
 from scoredag.errors import InputError
@@ -115,9 +115,8 @@ def test_a_damaged_entry_is_computed_anew(work, kept, damage):
     assert work.run() and not work.run()
 
 
-@pytest.fixture
-def full(work, monkeypatch):
-    """A disk without room for one of the outputs."""
+def test_an_entry_outlives_a_full_disk(work, kept, monkeypatch):
+    assert work.run()
     copy = cache.shutil.copyfile
 
     def copyfile(source, target):
@@ -125,16 +124,10 @@ def full(work, monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device", str(target))
         return copy(source, target)
 
-    return lambda: monkeypatch.setattr(cache.shutil, "copyfile", copyfile)
-
-
-def test_an_entry_outlives_a_full_disk(work, kept, full, monkeypatch):
-    assert work.run()
-    full()
-    with pytest.raises(InputError, match="No space left"):
-        work.run()
-    monkeypatch.undo()
-    monkeypatch.setenv(cache.VARIABLE, str(kept))
+    with monkeypatch.context() as patch:
+        patch.setattr(cache.shutil, "copyfile", copyfile)
+        with pytest.raises(InputError, match="No space left"):
+            work.run()
     assert not work.run()
 
 
@@ -152,8 +145,8 @@ def test_an_entry_that_may_not_be_read_is_computed_anew_and_left(work, kept, mon
 
 def test_another_gpu_is_another_entry_if_the_job_takes_it(work, kept, monkeypatch):
     assert work.run(device="auto") and work.run(device="cpu")
-    cuda = SimpleNamespace(is_available=lambda: True, get_device_name=lambda: "a GPU")
-    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
     assert work.run(device="auto") and not work.run(device="auto")
     assert not work.run(device="cpu")
 
