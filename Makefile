@@ -21,7 +21,7 @@ report: setup
 
 # What a table or model was made of: make explain FILE=results/langevin/b/samples.parquet
 explain: setup
-	@PYTHONPATH=scripts $(BIN)/python -m scoredag.provenance $(FILE)
+	@PYTHONPATH=scripts $(BIN)/python -m scoredag.job.record $(FILE)
 
 # The tables of config/README.md, from config/schema.yaml.
 docs: setup

@@ -32,9 +32,10 @@ import torch
 import yaml
 from snakemake.utils import validate
 
-from scoredag import metrics, tables
+from scoredag import metrics
 from scoredag.csdi import checkpoint, devices, diffusion, imputation, training
 from scoredag.series import windows
+from scoredag.store import tables
 
 ROOT = Path(__file__).resolve().parents[1]
 BASE = ROOT / "data" / "csdi-base.safetensors"

@@ -19,14 +19,14 @@ import torch
 from peaks import peak
 from scipy.special import logsumexp
 
-from scoredag.gmm import langevin, readers
+from scoredag.gmm import langevin, mixture_files
 
 try:
     import jax
 except ImportError:
     jax = None
 
-GMM = readers.read(Path(__file__).resolve().parents[1] / "data/gmm.csv")
+GMM = mixture_files.read(Path(__file__).resolve().parents[1] / "data/gmm.csv")
 STEPS = 200  # of ours in a turn
 SHARD = 250_000  # particles
 SETTINGS = {"step_size": 0.1, "noise_covariance": np.eye(2), "seed": 1}

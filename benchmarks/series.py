@@ -23,8 +23,8 @@ from peaks import peak
 
 import cut_windows
 import tidy_series
-from scoredag import tables
 from scoredag.series import tidy, windows
+from scoredag.store import tables
 
 SCHEMA = Path(__file__).resolve().parents[1] / "config/schema.yaml"
 

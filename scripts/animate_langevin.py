@@ -1,8 +1,9 @@
 """Show the particles of one Langevin variant on their way."""
 
-from scoredag import logs, tables
 from scoredag.figures import plane, style
 from scoredag.gmm import mixture, particles, views
+from scoredag.job import logs
+from scoredag.store import tables
 
 
 def animate_langevin(parameters_path, history_path, animation_path, settings):

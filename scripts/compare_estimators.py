@@ -4,9 +4,11 @@ import itertools
 
 import numpy as np
 
-from scoredag import cache, logs, streams, tables
+from scoredag import streams
 from scoredag.gmm import mixture
+from scoredag.job import cache, logs
 from scoredag.likelihood import bounds, problems
+from scoredag.store import tables
 
 
 def compare_estimators(parameters_path, estimators_path, settings):

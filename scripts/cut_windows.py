@@ -5,9 +5,11 @@ import logging
 import numpy as np
 import pandas as pd
 
-from scoredag import logs, provenance, streams, tables
+from scoredag import streams
 from scoredag.errors import InputError
+from scoredag.job import logs, record
 from scoredag.series import angles, missingness, tidy, windows
+from scoredag.store import tables
 
 
 def cut_windows(series_path, windows_path, starts_path, statistics_path, settings, dataset):
@@ -95,7 +97,7 @@ def _advice(lengths, several, settings):
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake), provenance.of(snakemake):
+    with logs.of(snakemake), record.of(snakemake):
         cut_windows(
             snakemake.input.series,
             snakemake.output.windows,

@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from scoredag import logs, provenance, streams, tables
+from scoredag import streams
 from scoredag.gmm import mixture
+from scoredag.job import logs, record
+from scoredag.store import tables
 
 
 def draw_exact(parameters_path, exact_path, settings):
@@ -16,5 +18,5 @@ def draw_exact(parameters_path, exact_path, settings):
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake), provenance.of(snakemake):
+    with logs.of(snakemake), record.of(snakemake):
         draw_exact(snakemake.input.parameters, snakemake.output.exact, snakemake.params.settings)

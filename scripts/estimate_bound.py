@@ -2,9 +2,11 @@
 
 import numpy as np
 
-from scoredag import cache, logs, streams, tables
+from scoredag import streams
 from scoredag.gmm import mixture
+from scoredag.job import cache, logs
 from scoredag.likelihood import bounds, problems
+from scoredag.store import tables
 
 
 def estimate_bound(parameters_path, weights_path, estimates_path, quantities_path, settings):

@@ -5,9 +5,12 @@ import logging
 import numpy as np
 import pandas as pd
 
-from scoredag import cache, conformal, logs, metrics, streams, tables
+from scoredag import metrics, streams
+from scoredag.csdi import conformal
 from scoredag.errors import InputError
+from scoredag.job import cache, logs
 from scoredag.series import baselines, windows
+from scoredag.store import tables
 
 CORRECTED = "CSDI, conformal"
 

@@ -1,11 +1,12 @@
 """Fetch a file from the first source that has it and check its sha256."""
 
-from scoredag import download, logs
+from scoredag.intake import downloads
+from scoredag.job import logs
 
 
 def fetch_file(path, settings, sources):
     """See `scoredag.download.fetch`."""
-    download.fetch(path, **settings, **sources)
+    downloads.fetch(path, **settings, **sources)
 
 
 if __name__ == "__main__":

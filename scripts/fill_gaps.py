@@ -4,9 +4,11 @@ import logging
 
 import numpy as np
 
-from scoredag import cache, features, files, logs, metrics, streams, tables
+from scoredag import metrics, streams
 from scoredag.csdi import checkpoint, imputation
-from scoredag.series import angles, gaps, tidy
+from scoredag.job import cache, logs
+from scoredag.series import angles, features, gaps, tidy
+from scoredag.store import files, tables
 
 LEVEL = 0.9  # of the intervals: from the 5 % to the 95 % quantile
 ROWS = 1 << 16  # steps that are written at once

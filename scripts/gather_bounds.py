@@ -5,7 +5,8 @@ import logging
 import numpy as np
 import pandas as pd
 
-from scoredag import logs, provenance, tables
+from scoredag.job import logs, record
+from scoredag.store import tables
 
 
 def gather_bounds(folders, bounds_path, summary_path):
@@ -64,7 +65,7 @@ def _row(statement, name, left, right, *errors):
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake), provenance.of(snakemake):
+    with logs.of(snakemake), record.of(snakemake):
         tables_of = ("likelihoods", "estimates", "solved", "estimated")
         paths = zip(*(snakemake.input[name] for name in tables_of), strict=True)
         gather_bounds(

@@ -1,6 +1,7 @@
 """Join the shards of a Langevin variant, by step and particle."""
 
-from scoredag import logs, provenance, tables
+from scoredag.job import logs, record
+from scoredag.store import tables
 
 
 def gather_shards(shard_paths, samples_path):
@@ -13,5 +14,5 @@ def gather_shards(shard_paths, samples_path):
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake), provenance.of(snakemake):
+    with logs.of(snakemake), record.of(snakemake):
         gather_shards(snakemake.input.shards, snakemake.output.samples)

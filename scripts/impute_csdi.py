@@ -2,9 +2,11 @@
 
 import numpy as np
 
-from scoredag import cache, logs, streams, tables
+from scoredag import streams
 from scoredag.csdi import checkpoint, imputation
+from scoredag.job import cache, logs
 from scoredag.series import windows
+from scoredag.store import tables
 
 
 def impute_csdi(model_path, windows_path, statistics_path, samples_path, settings, run, threads, split="test"):

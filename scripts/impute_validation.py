@@ -1,7 +1,7 @@
 """Impute the held-out entries of the validation windows, to correct intervals by them."""
 
 from impute_csdi import impute_csdi
-from scoredag import cache, logs
+from scoredag.job import cache, logs
 
 if __name__ == "__main__":
     with logs.of(snakemake), cache.of(snakemake):

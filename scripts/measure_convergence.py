@@ -1,7 +1,9 @@
 """Measure how the particles of each Langevin variant come near the mixture, over its steps."""
 
-from scoredag import cache, logs, streams, tables
+from scoredag import streams
 from scoredag.gmm import diagnostics, mixture, particles, views
+from scoredag.job import cache, logs
+from scoredag.store import tables
 
 
 def measure_convergence(parameters_path, history_paths, convergence_path, settings):

@@ -3,8 +3,10 @@
 import numpy as np
 from arviz_stats.base import array_stats
 
-from scoredag import cache, logs, streams, tables
+from scoredag import streams
 from scoredag.gmm import diagnostics, mixture, particles, views
+from scoredag.job import cache, logs
+from scoredag.store import tables
 
 
 def measure_langevin(parameters_path, exact_path, samples_paths, chains_paths, rates_paths, metrics_path, settings):

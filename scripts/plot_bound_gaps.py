@@ -1,8 +1,9 @@
 """Draw maps of the gap between bound and negative log-likelihood."""
 
-from scoredag import logs, tables
 from scoredag.figures import likelihoods, style
 from scoredag.gmm import mixture
+from scoredag.job import logs
+from scoredag.store import tables
 
 
 def plot_bound_gaps(parameters_path, map_paths, figure_path, score_models):

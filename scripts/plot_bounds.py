@@ -1,7 +1,8 @@
 """Draw the bound of each point against its negative log-likelihood."""
 
-from scoredag import logs, tables
 from scoredag.figures import likelihoods, style
+from scoredag.job import logs
+from scoredag.store import tables
 
 
 def plot_bounds(bounds_path, figure_path):

@@ -2,8 +2,11 @@
 
 import numpy as np
 
-from scoredag import conformal, logs, metrics, tables
+from scoredag import metrics
+from scoredag.csdi import conformal
 from scoredag.figures import imputations, style
+from scoredag.job import logs
+from scoredag.store import tables
 
 
 def plot_calibration(samples_path, starts_path, statistics_path, figure_path, settings, validation_path=None):

@@ -1,8 +1,9 @@
 """Draw all Langevin variants and the exact samples on the same axes."""
 
-from scoredag import logs, tables
 from scoredag.figures import plane, style
 from scoredag.gmm import mixture, particles, views
+from scoredag.job import logs
+from scoredag.store import tables
 
 
 def plot_comparison(parameters_path, exact_path, samples_paths, figure_path, settings):

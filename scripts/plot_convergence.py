@@ -1,7 +1,8 @@
 """Draw how the particles of each Langevin variant come near the mixture."""
 
-from scoredag import logs, tables
 from scoredag.figures import chains, style
+from scoredag.job import logs
+from scoredag.store import tables
 
 
 def plot_convergence(convergence_path, figure_path, titles):

@@ -1,8 +1,9 @@
 """Draw the log-density of the mixture."""
 
-from scoredag import logs, tables
 from scoredag.figures import plane, style
 from scoredag.gmm import mixture, views
+from scoredag.job import logs
+from scoredag.store import tables
 
 
 def plot_density(parameters_path, figure_path, settings):

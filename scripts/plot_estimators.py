@@ -1,7 +1,8 @@
 """Draw the spread of estimators of the bound."""
 
-from scoredag import logs, tables
 from scoredag.figures import likelihoods, style
+from scoredag.job import logs
+from scoredag.store import tables
 
 
 def plot_estimators(estimators_path, figure_path):

@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from scoredag import features, logs, tables
 from scoredag.figures import imputations, style
-from scoredag.series import gaps, tidy
+from scoredag.job import logs
+from scoredag.series import features, gaps, tidy
+from scoredag.store import tables
 
 N_GAPS = 6
 AROUND = 12  # steps that are shown on either side, at least

@@ -1,8 +1,10 @@
 """Draw test windows with their held-out entries imputed."""
 
-from scoredag import features, logs, tables
 from scoredag.errors import InputError
 from scoredag.figures import imputations, panels, style
+from scoredag.job import logs
+from scoredag.series import features
+from scoredag.store import tables
 
 
 def plot_imputation(samples_path, windows_path, starts_path, figure_path, settings):

@@ -1,7 +1,8 @@
 """Draw the training history."""
 
-from scoredag import logs, tables
 from scoredag.figures import imputations, style
+from scoredag.job import logs
+from scoredag.store import tables
 
 
 def plot_loss(history_path, figure_path, settings):

@@ -1,7 +1,8 @@
 """Draw the scores of CSDI and the baselines."""
 
-from scoredag import logs, tables
 from scoredag.figures import imputations, style
+from scoredag.job import logs
+from scoredag.store import tables
 
 
 def plot_metrics(metrics_path, figure_path, settings):

@@ -1,8 +1,9 @@
 """Draw the samples of one Langevin variant over the density."""
 
-from scoredag import logs, tables
 from scoredag.figures import plane, style
 from scoredag.gmm import mixture, particles, views
+from scoredag.job import logs
+from scoredag.store import tables
 
 
 def plot_scatter(parameters_path, samples_path, figure_path, settings):

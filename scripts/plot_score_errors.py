@@ -1,7 +1,8 @@
 """Draw the divergence and its bound against the error of the score."""
 
-from scoredag import logs, tables
 from scoredag.figures import likelihoods, style
+from scoredag.job import logs
+from scoredag.store import tables
 
 
 def plot_score_errors(score_errors_path, figure_path):

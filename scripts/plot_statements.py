@@ -1,7 +1,8 @@
 """Draw the slack of each statement, and the likelihoods that they are about."""
 
-from scoredag import logs, tables
 from scoredag.figures import likelihoods, style
+from scoredag.job import logs
+from scoredag.store import tables
 
 
 def plot_statements(summary_path, likelihoods_paths, figure_path, score_models):

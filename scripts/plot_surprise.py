@@ -3,9 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from scoredag import features, logs, tables
 from scoredag.errors import InputError
 from scoredag.figures import imputations, panels, style
+from scoredag.job import logs
+from scoredag.series import features
+from scoredag.store import tables
 
 N_WINDOWS = 2  # at either end of the ranking
 N_FEATURES = 3  # of each

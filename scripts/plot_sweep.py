@@ -1,7 +1,8 @@
 """Draw the bias of Langevin kernels against their step size."""
 
-from scoredag import logs, tables
 from scoredag.figures import chains, style
+from scoredag.job import logs
+from scoredag.store import tables
 
 
 def plot_sweep(sweep_path, figure_path):

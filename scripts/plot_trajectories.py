@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from scoredag import logs, tables
 from scoredag.figures import plane, style
 from scoredag.gmm import mixture, views
+from scoredag.job import logs
+from scoredag.store import tables
 
 
 def plot_trajectories(parameters_path, chains_path, figure_path, settings):

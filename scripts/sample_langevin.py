@@ -1,7 +1,9 @@
 """Move particles by one Langevin variant and keep the asked-for steps."""
 
-from scoredag import cache, logs, streams, tables
+from scoredag import streams
 from scoredag.gmm import langevin, mixture
+from scoredag.job import cache, logs
+from scoredag.store import tables
 
 
 def sample_langevin(parameters_path, samples_path, settings, variant, threads):

@@ -1,7 +1,9 @@
 """Move one shard of a Langevin variant's particles."""
 
-from scoredag import cache, logs, streams, tables
+from scoredag import streams
 from scoredag.gmm import langevin, mixture
+from scoredag.job import cache, logs
+from scoredag.store import tables
 
 
 def sample_shard(parameters_path, samples_path, settings, variant, shard, threads):

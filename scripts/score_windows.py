@@ -4,9 +4,11 @@ import logging
 
 import numpy as np
 
-from scoredag import cache, logs, streams, tables
-from scoredag.csdi import checkpoint, likelihood
+from scoredag import streams
+from scoredag.csdi import checkpoint, variational_bound
+from scoredag.job import cache, logs
 from scoredag.series import windows
+from scoredag.store import tables
 
 
 def score_windows(model_path, windows_path, starts_path, statistics_path, scores_path, settings, run, threads):
@@ -19,7 +21,7 @@ def score_windows(model_path, windows_path, starts_path, statistics_path, scores
     n_draws = settings["likelihood"]["n_draws"]
     parts = []
     with logs.progress(f"scoring {run}", len(numbers), "window") as bar:
-        for batch, *part in likelihood.bounds(
+        for batch, *part in variational_bound.bounds(
             model,
             numbers,
             values,

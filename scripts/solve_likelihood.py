@@ -4,10 +4,11 @@ import logging
 
 import numpy as np
 
-from scoredag import cache, logs, tables
 from scoredag.gmm import mixture, views
+from scoredag.job import cache, logs
 from scoredag.likelihood import flow, fokker_planck, problems, scores
 from scoredag.likelihood.sde import HORIZON
+from scoredag.store import tables
 
 
 def solve_likelihood(parameters_path, weights_path, likelihoods_path, map_path, quantities_path, settings):

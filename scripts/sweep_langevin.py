@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 
-from scoredag import cache, logs, streams, tables
+from scoredag import streams
 from scoredag.gmm import fields, kernels, langevin, mixture
+from scoredag.job import cache, logs
+from scoredag.store import tables
 
 
 def sweep_langevin(parameters_path, sweep_path, settings, threads):

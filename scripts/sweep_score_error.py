@@ -2,10 +2,12 @@
 
 import numpy as np
 
-from scoredag import cache, logs, streams, tables
+from scoredag import streams
 from scoredag.gmm import mixture
+from scoredag.job import cache, logs
 from scoredag.likelihood import bounds, fokker_planck, gaussian, problems, scores
 from scoredag.likelihood.sde import HORIZON
+from scoredag.store import tables
 
 ERRORS = {
     "scale": lambda amount: {"scale": 1 - amount},

@@ -1,7 +1,10 @@
 """Read a dataset into one tidy series on a regular time grid."""
 
-from scoredag import archives, files, logs, provenance, streams, tables
+from scoredag import streams
+from scoredag.intake import archives
+from scoredag.job import logs, record
 from scoredag.series import physionet, readers, simulated, tidy
+from scoredag.store import files, tables
 
 TABLES = {"csv": readers.read_wide, "tidy": readers.read_tidy}
 COMMON = (
@@ -27,7 +30,7 @@ def tidy_series(path, series_path, settings, dataset):
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake), provenance.of(snakemake):
+    with logs.of(snakemake), record.of(snakemake):
         tidy_series(
             snakemake.input.get("file"),
             snakemake.output.series,

@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 
-from scoredag import cache, logs, streams, tables
+from scoredag import streams
 from scoredag.gmm import langevin, mixture
+from scoredag.job import cache, logs
+from scoredag.store import tables
 
 
 def trace_langevin(parameters_path, history_path, chains_path, rates_path, settings, variant, threads):

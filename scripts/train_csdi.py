@@ -5,11 +5,13 @@ from pathlib import Path
 
 import torch
 
-from scoredag import cache, files, logs, streams, tables, weightfiles
+from scoredag import streams
 from scoredag.csdi import checkpoint, resume, training
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
+from scoredag.job import cache, logs
 from scoredag.series import windows
+from scoredag.store import files, tables, weights
 
 
 def train_csdi(
@@ -80,7 +82,7 @@ def _start(init_path, features, dropout, conditional, seed):
     torch.manual_seed(seed)
     if not init_path:
         return CSDI(len(features), dropout, conditional)
-    trained_on = weightfiles.metadata(init_path).get("features")
+    trained_on = weights.metadata(init_path).get("features")
     anew = trained_on is not None and trained_on != features
     if anew:
         logging.info("%s: trained on other features; their embedding starts anew", init_path)
@@ -90,7 +92,7 @@ def _start(init_path, features, dropout, conditional, seed):
 def _as_it_is(init_path, features, conditional):
     """The checkpoint's network, which has to be one for these features."""
     model = checkpoint.load(init_path, conditional=conditional)
-    if weightfiles.metadata(init_path).get("features", features) != features or model.n_features != len(features):
+    if weights.metadata(init_path).get("features", features) != features or model.n_features != len(features):
         raise InputError(
             f"{init_path}: trained on other features than the dataset's {len(features)}, "
             "and training.n_steps: 0 takes it as it is; write more steps"

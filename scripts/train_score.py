@@ -1,8 +1,10 @@
 """Train a score network on the mixture by denoising score matching."""
 
-from scoredag import cache, logs, streams, tables
+from scoredag import streams
 from scoredag.gmm import mixture
-from scoredag.likelihood import network, problems, training
+from scoredag.job import cache, logs
+from scoredag.likelihood import problems, score_matching, score_network
+from scoredag.store import tables
 
 
 def train_score(parameters_path, model_path, settings, name):
@@ -11,7 +13,7 @@ def train_score(parameters_path, model_path, settings, name):
     problem = problems.build(gmm, **settings["process"])
     n_steps = settings["training"]["n_steps"]
     with logs.progress(f"training {name}", n_steps, "step") as bar:
-        weights = training.train(
+        weights = score_matching.train(
             problem.data.gmm,
             problem.sde,
             smallest_time=problem.smallest_time,
@@ -21,7 +23,7 @@ def train_score(parameters_path, model_path, settings, name):
             **settings["training"],
         )
     unit = {"centre": problem.data.centre.tolist(), "unit": problem.data.unit}
-    network.save(weights, model_path, {"score_model": name, **settings, **unit})
+    score_network.save(weights, model_path, {"score_model": name, **settings, **unit})
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ import zipfile
 
 import pytest
 
-from scoredag import archives
 from scoredag.errors import InputError
+from scoredag.intake import archives
 
 FILES = [("set/b.txt", b"second name first\n"), ("set/a.txt", bytes(range(256)) * 40), ("set/empty.txt", b"")]
 

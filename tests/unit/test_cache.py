@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from scoredag import cache, files, logs
 from scoredag.errors import InputError
+from scoredag.job import cache, logs
+from scoredag.store import files
 
 
 class Work:

@@ -6,10 +6,10 @@ import pytest
 import safetensors.torch
 import torch
 
-from scoredag import weightfiles
 from scoredag.csdi import checkpoint
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
+from scoredag.store import weights
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def test_a_saved_model_comes_back_with_its_metadata(model, tmp_path):
     assert not loaded.training
     for name, tensor in model.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], tensor)
-    assert weightfiles.metadata(path) == {"features": ["b", "a"], "init": "scratch"}
+    assert weights.metadata(path) == {"features": ["b", "a"], "init": "scratch"}
 
 
 def test_the_same_model_is_the_same_bytes(model, tmp_path):

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scoredag import conformal, metrics, tables
+from scoredag import metrics
+from scoredag.csdi import conformal
+from scoredag.store import tables
 
 
 def test_the_margin_is_a_score_of_the_calibration():

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from scipy.spatial.distance import cdist
 
-from scoredag.gmm import diagnostics, mixture, readers
+from scoredag.gmm import diagnostics, mixture, mixture_files
 
 
 def cloud(n=400, seed=0, shift=(0.0, 0.0)):
@@ -99,7 +99,7 @@ def test_energy_distance_of_equal_clouds_is_zero():
 
 
 def test_occupancy_of_exact_samples_is_near_the_weights():
-    gmm = readers.read(Path(__file__).parents[2] / "data/gmm.csv")
+    gmm = mixture_files.read(Path(__file__).parents[2] / "data/gmm.csv")
     few, many = (diagnostics.occupancy_total_variation(gmm, gmm.sample(n, 1)) for n in (1_000, 16_000))
     # the expected value falls with the root of n; 0.5 sum_k sqrt(w_k / n) bounds it
     assert many < 0.5 * np.sqrt(gmm.weights / 16_000).sum()

@@ -12,13 +12,13 @@ import zipfile
 
 import pytest
 
-from scoredag import download
 from scoredag.errors import InputError
+from scoredag.intake import downloads
 
 CONTENT = bytes(range(256)) * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 HOST = "127.0.0.1"
-ATTEMPTS = 1 + download.RETRIES
+ATTEMPTS = 1 + downloads.RETRIES
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -122,7 +122,7 @@ def address(server, name):
 
 
 def fetch(path, **options):
-    download.fetch(path, sha256=SHA256, insecure_hosts=(HOST,), **options)
+    downloads.fetch(path, sha256=SHA256, insecure_hosts=(HOST,), **options)
 
 
 def came(path):
@@ -317,7 +317,7 @@ def test_an_archive_packed_anew_is_the_same_by_its_contents(path, mirror):
     sha256 = hashlib.sha256(b"12").hexdigest()
     for content in (one, two):
         (mirror / path.name).write_bytes(content)
-        download.fetch(path, sha256=sha256, contents=True, mirror=mirror)
+        downloads.fetch(path, sha256=sha256, contents=True, mirror=mirror)
         assert path.read_bytes() == content
 
 
@@ -330,6 +330,6 @@ def test_an_archive_with_other_contents_is_refused(path, mirror, content, words)
     (mirror / path.name).write_bytes(content)
     sha256 = hashlib.sha256(b"1").hexdigest()
     with pytest.raises(InputError, match=words) as caught:
-        download.fetch(path, sha256=sha256, contents=True, mirror=mirror)
+        downloads.fetch(path, sha256=sha256, contents=True, mirror=mirror)
     assert sha256 in str(caught.value) and "\n" not in str(caught.value)
     assert list(path.parent.iterdir()) == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scoredag import features
+from scoredag.series import features
 
 
 @pytest.mark.parametrize(

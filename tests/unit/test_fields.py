@@ -7,7 +7,7 @@ import numba
 import numpy as np
 import pytest
 
-from scoredag.gmm import fields, kernels, mixture, readers
+from scoredag.gmm import fields, kernels, mixture, mixture_files
 
 
 @numba.njit
@@ -26,7 +26,7 @@ def logarithms(x, y):
 
 @pytest.fixture(scope="module")
 def shipped():
-    return readers.read(Path(__file__).parents[2] / "data/gmm.csv")
+    return mixture_files.read(Path(__file__).parents[2] / "data/gmm.csv")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from PIL import Image
 
 from scoredag.errors import InputError
 from scoredag.figures import chains, imputations, plane, style
-from scoredag.gmm import readers, views
+from scoredag.gmm import mixture_files, views
 from scoredag.gmm.mixture import GaussianMixture
 
 
@@ -25,7 +25,7 @@ def test_the_view_holds_the_mixture_and_little_else(x, y, variance):
 
 
 def test_the_shipped_mixture_is_seen_from_the_origin(root):
-    view = views.view_of(readers.read(root / "data/gmm.csv"))
+    view = views.view_of(mixture_files.read(root / "data/gmm.csv"))
     assert view.centre.tolist() == [0, 0] and 12 < view.half_width <= 14
     assert views.view_of(a_mixture(), 7.5).half_width == 7.5
 

@@ -10,11 +10,11 @@ import torch
 
 from fill_gaps import fill_gaps
 from plot_gaps import plot_gaps
-from scoredag import tables
 from scoredag.csdi import checkpoint
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
 from scoredag.series import angles, gaps, readers, tidy, windows
+from scoredag.store import tables
 
 LENGTH = 24
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from scoredag.csdi import kernels, network
+from scoredag.csdi import layers, network
 
-CHANNELS, HEADS, WIDTH = kernels.CHANNELS, kernels.HEADS, kernels.WIDTH
+CHANNELS, HEADS, WIDTH = layers.CHANNELS, layers.HEADS, layers.WIDTH
 RATE = 0.3
 
 
@@ -63,7 +63,7 @@ def test_attention_is_pytorchs_for_every_length(axis):
     for length in range(1, 51):
         shape = (3, length) if axis == 1 else (length, 3)
         qkv, bias = normal(*shape, 3 * CHANNELS, seed=length), normal(3 * CHANNELS, seed=1)
-        agree(lambda *x: kernels.attention(*x, axis), lambda *x: plain_attention(*x, axis), qkv, bias)
+        agree(lambda *x: layers.attention(*x, axis), lambda *x: plain_attention(*x, axis), qkv, bias)
 
 
 @pytest.mark.parametrize("axis", [0, 1])
@@ -75,13 +75,13 @@ def test_attention_bears_large_scores(axis):
     qkv = qkv.flatten(2)
     bias = torch.zeros(3 * CHANNELS)
     # scores of 80 are exact to 1e-5 at best, and so are the weights' relative errors
-    kernel, plain = (lambda *x: kernels.attention(*x, axis)), (lambda *x: plain_attention(*x, axis))
+    kernel, plain = (lambda *x: layers.attention(*x, axis)), (lambda *x: plain_attention(*x, axis))
     agree(kernel, plain, qkv, bias, tolerance=2e-5)
 
 
 def test_attention_with_scores_that_overflow_an_exponential_stays_finite():
     qkv = normal(2, 7, 3 * CHANNELS, scale=100.0)
-    found = with_gradients(lambda *x: kernels.attention(*x, 1), qkv, torch.zeros(3 * CHANNELS))
+    found = with_gradients(lambda *x: layers.attention(*x, 1), qkv, torch.zeros(3 * CHANNELS))
     assert all(part.isfinite().all() for part in found)
     expected = plain_attention(qkv.double(), 0.0, 1)
     assert (found[0] - expected).abs().max() < 0.05 * expected.abs().max()
@@ -91,25 +91,25 @@ def test_attention_with_scores_that_overflow_an_exponential_stays_finite():
 def test_add_and_norm_is_pytorchs_layer_norm(shape):
     inputs = [normal(*shape, seed=i, scale=3.0) for i in range(2)]
     inputs += [normal(CHANNELS, seed=i) for i in range(2, 5)]
-    agree(kernels.add_and_norm, plain_add_and_norm, *inputs)
+    agree(layers.add_and_norm, plain_add_and_norm, *inputs)
 
 
 def test_add_and_norm_of_equal_channels_is_finite():
     x, zero, one = torch.full((2, CHANNELS), 7.0), torch.zeros(CHANNELS), torch.ones(CHANNELS)
-    agree(kernels.add_and_norm, plain_add_and_norm, x, x, zero, one, zero, tolerance=1e-3)
+    agree(layers.add_and_norm, plain_add_and_norm, x, x, zero, one, zero, tolerance=1e-3)
 
 
 def test_gelu_is_pytorchs_exact_one():
     x = torch.linspace(-12, 12, 200 * CHANNELS).view(200, CHANNELS)
     bias = normal(CHANNELS, scale=0.5)
-    found, exact = kernels.gelu(x, bias), F.gelu((x + bias).double())
+    found, exact = layers.gelu(x, bias), F.gelu((x + bias).double())
     assert ((found - exact).abs() < 3e-7 * (x + bias).abs().clamp(min=1)).all()  # float32 resolves no more above 2
-    agree(kernels.gelu, plain_gelu, x, bias)
+    agree(layers.gelu, plain_gelu, x, bias)
 
 
 def test_gelu_far_out_is_zero_or_the_identity():
     x = torch.tensor([-1e30, -50.0, 50.0, 1e30]).repeat(CHANNELS // 4)
-    found, slope, _ = with_gradients(kernels.gelu, x, torch.zeros(CHANNELS))
+    found, slope, _ = with_gradients(layers.gelu, x, torch.zeros(CHANNELS))
     assert (found[x < 0].abs() < 1e-7).all() and torch.equal(found[x > 0], x[x > 0])
     assert slope.isfinite().all()
 
@@ -117,8 +117,8 @@ def test_gelu_far_out_is_zero_or_the_identity():
 @pytest.mark.parametrize("n_samples", [1, 4])
 def test_the_gate_is_pytorchs_and_samples_share_their_side(n_samples):
     z, side = normal(3, n_samples, 5, 2 * CHANNELS, scale=3.0), normal(3, 1, 5, 2 * CHANNELS, seed=1)
-    agree(kernels.gate, plain_gate, z, side)
-    gradient = with_gradients(kernels.gate, z, side)
+    agree(layers.gate, plain_gate, z, side)
+    gradient = with_gradients(layers.gate, z, side)
     torch.testing.assert_close(gradient[2], gradient[1].sum(1, keepdim=True))
 
 
@@ -126,24 +126,24 @@ def test_the_gate_saturates():
     z = torch.linspace(-300, 300, 50 * 2 * CHANNELS).view(1, 1, 50, 2 * CHANNELS)
     for seed in range(3):  # the halves of a row meet in other pairs
         order = torch.randperm(z.numel(), generator=torch.Generator().manual_seed(seed))
-        agree(kernels.gate, plain_gate, z.flatten()[order].view_as(z), torch.zeros(1, 1, 50, 2 * CHANNELS))
+        agree(layers.gate, plain_gate, z.flatten()[order].view_as(z), torch.zeros(1, 1, 50, 2 * CHANNELS))
 
 
 def test_nan_stays_nan():
     """Training stops where the loss is not finite: no kernel may make a number of what is none."""
     nan = torch.full((2, 3, CHANNELS), torch.nan)
     zero, one = torch.zeros(CHANNELS), torch.ones(CHANNELS)
-    assert kernels.gelu(nan, zero).isnan().all()
-    assert kernels.add_and_norm(nan, torch.zeros_like(nan), zero, one, zero).isnan().all()
+    assert layers.gelu(nan, zero).isnan().all()
+    assert layers.add_and_norm(nan, torch.zeros_like(nan), zero, one, zero).isnan().all()
     gate = torch.zeros(1, 1, 2, 2 * CHANNELS)
     for half in (slice(CHANNELS), slice(CHANNELS, None)):
         gate[0, 0, 1] = 1.0
         gate[0, 0, 1, half] = torch.nan
-        assert kernels.gate(gate, torch.zeros_like(gate))[0, 0, 1].isnan().all()
+        assert layers.gate(gate, torch.zeros_like(gate))[0, 0, 1].isnan().all()
     for part in range(3):  # queries, keys, values
         qkv = normal(1, 4, 3 * CHANNELS)
         qkv[0, 2, part * CHANNELS : (part + 1) * CHANNELS] = torch.nan
-        found = kernels.attention(qkv, torch.zeros(3 * CHANNELS), 1).isnan().all(-1)[0]
+        found = layers.attention(qkv, torch.zeros(3 * CHANNELS), 1).isnan().all(-1)[0]
         assert found.tolist() == ([False, False, True, False] if part == 0 else [True] * 4)
 
 
@@ -155,21 +155,21 @@ def attention_kept(n, length, axis, rate, seed):
     qkv = torch.zeros(n, length, 3, WIDTH, HEADS)
     qkv[:, :, 2] = torch.eye(length, WIDTH)[None, :, :, None]
     qkv = qkv.flatten(2) if axis == 1 else qkv.flatten(2).transpose(0, 1)
-    mixed = kernels.attention(qkv.contiguous(), torch.zeros(3 * CHANNELS), axis, rate, seed)
+    mixed = layers.attention(qkv.contiguous(), torch.zeros(3 * CHANNELS), axis, rate, seed)
     mixed = (mixed if axis == 1 else mixed.transpose(0, 1)).unflatten(-1, (WIDTH, HEADS))
     return mixed[:, :, :length].permute(0, 3, 1, 2) * length
 
 
 def gelu_kept(shape, rate, seed):
     """What dropout multiplies the entries with."""
-    return kernels.gelu(torch.full(shape, 9.0), torch.zeros(CHANNELS), rate, seed) / 9
+    return layers.gelu(torch.full(shape, 9.0), torch.zeros(CHANNELS), rate, seed) / 9
 
 
 def add_and_norm_kept(shape, rate, seed):
     """The same of `add_and_norm`, which hides it in a norm: whether an entry of y has any influence."""
     x, zero, one = normal(*shape), torch.zeros(CHANNELS), torch.ones(CHANNELS)
     y = normal(*shape, seed=1).requires_grad_()
-    result = kernels.add_and_norm(x, y, zero, one, zero, rate, seed)
+    result = layers.add_and_norm(x, y, zero, one, zero, rate, seed)
     (gradient,) = torch.autograd.grad((normal(*shape, seed=2) * result).sum(), y)
     return (gradient != 0) / (1 - rate)
 
@@ -212,7 +212,7 @@ def test_attention_drops_the_same_weights_on_the_way_back(axis):
     kept = attention_kept(8, 8, axis, RATE, 3).round(decimals=4)
     kept = torch.where(kept > 0, 1 / (1 - RATE), 0.0).double()
     agree(
-        lambda *x: kernels.attention(*x, axis, RATE, 3),
+        lambda *x: layers.attention(*x, axis, RATE, 3),
         lambda *x: plain_attention(*x, axis, kept),
         qkv,
         bias,
@@ -223,14 +223,14 @@ def test_attention_drops_the_same_weights_on_the_way_back(axis):
 def test_gelu_drops_the_same_entries_on_the_way_back():
     kept = gelu_kept((20, CHANNELS), RATE, 3).double()
     x, bias = normal(20, CHANNELS), normal(CHANNELS, seed=1)
-    agree(lambda *x: kernels.gelu(*x, RATE, 3), lambda *x: plain_gelu(*x, kept), x, bias)
+    agree(lambda *x: layers.gelu(*x, RATE, 3), lambda *x: plain_gelu(*x, kept), x, bias)
 
 
 def test_add_and_norm_drops_the_same_entries_on_the_way_back():
     kept = add_and_norm_kept((20, CHANNELS), RATE, 3).double()
     inputs = [normal(20, CHANNELS, seed=i) for i in range(2)] + [normal(CHANNELS, seed=i) for i in range(2, 5)]
     agree(
-        lambda *x: kernels.add_and_norm(*x, RATE, 3),
+        lambda *x: layers.add_and_norm(*x, RATE, 3),
         lambda *x: plain_add_and_norm(*x, kept),
         *inputs,
         tolerance=5e-6,
@@ -239,8 +239,8 @@ def test_add_and_norm_drops_the_same_entries_on_the_way_back():
 
 def test_attention_with_dropout_is_right_on_average():
     qkv, bias = normal(2, 5, 3 * CHANNELS), torch.zeros(3 * CHANNELS)
-    drawn = torch.stack([kernels.attention(qkv, bias, 1, RATE, seed) for seed in range(2000)])
-    error = drawn.mean(0) - kernels.attention(qkv, bias, 1)
+    drawn = torch.stack([layers.attention(qkv, bias, 1, RATE, seed) for seed in range(2000)])
+    error = drawn.mean(0) - layers.attention(qkv, bias, 1)
     assert (error / (drawn.std(0) / math.sqrt(2000))).abs().max() < 5
 
 
@@ -251,11 +251,11 @@ def apply_all(seed):
     qkv, bias = normal(11, 6, 3 * CHANNELS, seed=seed), normal(3 * CHANNELS)
     z, side = normal(3, 2, 5, 2 * CHANNELS, seed=seed), normal(3, 1, 5, 2 * CHANNELS, seed=seed + 1)
     found = [
-        *with_gradients(lambda *x: kernels.attention(*x, 0, RATE, seed), qkv, bias),
-        *with_gradients(lambda *x: kernels.attention(*x, 1, RATE, seed), qkv, bias),
-        *with_gradients(lambda *x: kernels.add_and_norm(*x, RATE, seed), x, y, *vectors),
-        *with_gradients(lambda *x: kernels.gelu(*x, RATE, seed), x, vectors[0]),
-        *with_gradients(kernels.gate, z, side),
+        *with_gradients(lambda *x: layers.attention(*x, 0, RATE, seed), qkv, bias),
+        *with_gradients(lambda *x: layers.attention(*x, 1, RATE, seed), qkv, bias),
+        *with_gradients(lambda *x: layers.add_and_norm(*x, RATE, seed), x, y, *vectors),
+        *with_gradients(lambda *x: layers.gelu(*x, RATE, seed), x, vectors[0]),
+        *with_gradients(layers.gate, z, side),
     ]
     return torch.cat([part.flatten() for part in found])
 
@@ -283,21 +283,21 @@ def test_inputs_need_not_be_contiguous():
     vectors = [normal(CHANNELS, seed=i) for i in range(3)]
     x, y = normal(4, 5, CHANNELS), normal(4, 5, CHANNELS, seed=1)
     for axis in (0, 1):
-        check(lambda *x, axis=axis: kernels.attention(*x, axis), normal(4, 5, 3 * CHANNELS), normal(3 * CHANNELS))
-    check(kernels.add_and_norm, x, y, *vectors)
-    check(lambda *x: kernels.add_and_norm(*x, RATE, 1), x, y, *vectors)
-    check(kernels.gelu, x, vectors[0])
-    check(kernels.gate, normal(3, 2, 5, 2 * CHANNELS), normal(3, 1, 5, 2 * CHANNELS, seed=1))
+        check(lambda *x, axis=axis: layers.attention(*x, axis), normal(4, 5, 3 * CHANNELS), normal(3 * CHANNELS))
+    check(layers.add_and_norm, x, y, *vectors)
+    check(lambda *x: layers.add_and_norm(*x, RATE, 1), x, y, *vectors)
+    check(layers.gelu, x, vectors[0])
+    check(layers.gate, normal(3, 2, 5, 2 * CHANNELS), normal(3, 1, 5, 2 * CHANNELS, seed=1))
 
 
 def test_gradients_need_not_be_contiguous():
     """An expanded gradient, as of a sum, and a transposed one."""
     x, bias, vector = normal(6, 6, CHANNELS).requires_grad_(), normal(3 * CHANNELS), normal(CHANNELS)
     functions = [
-        lambda: kernels.attention(x.repeat(1, 1, 3), bias, 1),
-        lambda: kernels.add_and_norm(x, 2 * x, vector, vector, vector),
-        lambda: kernels.gelu(x, vector),
-        lambda: kernels.gate(x.repeat(1, 1, 2)[None], torch.zeros(1, 1, 6, 2 * CHANNELS))[0],
+        lambda: layers.attention(x.repeat(1, 1, 3), bias, 1),
+        lambda: layers.add_and_norm(x, 2 * x, vector, vector, vector),
+        lambda: layers.gelu(x, vector),
+        lambda: layers.gate(x.repeat(1, 1, 2)[None], torch.zeros(1, 1, 6, 2 * CHANNELS))[0],
     ]
     directions = [torch.ones(()).expand(6, 6, CHANNELS), normal(CHANNELS).expand(6, 6, -1)]
     directions += [strided(normal(6, 6, CHANNELS)), normal(6, 6)[..., None].expand(-1, -1, CHANNELS)]

@@ -9,9 +9,9 @@ import pytest
 from scipy import stats
 from scipy.linalg import solve_discrete_lyapunov
 
-from scoredag import tables
 from scoredag.errors import InputError
-from scoredag.gmm import kernels, langevin, mixture, particles, readers
+from scoredag.gmm import kernels, langevin, mixture, mixture_files, particles
+from scoredag.store import tables
 
 IDENTITY = [[1.0, 0.0], [0.0, 1.0]]
 SKEWED = np.array([[2.0, 0.7], [0.7, 0.5]])
@@ -21,7 +21,7 @@ COVARIANCE = np.array([[1.5, -0.6], [-0.6, 0.8]])
 
 @pytest.fixture(scope="module")
 def shipped():
-    return readers.read(Path(__file__).parents[2] / "data/gmm.csv")
+    return mixture_files.read(Path(__file__).parents[2] / "data/gmm.csv")
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from scoredag import files, logs
+from scoredag.job import logs
+from scoredag.store import files
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scoredag.gmm import readers
+from scoredag.gmm import mixture_files
 from scoredag.gmm.mixture import GaussianMixture
 from scoredag.likelihood import mixtures, sde
 
@@ -18,7 +18,7 @@ def gmm():
 
 
 def test_the_shipped_mixture_is_standardised(root):
-    gmm = readers.read(root / "data/gmm.csv")
+    gmm = mixture_files.read(root / "data/gmm.csv")
     found = mixtures.standardise(gmm)
     np.testing.assert_allclose(found.gmm.weights @ found.gmm.means, 0, atol=1e-12)
     x = gmm.sample(200000, 0)

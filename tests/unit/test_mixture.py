@@ -9,9 +9,9 @@ import torch
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from scoredag import tables
 from scoredag.errors import InputError
-from scoredag.gmm import fields, kernels, mixture, readers
+from scoredag.gmm import fields, kernels, mixture, mixture_files
+from scoredag.store import tables
 
 ROOT = Path(__file__).parents[2]
 IDENTITY = [[1.0, 0.0], [0.0, 1.0]]
@@ -19,7 +19,7 @@ IDENTITY = [[1.0, 0.0], [0.0, 1.0]]
 
 @pytest.fixture(scope="module")
 def shipped():
-    return readers.read(ROOT / "data/gmm.csv")
+    return mixture_files.read(ROOT / "data/gmm.csv")
 
 
 def random_mixture(n_components, seed=0):

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scoredag import archives
 from scoredag.errors import InputError
+from scoredag.intake import archives
 from scoredag.series import physionet, windows
 
 HEADER = "Time,Parameter,Value\n"

@@ -6,9 +6,9 @@ import pytest
 
 from cut_windows import cut_windows
 from plot_imputation import plot_imputation
-from scoredag import tables
 from scoredag.figures import imputations
 from scoredag.series import tidy, windows
+from scoredag.store import tables
 
 PATTERNS = [("few", {"pattern": "random", "share": 0.2, "length": None})]
 CUT = {"seed": 1, "length": 12, "block": 24, "shares": (0.7, 0.1, 0.2), "train_stride": 12, "split_seed": 1}

@@ -9,9 +9,10 @@ import pytest
 import safetensors.numpy
 import torch
 
-from scoredag import provenance, tables, weightfiles
 from scoredag.csdi import checkpoint
 from scoredag.errors import InputError
+from scoredag.job import record
+from scoredag.store import tables, weights
 
 POINTS = {"particle": [1, 2], "x": [2.0, 3.0], "y": [0.0, 1.0]}
 
@@ -34,16 +35,16 @@ def a_job(folder, **settings):
 
 
 def a_table(folder, name="out.parquet", **settings):
-    with provenance.of(a_job(folder, **settings)):
+    with record.of(a_job(folder, **settings)):
         tables.write(POINTS, folder / name, tables.POINTS)
     return folder / name
 
 
 def test_a_table_carries_the_record_of_its_job(tmp_path):
-    found = provenance.read(a_table(tmp_path, x=[0.1, None]))
+    found = record.read(a_table(tmp_path, x=[0.1, None]))
     assert found["rule"] == "draw_exact" and found["wildcards"] == {"variant": "b"}
     assert found["settings"] == {"seed": 1, "x": [0.1, None]}
-    of_file = provenance.digest(tmp_path / "in.csv")
+    of_file = record.digest(tmp_path / "in.csv")
     assert found["inputs"] == {"file": of_file, "parts": [of_file, of_file]} and len(found["code"]) == 64
     assert {"python", "numpy", "pyarrow", "torch"} <= set(found["versions"])
     assert str(tmp_path) not in json.dumps(found) and "/anywhere" not in json.dumps(found)
@@ -59,10 +60,10 @@ def test_the_same_job_elsewhere_writes_the_same_bytes_and_another_one_others(tmp
 
 def test_weights_carry_it_beside_their_own_metadata(tmp_path):
     model, path = torch.nn.Linear(2, 2), tmp_path / "model.safetensors"
-    with provenance.of(a_job(tmp_path)):
+    with record.of(a_job(tmp_path)):
         checkpoint.save(model, path, {"features": ["a"]})
-    assert provenance.read(path)["rule"] == "draw_exact"
-    assert weightfiles.metadata(path)["features"] == ["a"]
+    assert record.read(path)["rule"] == "draw_exact"
+    assert weights.metadata(path)["features"] == ["a"]
     assert set(safetensors.numpy.load_file(path)) == {"weight", "bias"}
 
 
@@ -72,33 +73,33 @@ def test_without_a_job_there_is_no_record(tmp_path):
     (tmp_path / "figure.png").write_bytes(b"\x89PNG")
     for name in ("points.parquet", "model.safetensors", "figure.png"):
         with pytest.raises(InputError, match=f"{name}: carries no record"):
-            provenance.read(tmp_path / name)
+            record.read(tmp_path / name)
     with pytest.raises(InputError, match="No such file"):
-        provenance.read(tmp_path / "none.parquet")
+        record.read(tmp_path / "none.parquet")
 
 
 def test_digests_tell_contents_and_not_records(tmp_path):
     one, two = a_table(tmp_path, "one.parquet"), a_table(tmp_path, "two.parquet", x=1)
-    assert one.read_bytes() != two.read_bytes() and provenance.digest(one) == provenance.digest(two)
-    with provenance.of(a_job(tmp_path)):
+    assert one.read_bytes() != two.read_bytes() and record.digest(one) == record.digest(two)
+    with record.of(a_job(tmp_path)):
         tables.write(POINTS | {"x": [2.0, 3.5]}, two, tables.POINTS)
         tables.write({"kernel": [], "step_size": [], "n_steps": [], "bias": [], "std_error": []}, one, tables.SWEEP)
     empty = tmp_path / "empty.parquet"
-    with provenance.of(a_job(tmp_path)):
+    with record.of(a_job(tmp_path)):
         tables.write({"variant": [], "metric": [], "value": []}, empty, tables.LANGEVIN_METRICS)
-    found = {provenance.digest(path) for path in (one, two, empty, a_table(tmp_path))}
+    found = {record.digest(path) for path in (one, two, empty, a_table(tmp_path))}
     assert len(found) == 4  # columns without a row are told apart, too
 
 
 def test_digests_of_weights_tell_tensors_and_features(tmp_path):
     torch.manual_seed(0)
     model, digests = torch.nn.Linear(2, 2), []
-    for i, (features, settings, weights) in enumerate(
+    for i, (features, settings, network) in enumerate(
         [(["a"], {}, model), (["a"], {"x": 1}, model), (["b"], {}, model), (["a"], {}, torch.nn.Linear(2, 2))]
     ):
-        with provenance.of(a_job(tmp_path, **settings)):
-            checkpoint.save(weights, tmp_path / f"{i}.safetensors", {"features": features})
-        digests.append(provenance.digest(tmp_path / f"{i}.safetensors"))
+        with record.of(a_job(tmp_path, **settings)):
+            checkpoint.save(network, tmp_path / f"{i}.safetensors", {"features": features})
+        digests.append(record.digest(tmp_path / f"{i}.safetensors"))
     assert digests[0] == digests[1] and len(set(digests)) == 3
 
 
@@ -107,12 +108,12 @@ def test_digests_of_weights_tell_tensors_and_features(tmp_path):
 def test_digests_of_broken_files_are_of_their_bytes(tmp_path, suffix, content):
     path = tmp_path / f"broken.{suffix}"
     path.write_bytes(content)
-    assert len(provenance.digest(path)) == 64
+    assert len(record.digest(path)) == 64
 
 
 def test_a_record_is_printed_for_people(root, tmp_path):
     def explain(*arguments):
-        command = [sys.executable, "-m", "scoredag.provenance", *arguments]
+        command = [sys.executable, "-m", "scoredag.job.record", *arguments]
         return subprocess.run(command, cwd=root / "scripts", capture_output=True, text=True, check=False)
 
     shown = explain(a_table(tmp_path))

@@ -11,7 +11,7 @@ import torch
 from scipy import io
 
 from scoredag.errors import InputError
-from scoredag.gmm import readers
+from scoredag.gmm import mixture_files
 
 SHIPPED = Path(__file__).parents[2] / "data/gmm.csv"
 HEADER = "weight,mean_x,mean_y,cov_xx,cov_xy,cov_yy\n"
@@ -29,7 +29,7 @@ def path(tmp_path):
 
 def refused(path, *words):
     with pytest.raises(InputError) as caught:
-        readers.read(path)
+        mixture_files.read(path)
     line = str(caught.value)
     assert "\n" not in line
     for word in (str(path), *words):
@@ -38,7 +38,7 @@ def refused(path, *words):
 
 def test_shipped_file_is_read_number_by_number():
     rows = np.loadtxt(SHIPPED, delimiter=",", skiprows=1)
-    gmm = readers.read(SHIPPED)
+    gmm = mixture_files.read(SHIPPED)
     assert len(rows) == 150
     np.testing.assert_allclose(gmm.weights, rows[:, 0] / rows[:, 0].sum(), rtol=1e-14)
     np.testing.assert_array_equal(gmm.means, rows[:, 1:3])
@@ -47,9 +47,9 @@ def test_shipped_file_is_read_number_by_number():
 
 def test_order_of_columns_and_further_columns_do_not_matter(shipped, path):
     shipped[shipped.columns[::-1]].assign(name="a stroke").to_csv(path)
-    expected = readers.read(SHIPPED)
-    np.testing.assert_array_equal(readers.read(path).means, expected.means)
-    np.testing.assert_array_equal(readers.read(path).covariances, expected.covariances)
+    expected = mixture_files.read(SHIPPED)
+    np.testing.assert_array_equal(mixture_files.read(path).means, expected.means)
+    np.testing.assert_array_equal(mixture_files.read(path).covariances, expected.covariances)
 
 
 def test_missing_file_is_named(path):
@@ -60,7 +60,7 @@ def test_folder_is_named(tmp_path):
     refused(tmp_path)
 
 
-@pytest.mark.parametrize("column", readers.COLUMNS)
+@pytest.mark.parametrize("column", mixture_files.COLUMNS)
 def test_missing_column_is_named(shipped, path, column):
     shipped.drop(columns=column).to_csv(path, index=False)
     refused(path, f"'{column}'")
@@ -154,7 +154,7 @@ FORMATS = [".json", ".npz", ".npy", ".mat", ".pt"]
 @pytest.mark.parametrize("names", [("weights", "means", "covariances"), ("pi", "mu", "Sigma"), ("w", "loc", "cov")])
 def test_arrays_are_read_under_their_usual_names(tmp_path, suffix, names):
     path = save(tmp_path / f"mine{suffix}", dict(zip(names, (WEIGHTS, MEANS, FULL), strict=True)))
-    gmm = readers.read(path)
+    gmm = mixture_files.read(path)
     np.testing.assert_allclose(gmm.weights, WEIGHTS, rtol=1e-15)
     np.testing.assert_array_equal(gmm.means, MEANS)
     np.testing.assert_array_equal(gmm.covariances, FULL)
@@ -167,21 +167,21 @@ def test_arrays_are_read_under_their_usual_names(tmp_path, suffix, names):
 def test_diagonal_and_spherical_covariances_are_expanded(tmp_path, suffix, variances):
     path = save(tmp_path / f"mine{suffix}", {"weights": WEIGHTS, "means": MEANS, "covariances": np.array(variances)})
     expected = [np.eye(2) * variance for variance in np.array(variances)]
-    np.testing.assert_array_equal(readers.read(path).covariances, expected)
+    np.testing.assert_array_equal(mixture_files.read(path).covariances, expected)
 
 
 def test_the_layout_of_matlab_is_turned_round(tmp_path):
     arrays = {"mu": MEANS, "Sigma": np.moveaxis(FULL, 0, -1), "ComponentProportion": WEIGHTS[None]}
     for found in (arrays, {"gm": arrays}):
-        gmm = readers.read(save(tmp_path / "mine.mat", found))
+        gmm = mixture_files.read(save(tmp_path / "mine.mat", found))
         np.testing.assert_array_equal(gmm.covariances, FULL)
     two = {"mu": MEANS[:2], "Sigma": np.moveaxis(FULL[:2], 0, -1), "w": [0.5, 0.5]}
-    np.testing.assert_array_equal(readers.read(save(tmp_path / "two.mat", two)).covariances, FULL[:2])
+    np.testing.assert_array_equal(mixture_files.read(save(tmp_path / "two.mat", two)).covariances, FULL[:2])
 
 
 def test_a_matrix_of_six_columns_is_read(tmp_path):
     np.save(tmp_path / "mine.npy", np.loadtxt(SHIPPED, delimiter=",", skiprows=1))
-    np.testing.assert_array_equal(readers.read(tmp_path / "mine.npy").means, readers.read(SHIPPED).means)
+    np.testing.assert_array_equal(mixture_files.read(tmp_path / "mine.npy").means, mixture_files.read(SHIPPED).means)
     np.save(tmp_path / "five.npy", np.ones((3, 5)))
     refused(tmp_path / "five.npy", "(3, 5)", "(K, 6)")
 
@@ -189,10 +189,10 @@ def test_a_matrix_of_six_columns_is_read(tmp_path):
 def test_weights_are_normalised_on_request_alone(tmp_path):
     path = save(tmp_path / "mine.npz", {"weights": 4 * WEIGHTS, "means": MEANS, "covariances": FULL})
     refused(path, "sum to 4", "normalise: true")
-    np.testing.assert_allclose(readers.read(path, normalise=True).weights, WEIGHTS, rtol=1e-15)
+    np.testing.assert_allclose(mixture_files.read(path, normalise=True).weights, WEIGHTS, rtol=1e-15)
     path = save(tmp_path / "negative.npz", {"weights": [1.0, -3.0, 1.0], "means": MEANS, "covariances": FULL})
     with pytest.raises(InputError, match="weight of component 1"):
-        readers.read(path, normalise=True)
+        mixture_files.read(path, normalise=True)
 
 
 class Trap:

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from scoredag import seals
 from scoredag.errors import InputError
+from scoredag.store import seals
 
 
 @pytest.fixture

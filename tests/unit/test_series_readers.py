@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from scoredag import archives, files, tablefiles
 from scoredag.errors import InputError
+from scoredag.intake import archives, delimited
 from scoredag.series import readers
+from scoredag.store import files
 
 ROOT = Path(__file__).parents[2]
 PLAIN = """time,temp,wind
@@ -297,7 +298,7 @@ def test_a_feature_that_would_be_taken_for_the_total_is_refused(read, path):
 
 
 def test_line_breaks_in_cells_of_a_long_file_do_no_harm(read, path, monkeypatch):
-    monkeypatch.setattr(tablefiles, "_BLOCK", 256)
+    monkeypatch.setattr(delimited, "_BLOCK", 256)
     times = pd.date_range("2020-01-01", periods=100, freq="1h")
     rows = [f'{time:%Y-%m-%dT%H:%M},{i},"a note{chr(10)}of two lines, with a comma"' for i, time in enumerate(times)]
     text = "\n".join(["time,x,note", *rows])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from scoredag.csdi import diffusion, likelihood
+from scoredag.csdi import diffusion, variational_bound
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
 
@@ -58,7 +58,7 @@ def bounds(model, values, n_draws, **options):
     nothing = np.zeros(values.shape, dtype=bool)
     options = {"chunk": 64, "seed": 1} | options
     numbers = np.arange(len(values))
-    parts = likelihood.bounds(model, numbers, values, nothing, ~nothing, n_draws=n_draws, **options)
+    parts = variational_bound.bounds(model, numbers, values, nothing, ~nothing, n_draws=n_draws, **options)
     _, bound, squared_error = zip(*parts, strict=True)
     return np.concatenate(bound), np.concatenate(squared_error)
 
@@ -74,15 +74,15 @@ def expected(x, schedule, variance):
     abar = schedule.alpha_bar
     total = abar * DEVIATION**2 + 1 - abar
     own, other = abar * DEVIATION**2 / total, (abar * (1 - abar)).sqrt() * (x - MEAN) / total
-    offset, weight = likelihood.terms(schedule, variance)
+    offset, weight = variational_bound.terms(schedule, variance)
     at_the_end = Normal(abar[-1].sqrt() * x, (1 - abar[-1]).sqrt())
     return (kl_divergence(at_the_end, Normal(0.0, 1.0)) + (offset + weight * (own**2 + other**2)).sum()).item()
 
 
-@pytest.mark.parametrize("variance", likelihood.VARIANCES)
+@pytest.mark.parametrize("variance", variational_bound.VARIANCES)
 def test_each_term_is_the_divergence_that_it_stands_for(variance):
     generator = torch.Generator().manual_seed(0)
-    offset, weight = likelihood.terms(PAPERS, variance)
+    offset, weight = variational_bound.terms(PAPERS, variance)
     for t in range(50):
         clean, noise, predicted = torch.randn(3, 20, generator=generator, dtype=torch.float64)
         beta, abar = PAPERS.beta[t], PAPERS.alpha_bar[t]
@@ -104,11 +104,11 @@ def test_the_end_of_the_forward_process_is_nearly_but_not_quite_noise():
     clean = torch.tensor([-3.0, 0.0, 1.0, 5.0], dtype=torch.float64)
     abar = PAPERS.alpha_bar[-1]
     true = kl_divergence(Normal(abar.sqrt() * clean, (1 - abar).sqrt()), Normal(0.0, 1.0))
-    torch.testing.assert_close(likelihood.prior_divergence(clean, PAPERS), true, atol=1e-12, rtol=1e-6)
+    torch.testing.assert_close(variational_bound.prior_divergence(clean, PAPERS), true, atol=1e-12, rtol=1e-6)
     assert 0 < true[-1] < 1e-3
 
 
-@pytest.mark.parametrize("variance", likelihood.VARIANCES)
+@pytest.mark.parametrize("variance", variational_bound.VARIANCES)
 @pytest.mark.parametrize("x", [MEAN - 3 * DEVIATION, MEAN, MEAN + DEVIATION])
 def test_estimates_meet_the_closed_form(x, variance):
     found, std_error = per_target(GaussianModel(), x, variance=variance)
@@ -132,7 +132,7 @@ def test_on_average_the_bound_lies_above_the_entropy_by_a_known_gap(variance, ga
     assert bound[:, 0].mean() / 100 - truth == pytest.approx(gap, abs=0.04)
 
 
-@pytest.mark.parametrize("variance", likelihood.VARIANCES)
+@pytest.mark.parametrize("variance", variational_bound.VARIANCES)
 @pytest.mark.parametrize("x", [MEAN - 3 * DEVIATION, MEAN, MEAN + DEVIATION])
 def test_with_many_steps_the_bound_is_the_likelihood(x, variance):
     model = GaussianModel(fine_schedule())
@@ -161,7 +161,7 @@ def a_problem(n=5, n_features=3):
 
 
 def estimate(problem, **options):
-    parts = likelihood.bounds(*problem, **{"n_draws": 4, "chunk": 2, "seed": 1} | options)
+    parts = variational_bound.bounds(*problem, **{"n_draws": 4, "chunk": 2, "seed": 1} | options)
     return np.concatenate([np.stack(part[1:], axis=-1) for part in parts])
 
 

@@ -13,8 +13,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from scoredag import files, logs, streams, tables
+from scoredag import streams
 from scoredag.errors import InputError
+from scoredag.job import logs
+from scoredag.store import files, tables
 
 TIMES = pd.to_datetime(["2020-01-01T00:00Z", "2020-01-01T00:00Z", "2020-06-01T12:30:00.000001Z"], format="ISO8601")
 COLUMNS = {
@@ -359,7 +361,8 @@ def test_a_job_that_was_started_again_writes_nothing_any_more(path, log_path):
 
 FULL = """
 import resource, sys
-from scoredag import logs, tables
+from scoredag.job import logs
+from scoredag.store import tables
 from scoredag.csdi import resume
 resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
 with logs.to_file(sys.argv[1]):

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from cut_windows import cut_windows
-from scoredag import tables
 from scoredag.errors import InputError
 from scoredag.series import missingness, tidy, windows
+from scoredag.store import tables
 
 SHARES = (0.7, 0.1, 0.2)
 LENGTH = 24

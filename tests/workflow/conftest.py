@@ -11,7 +11,7 @@ import filelock
 import pyarrow.parquet as pq
 import pytest
 
-from scoredag import seals
+from scoredag.store import seals
 
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("SNAKEMAKE")}
 FOLDERS = ("config", "data", "envs", "profiles", "report", "rules", "scripts")

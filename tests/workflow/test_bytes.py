@@ -2,7 +2,7 @@
 
 import pytest
 
-from scoredag import provenance
+from scoredag.job import record
 
 RUN = "results/csdi/nyc-weather"
 
@@ -64,15 +64,15 @@ def test_an_edit_that_is_taken_back_is_answered_by_the_cache(edited):
     "path", ["gmm/exact.parquet", "langevin/b/samples.parquet", "csdi/nyc-weather/model.safetensors"]
 )
 def test_results_say_what_they_were_made_of(finished, path):
-    found = provenance.read(finished.folder / "results" / path)
+    found = record.read(finished.folder / "results" / path)
     assert found["rule"] in ("draw_exact", "sample_langevin", "train_csdi") and found["settings"]["seed"] == 1
-    of_inputs = provenance.digest(finished.folder / "results/gmm/parameters.parquet")
+    of_inputs = record.digest(finished.folder / "results/gmm/parameters.parquet")
     assert path.startswith("csdi") or found["inputs"]["parameters"] == of_inputs
 
 
 def test_every_table_and_model_carries_its_record(finished):
     paths = [path for path in finished.folder.glob("results/**/*") if path.suffix in (".parquet", ".safetensors")]
     assert len(paths) > 25
-    rules = {provenance.read(path)["rule"] for path in paths}
+    rules = {record.read(path)["rule"] for path in paths}
     assert len(rules) > 10
-    assert not [path for path in paths if str(finished.folder) in str(provenance.read(path))]
+    assert not [path for path in paths if str(finished.folder) in str(record.read(path))]

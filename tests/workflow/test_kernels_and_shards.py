@@ -6,8 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from scoredag import provenance, streams
-from scoredag.gmm import langevin, readers
+from scoredag import streams
+from scoredag.gmm import langevin, mixture_files
+from scoredag.job import record
 
 SHARDED = """
 gmm: {n_exact: 300}
@@ -25,7 +26,7 @@ def test_shards_give_the_samples_of_one_job(root, project):
     done = project.snakemake(target, configfiles=("sharded.yaml",))
     assert done.returncode == 0, done.stdout
     found = pd.read_parquet(project.folder / "results/langevin/b/samples.parquet")
-    gmm = readers.read(root / "data/gmm.csv")
+    gmm = mixture_files.read(root / "data/gmm.csv")
     expected = langevin.simulate(
         gmm,
         n_particles=1200,
@@ -39,7 +40,7 @@ def test_shards_give_the_samples_of_one_job(root, project):
     assert not (project.folder / "results/langevin/b/shards").exists() or not list(
         (project.folder / "results/langevin/b/shards").iterdir()
     )
-    settings = provenance.read(project.folder / "results/langevin/b/samples.parquet")["settings"]
+    settings = record.read(project.folder / "results/langevin/b/samples.parquet")["settings"]
     assert settings["seed"] == 1 and settings["variant"]["step_size"] == 0.1
     with Image.open(project.folder / target) as image:
         assert min(image.size) > 400  # binned, as they are more than most_markers

@@ -8,9 +8,9 @@ import safetensors
 import safetensors.torch
 import torch
 
-from scoredag import provenance, seals, weightfiles
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
+from scoredag.store import seals, stamp, weights
 
 EMBEDDING = "embed_layer.weight"
 INPUT = "diffmodel.input_projection.weight"
@@ -50,12 +50,12 @@ def load(path, n_features=None, dropout=0.1, *, conditional=None, new_embedding=
 def save(model, path, metadata):
     """Write the weights, `metadata` (a dict of what JSON can hold) and the record of the job to a .safetensors file."""
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    weightfiles.write(path, metadata | provenance.entry(), functools.partial(safetensors.torch.save, tensors))
+    weights.write(path, metadata | stamp.record(), functools.partial(safetensors.torch.save, tensors))
 
 
 def check_features(path, features):
     """Refuse, by InputError, a model that says it was trained on others than the list `features`."""
-    trained_on = weightfiles.metadata(path).get("features", features)
+    trained_on = weights.metadata(path).get("features", features)
     if trained_on != features:
         raise InputError(f"{path}: trained on the features {trained_on}, but the dataset has {features}")
 

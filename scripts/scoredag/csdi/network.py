@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from scoredag.csdi import kernels
-from scoredag.csdi.kernels import CHANNELS, HEADS
+from scoredag.csdi import layers
+from scoredag.csdi.layers import CHANNELS, HEADS
 
 TIME_CHANNELS = 128
 FEATURE_CHANNELS = 16
@@ -243,7 +243,7 @@ def _attend(attention, x, sequence_axis, dropout):
         weight = weight.view(3, HEADS, -1, CHANNELS).transpose(1, 2).reshape(weight.shape)
         bias = bias.view(3, HEADS, -1).transpose(1, 2).reshape(bias.shape)
         out_weight = out_weight.view(CHANNELS, HEADS, -1).transpose(1, 2).reshape(out_weight.shape)
-        mixed = kernels.attention(F.linear(x, weight), bias, sequence_axis, *dropout.next())
+        mixed = layers.attention(F.linear(x, weight), bias, sequence_axis, *dropout.next())
     else:
         qkv = F.linear(x, weight, bias).view(*x.shape[:2], 3, HEADS, CHANNELS // HEADS)
         # to (3, N, heads, T, C / heads), whichever axis the sequence is on
@@ -256,18 +256,18 @@ def _attend(attention, x, sequence_axis, dropout):
 def _add_and_norm(norm, x, y, bias, dropout):
     """Layer norm of x + dropout(y + bias)."""
     if _compiled(x):
-        return kernels.add_and_norm(x, y, bias, norm.weight, norm.bias, *dropout.next())
+        return layers.add_and_norm(x, y, bias, norm.weight, norm.bias, *dropout.next())
     return norm(x + F.dropout(y + bias, dropout.rate))
 
 
 def _gelu(x, bias, dropout):
     """Dropout of the GELU of x + bias."""
-    return kernels.gelu(x, bias, *dropout.next()) if _compiled(x) else F.dropout(F.gelu(x + bias), dropout.rate)
+    return layers.gelu(x, bias, *dropout.next()) if _compiled(x) else F.dropout(F.gelu(x + bias), dropout.rate)
 
 
 def _gate(z, side):
     """sigmoid(a) tanh(b), where z + side = (a, b)."""
     if _compiled(z):
-        return kernels.gate(z, side)
+        return layers.gate(z, side)
     a, b = (z + side).chunk(2, dim=-1)
     return torch.sigmoid(a) * torch.tanh(b)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from scoredag import files
+from scoredag.store import files
 
 log = logging.getLogger(__name__)
 

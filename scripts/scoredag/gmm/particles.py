@@ -1,6 +1,6 @@
 """Tables of particles, as the samplers return them."""
 
-from scoredag import tables
+from scoredag.store import tables
 
 
 def last_positions(samples):

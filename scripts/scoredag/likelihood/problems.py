@@ -6,7 +6,7 @@ import numpy as np
 
 from scoredag import streams
 from scoredag.errors import InputError
-from scoredag.likelihood import fokker_planck, mixtures, network, scores, sde
+from scoredag.likelihood import fokker_planck, mixtures, score_network, scores, sde
 
 _REACH = 3.0  # deviations about the means in which cells are even
 _HALF_WIDTH = 6.0  # at least: a wrong score may make the law at larger times wider than the prior
@@ -44,7 +44,7 @@ def build(gmm, *, name, span, smallest_time):
 def score_model(problem, errors, weights_path=None):
     """The network at `weights_path`, or without one the exact score with `errors` (see `scores.exact`)."""
     if weights_path:
-        return scores.of_network(network.load(weights_path), problem.sde)
+        return scores.of_network(score_network.load(weights_path), problem.sde)
     return scores.exact(problem.data.gmm, problem.sde, **errors)
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scoredag.likelihood import mixtures, network
+from scoredag.likelihood import mixtures, score_network
 
 
 class ScoreModel(NamedTuple):
@@ -44,11 +44,11 @@ def of_network(weights, sde):
 
     def score(x, t):
         spread = np.reshape(sde.spread(t), (-1, 1))
-        return network.score(weights, x / spread, sde.log_noise_to_signal(t)) / spread
+        return score_network.score(weights, x / spread, sde.log_noise_to_signal(t)) / spread
 
     def divergence(x, t):
         spread = np.reshape(sde.spread(t), (-1, 1))
-        return network.divergence(weights, x / spread, sde.log_noise_to_signal(t)) / np.square(spread[:, 0])
+        return score_network.divergence(weights, x / spread, sde.log_noise_to_signal(t)) / np.square(spread[:, 0])
 
     return ScoreModel(score, divergence)
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from scoredag import features
+from scoredag.series import features
 
 DIGITS = 12  # of an angle that is joined again, with which what was written comes back as it was
 

@@ -11,8 +11,8 @@ from pathlib import PurePosixPath
 import numpy as np
 import pandas as pd
 
-from scoredag import archives
 from scoredag.errors import InputError
+from scoredag.intake import archives
 
 log = logging.getLogger(__name__)
 

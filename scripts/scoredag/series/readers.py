@@ -14,8 +14,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scoredag import tablefiles
 from scoredag.errors import InputError
+from scoredag.intake import delimited
 from scoredag.series import angles
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def read_wide(
     """A wide series from a table with a time column and one column a feature.
 
     Args:
-        path: .parquet, or CSV in which empty cells and NA are missing, as `tablefiles.read` takes it.
+        path: .parquet, or CSV in which empty cells and NA are missing, as `delimited.read` takes it.
         time: name of the time column.
         time_format: how times in text are written, as `strptime` takes it; None is ISO 8601.
         time_zone: of times without an offset from UTC.
@@ -75,11 +75,11 @@ def read_wide(
     Raises:
         InputError: the file, a column or a value is not as described; with the first bad row.
     """
-    table = tablefiles.read(path, missing, encoding)
+    table = delimited.read(path, missing, encoding)
     plausible, circular = plausible or {}, circular or {}
     _require_time(path, table, time)
     marks = {mark: column for mark, column in (("series", series), ("group", group)) if column}
-    tablefiles.require(path, table, [*marks.values(), *(features or ()), *plausible, *circular])
+    delimited.require(path, table, [*marks.values(), *(features or ()), *plausible, *circular])
     kept = features or [name for name in table.columns if name not in (time, *marks.values())]
     if not kept or table.empty:
         raise InputError(f"{path}: {len(table)} rows of {len(kept)} features; there is nothing to read")
@@ -88,7 +88,7 @@ def read_wide(
     keys = _keys(path, table, time, time_format, time_zone, marks)
     n_groups = keys["group"].nunique() if group else 1
     _weigh(path, len(kept) * n_groups, len(table) // n_groups, named=features is not None)
-    values = pd.DataFrame({name: tablefiles.numbers(path, table[name], decimal, _cure) for name in kept})
+    values = pd.DataFrame({name: delimited.numbers(path, table[name], decimal, _cure) for name in kept})
     for name, (lowest, highest) in plausible.items():
         if name in values:
             values[name] = _plausible(path, values[name], name, lowest, highest)
@@ -131,11 +131,11 @@ def read_tidy(
     Raises:
         InputError: the file, a column or a value is not as described; with the first bad row.
     """
-    table = tablefiles.read(path, missing, encoding)
+    table = delimited.read(path, missing, encoding)
     plausible, circular = plausible or {}, circular or {}
     _require_time(path, table, time)
     marks = {"feature": feature} | ({"series": series} if series else {})
-    tablefiles.require(path, table, [*marks.values(), value])
+    delimited.require(path, table, [*marks.values(), value])
     if table.empty:
         raise InputError(f"{path}: 0 rows; there is nothing to read")
     keys = _keys(path, table, time, time_format, time_zone, marks)
@@ -144,7 +144,7 @@ def read_tidy(
         if name not in there:
             raise InputError(f"{path}: column '{feature}' names no '{name}'; it names {', '.join(there)}")
     _weigh(path, len(features or there), keys["time"].nunique(), named=features is not None)
-    values = tablefiles.numbers(path, table[value], decimal, _cure)
+    values = delimited.numbers(path, table[value], decimal, _cure)
     for name, (lowest, highest) in plausible.items():
         chosen = keys["feature"] == name
         values[chosen] = _plausible(path, values[chosen], name, lowest, highest)
@@ -156,7 +156,7 @@ def read_tidy(
 
 def _require_time(path, table, time):
     if time not in table.columns:
-        raise InputError(f"{path}: there is no time column '{time}'; {tablefiles.listed(table.columns)}")
+        raise InputError(f"{path}: there is no time column '{time}'; {delimited.listed(table.columns)}")
 
 
 def _keys(path, table, time, time_format, time_zone, marks):
@@ -193,10 +193,10 @@ def _times(path, column, time_format):
     if pd.api.types.is_datetime64_any_dtype(column):
         bad = ~column.dt.year.between(1, 9999)
         if bad.any():
-            raise InputError(f"{path}: {tablefiles.place(column, bad)}: the time is not in the years 1 to 9999")
+            raise InputError(f"{path}: {delimited.place(column, bad)}: the time is not in the years 1 to 9999")
         return column
     if not pd.api.types.is_string_dtype(column):
-        found = f"column '{column.name}' holds {tablefiles.kind(column)}, not times"
+        found = f"column '{column.name}' holds {delimited.kind(column)}, not times"
         raise InputError(f"{path}: {found}; write timestamps, or text as 2020-01-31T13:00")
     try:
         times = pd.to_datetime(column, errors="coerce", utc=True, format=time_format or "ISO8601")
@@ -205,8 +205,8 @@ def _times(path, column, time_format):
     bad = times.isna()
     if bad.any():
         wanted = time_format or "ISO 8601, as 2020-01-31T13:00; for others write a time_format, as '%d.%m.%Y %H:%M'"
-        found = f"{tablefiles.shown(column[bad].iloc[0])} is not a time ({wanted})"
-        raise InputError(f"{path}: {tablefiles.place(column, bad)}: {found}")
+        found = f"{delimited.shown(column[bad].iloc[0])} is not a time ({wanted})"
+        raise InputError(f"{path}: {delimited.place(column, bad)}: {found}")
     if time_format:
         return times if "%z" in time_format else times.dt.tz_localize(None)
     zoned = pc.match_substring_regex(pa.array(column), ZONED).to_numpy(zero_copy_only=False)
@@ -216,7 +216,7 @@ def _times(path, column, time_format):
     if odd.any():
         has, before = ("no offset", "one") if zoned[0] else ("an offset", "none")
         found = f"'{column[odd].iloc[0]}' has {has} from UTC, '{column.iloc[0]}' before it has {before}"
-        raise InputError(f"{path}: {tablefiles.place(column, odd)}: {found}; write all alike")
+        raise InputError(f"{path}: {delimited.place(column, odd)}: {found}; write all alike")
     return times.dt.tz_localize(None)
 
 
@@ -234,20 +234,20 @@ def _localise(path, column, keys, zone):
     once = ~among.duplicated(keep=False)
     if once.any():
         found = f"'{column[twice][once].iloc[0]}' occurs twice in {zone}, as clocks go back, but only once here"
-        raise InputError(f"{path}: {tablefiles.place(column[twice], once)}: {found}; {UNMOVED}, or {OFFSETS}")
+        raise InputError(f"{path}: {delimited.place(column[twice], once)}: {found}; {UNMOVED}, or {OFFSETS}")
     summer = np.zeros(len(naive), bool)
     summer[twice] = ~among.duplicated()
     times = naive.dt.tz_localize(zone, ambiguous=summer, nonexistent="NaT")
     bad = times.isna()
     if bad.any():
         found = f"'{column[bad].iloc[0]}' does not occur in {zone}, as clocks go forward; {UNMOVED}, or {OFFSETS}"
-        raise InputError(f"{path}: {tablefiles.place(column, bad)}: {found}")
+        raise InputError(f"{path}: {delimited.place(column, bad)}: {found}")
     return times
 
 
 def _refuse_empty(path, column):
     if column.isna().any():
-        raise InputError(f"{path}: {tablefiles.place(column, column.isna())}: the cell is empty")
+        raise InputError(f"{path}: {delimited.place(column, column.isna())}: the cell is empty")
 
 
 def _check(path, keys, time, interval, resample):
@@ -261,7 +261,7 @@ def _check(path, keys, time, interval, resample):
         of = "".join(f" of '{key[mark]}'" for mark in ("feature", "group", "series") if mark in keys)
         others = [f"'{mark}'" for mark in ("group", "series") if mark not in keys]
         cure = f", or name the column that tells the rows apart as {' or '.join(others)}" if others else ""
-        place = tablefiles.place(keys["time"].rename(time), again)
+        place = delimited.place(keys["time"].rename(time), again)
         raise InputError(f"{path}: {place}: the time {key['time']}{of} occurs twice; remove one{cure}")
     marks = [mark for mark in keys if mark != "time"]
     times = keys.groupby(marks, sort=False)["time"] if marks else keys["time"]
@@ -287,7 +287,7 @@ def _refuse_far(path, times, interval, offset, of):
         widest = gaps == gaps.max()
         found = f"the time {once[widest].iloc[0]}{of} is {gaps.max()} after the one before"
         grid = f"the grid of {interval} from {first} to {last} would have {n_times:.2g} times for {len(once)}"
-        raise InputError(f"{path}: {tablefiles.place(once, widest)}: {found}; {grid}; mend the time, or set 'interval'")
+        raise InputError(f"{path}: {delimited.place(once, widest)}: {found}; {grid}; mend the time, or set 'interval'")
 
 
 def _refuse_strays(path, times, interval, offset, of):
@@ -303,7 +303,7 @@ def _refuse_strays(path, times, interval, offset, of):
     stray = ~times.isin(grid)
     if stray.any():
         found = f"the time {times[stray].iloc[0]}{of} is not on the grid of {interval} that starts at {times.min()}"
-        raise InputError(f"{path}: {tablefiles.place(times, stray)}: {found}; set 'resample' to bring all times to it")
+        raise InputError(f"{path}: {delimited.place(times, stray)}: {found}; set 'resample' to bring all times to it")
 
 
 def _weigh(path, n_features, n_times, named):

@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pandas as pd
 
-from scoredag import tables
 from scoredag.errors import InputError
 from scoredag.series import tidy
+from scoredag.store import tables
 
 SPLITS = ("train", "valid", "test")
 ROLES = ("observed", "target", "missing")

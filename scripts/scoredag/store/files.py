@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from scoredag.errors import InputError
+from scoredag.store import stamp
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
@@ -29,7 +30,7 @@ def replacing(path):
         _remove_remains(path)
         try:
             yield partial
-            check_claim()
+            stamp.check_claim()
             with open(partial, "rb") as stream:
                 os.fsync(stream.fileno())  # after a power cut, too, the name stands for the whole file
             os.replace(partial, path)
@@ -58,9 +59,6 @@ def _lives(process):
     return True
 
 
-_claimed = None  # (path, identity) of the log file that is this process's claim
-
-
 @contextlib.contextmanager
 def claim(stream):
     """Claim a job's outputs while the block runs: by its log file, open as `stream`, which each start makes anew.
@@ -68,21 +66,15 @@ def claim(stream):
     A job that outlives the run that started it must not write over the results of a later run: it
     finds another file where its log was.
     """
-    global _claimed
-    _claimed = stream.name, _identity(os.fstat(stream.fileno()))
-    try:
-        yield
-    finally:
-        _claimed = None
+    path, identity = stream.name, _identity(os.fstat(stream.fileno()))
 
-
-def check_claim():
-    """Raise InputError if another process has claimed the outputs of this one."""
-    if _claimed is not None:
-        path, identity = _claimed
+    def check():
         with contextlib.suppress(FileNotFoundError):  # a log that was deleted is no other job's
             if _identity(os.stat(path)) != identity:
                 raise InputError(f"{path}: a later run has started this job again; this one wrote nothing")
+
+    with stamp.setting(claim=check):
+        yield
 
 
 def _identity(status):

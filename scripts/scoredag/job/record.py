@@ -3,7 +3,7 @@
 It holds the rule, its settings, digests of its inputs and of its code, and the versions of the packages at
 work; no times, no host and no paths, so that the same result has the same record everywhere.
 
-    python -m scoredag.provenance results/langevin/b/samples.parquet
+    python -m scoredag.job.record results/langevin/b/samples.parquet
 """
 
 import contextlib
@@ -16,10 +16,9 @@ from importlib import metadata
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scoredag import files, weightfiles
 from scoredag.errors import InputError
+from scoredag.store import files, stamp, weights
 
-KEY = "provenance"  # in the metadata of tables and weights
 PACKAGES = {  # by the name of their module; those that can change a number or a byte
     "PIL": "pillow",
     "arviz_stats": "arviz-stats",
@@ -34,28 +33,14 @@ PACKAGES = {  # by the name of their module; those that can change a number or a
     "sklearn": "scikit-learn",
     "torch": "torch",
 }
-_current = None
 
 
 @contextlib.contextmanager
 def of(job):
     """Give all tables and weights that are written while the block runs the job's `record`, which is yielded."""
-    global _current
-    _current = record(job)
-    try:
-        yield _current
-    finally:
-        _current = None
-
-
-def current():
-    """The record of the job at work as JSON, or None where there is no job, as in a notebook."""
-    return None if _current is None else json.dumps(_current, sort_keys=True, ensure_ascii=False)
-
-
-def entry():
-    """The record of the job at work under its `KEY`, for the metadata of weights; empty where there is no job."""
-    return {} if _current is None else {KEY: _current}
+    current = record(job)
+    with stamp.setting(record=current):
+        yield current
 
 
 def record(job):
@@ -107,9 +92,9 @@ def digest(path):
             for left in range(size - 8 - footer, 0, -(1 << 20)):
                 content.update(stream.read(min(left, 1 << 20)))
         content.update(pq.read_schema(path).remove_metadata().to_string().encode())
-    elif str(path).endswith(".safetensors") and (own := weightfiles.metadata(path)).pop(KEY, None):
+    elif str(path).endswith(".safetensors") and (own := weights.metadata(path)).pop(stamp.KEY, None):
         with open(path, "rb") as stream:
-            tensors = weightfiles.header(stream)
+            tensors = weights.header(stream)
             content.update(json.dumps([tensors | {"__metadata__": own}], sort_keys=True).encode())
             while part := stream.read(1 << 20):
                 content.update(part)
@@ -125,7 +110,7 @@ def read(path):
         InputError: there is none, or no such file.
     """
     files.sha256(path)
-    found = _parquet_record(path) or weightfiles.metadata(path).get(KEY)
+    found = _parquet_record(path) or weights.metadata(path).get(stamp.KEY)
     if not found:
         raise InputError(f"{path}: carries no record; tables (.parquet) and weights (.safetensors) of a run do")
     return found
@@ -133,7 +118,7 @@ def read(path):
 
 def _parquet_record(path):
     try:
-        return json.loads((pq.read_metadata(path).metadata or {}).get(KEY.encode(), b"null"))
+        return json.loads((pq.read_metadata(path).metadata or {}).get(stamp.KEY.encode(), b"null"))
     except (OSError, pa.ArrowInvalid, ValueError):
         return None
 

@@ -5,8 +5,8 @@ import contextlib
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scoredag import files, provenance, seals
 from scoredag.errors import InputError
+from scoredag.store import files, seals, stamp
 
 ROW_GROUP = 1 << 16  # rows
 _NAME = pa.dictionary(pa.int32(), pa.string())
@@ -177,9 +177,7 @@ def _writing(path, schema):
         yield append
         if len(waiting):
             writer.write_table(waiting)
-        record = provenance.current()
-        more = {provenance.KEY: record} if record else {}
-        writer.add_key_value_metadata({seals.KEY: seals.BLANK} | more)
+        writer.add_key_value_metadata({seals.KEY: seals.BLANK} | stamp.record_as_text())
 
 
 def read(path, schema, columns=None, filters=None):

@@ -16,8 +16,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from scoredag import files, provenance
 from scoredag.errors import InputError
+from scoredag.job import record
+from scoredag.store import files
 
 VARIABLE = "SCOREDAG_CACHE"
 SUMS = "sha256.json"
@@ -26,12 +27,12 @@ log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def of(job):
-    """As `provenance.of`; if the job's results are kept, take them and end the process, else keep them after the block.
+    """As `record.of`; if the job's results are kept, take them and end the process, else keep them after the block.
 
     Args:
-        job: as for `provenance.record`, with `output`, paths by name.
+        job: as for `record.record`, with `output`, paths by name.
     """
-    with provenance.of(job) as before:
+    with record.of(job) as before:
         folder = os.environ.get(VARIABLE)
         if not folder:
             yield
@@ -42,7 +43,7 @@ def of(job):
             log.info("taken from %s", entry)
             sys.exit(0)
         yield
-        if provenance.record(job) == before:
+        if record.record(job) == before:
             _keep(entry, outputs)
         else:
             log.warning("its inputs or its code have changed meanwhile: not kept in the cache")

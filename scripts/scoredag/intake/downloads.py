@@ -9,8 +9,10 @@ from urllib.parse import urljoin, urlsplit
 import pooch
 import requests
 
-from scoredag import archives, files, logs
 from scoredag.errors import InputError
+from scoredag.intake import archives
+from scoredag.job import logs
+from scoredag.store import files
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scoredag import metrics, tables
+from scoredag import metrics
+from scoredag.store import tables
 
 N_WINDOWS = 5  # of a pattern of missing entries, below which it is corrected by all patterns together
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from scoredag import streams
-from scoredag.likelihood import bounds, network
+from scoredag.likelihood import bounds, score_network
 
 WEIGHTINGS = {"likelihood": "importance", "noise-variance": "uniform"}
 _CHUNK = 100  # steps whose samples are drawn at once
@@ -52,11 +52,11 @@ def train(
         progress: a bar with `update(n)`, or None.
 
     Returns:
-        The `network.Weights`, float32.
+        The `score_network.Weights`, float32.
     """
     torch.set_num_threads(threads)
     torch.manual_seed(streams.seed(seed, "weights"))
-    widths = [network.N_INPUTS, *[width] * n_layers, 2]
+    widths = [score_network.N_INPUTS, *[width] * n_layers, 2]
     layers = [nn.Linear(*ends) for ends in itertools.pairwise(widths)]
     model = nn.Sequential(*(part for layer in layers[:-1] for part in (layer, nn.SiLU())), layers[-1])
     nn.init.zeros_(layers[-1].weight)
@@ -84,7 +84,7 @@ def train(
         if 10 * (first + n) // n_steps > 10 * first // n_steps:
             logging.info("step %d: mean of |sigma s + z|^2 is %.4f", first + n, float(torch.stack(losses).mean()))
     arrays = [average.numpy() for average in averages]
-    return network.Weights([array.T for array in arrays[::2]], arrays[1::2])
+    return score_network.Weights([array.T for array in arrays[::2]], arrays[1::2])
 
 
 def _samples(gmm, sde, weighting, smallest_time, n, seed):
@@ -93,10 +93,10 @@ def _samples(gmm, sde, weighting, smallest_time, n, seed):
     t, _ = bounds.draw_times(sde, smallest_time, n, rng, WEIGHTINGS[weighting])
     z = rng.standard_normal((n, 2))
     level = sde.log_noise_to_signal(t)
-    noise = network.relative_noise(level)[:, None]
+    noise = score_network.relative_noise(level)[:, None]
     y = np.sqrt(1 - noise**2) * gmm.sample(n, streams.seed(seed, "data")) + noise * z
-    factor, rest = noise / np.hypot(noise, network.FINEST), z - noise * y
+    factor, rest = noise / np.hypot(noise, score_network.FINEST), z - noise * y
     return [
         torch.from_numpy(np.ascontiguousarray(part, dtype=np.float32))
-        for part in (network.features(y, noise[:, 0]), factor, rest)
+        for part in (score_network.features(y, noise[:, 0]), factor, rest)
     ]

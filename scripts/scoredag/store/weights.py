@@ -3,7 +3,7 @@
 import json
 import struct
 
-from scoredag import files, seals
+from scoredag.store import files, seals
 
 ENTRY = "scoredag"  # of the file's metadata, with ours as JSON: of several entries the order is random
 

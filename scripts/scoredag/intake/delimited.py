@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
-from scoredag import archives
 from scoredag.errors import InputError
+from scoredag.intake import archives
 
 MISSING = ("", "NA")
 PARQUET = (".parquet", ".pq")

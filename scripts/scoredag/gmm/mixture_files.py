@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy import io
 
-from scoredag import tablefiles
 from scoredag.errors import InputError
 from scoredag.gmm import mixture
+from scoredag.intake import delimited
 
 COLUMNS = ("weight", "mean_x", "mean_y", "cov_xx", "cov_xy", "cov_yy")
 NAMES = {
@@ -51,9 +51,9 @@ def read(path, normalise=False):
 
 
 def _read_table(path):
-    text = tablefiles.read(path)
-    tablefiles.require(path, text, COLUMNS)
-    table = pd.DataFrame({name: tablefiles.numbers(path, text[name]) for name in COLUMNS})
+    text = delimited.read(path)
+    delimited.require(path, text, COLUMNS)
+    table = pd.DataFrame({name: delimited.numbers(path, text[name]) for name in COLUMNS})
     for name, values in table.items():
         if values.isna().any():
             n_values, line = values.notna().sum(), f"{values.index.name} {values.isna().idxmax()}"

@@ -12,8 +12,8 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError, safe_open
 
-from scoredag import provenance, seals, weightfiles
 from scoredag.errors import InputError
+from scoredag.store import seals, stamp, weights
 
 FINEST = 0.05  # in units of the data's deviation
 _FREQUENCIES = np.array([1.0, 2.0, 4.0])  # radians over the data's deviation
@@ -63,12 +63,12 @@ def divergence(weights, y, log_noise_to_signal):
     return (slopes[0] @ last[:, 0] + slopes[1] @ last[:, 1]) / np.hypot(noise, FINEST) - 2
 
 
-def save(weights, path, metadata):
-    """Write the weights as safetensors, with `metadata` (a dict of what JSON can hold) and the record of the job."""
+def save(network, path, metadata):
+    """Write a network's weights as safetensors, with `metadata` (what JSON can hold) and the record of the job."""
     tensors = {}
-    for i, (matrix, bias) in enumerate(zip(*weights, strict=True)):
+    for i, (matrix, bias) in enumerate(zip(*network, strict=True)):
         tensors |= {f"layers.{i}.matrix": np.ascontiguousarray(matrix), f"layers.{i}.bias": np.ascontiguousarray(bias)}
-    weightfiles.write(path, metadata | provenance.entry(), functools.partial(safetensors.numpy.save, tensors))
+    weights.write(path, metadata | stamp.record(), functools.partial(safetensors.numpy.save, tensors))
 
 
 def load(path):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from scoredag import files
 from scoredag.errors import InputError
+from scoredag.store import files
 
 
 def progress(description, total, unit, **options):
