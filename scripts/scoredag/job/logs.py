@@ -1,45 +1,32 @@
-"""What a job says goes to its log file; a mistake of the user's ends in one line."""
+"""A job's output goes to its log file; a user's mistake ends in one line."""
 
 import contextlib
 import logging
 import sys
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from scoredag.errors import InputError
-from scoredag.store import files
+from scoredag.store import files, stamp
 
 
-def progress(description, total, unit, **options):
+def progress(description: str, total: int, unit: str, **options: Any) -> tqdm:
     """A tqdm bar on the terminal, if there is one; a context manager. `options` are tqdm's."""
     return tqdm(desc=description, total=total, unit=unit, file=sys.__stderr__, disable=None, leave=False, **options)
 
 
-def tenths(done, total, unit):
+def tenths(done: slice, total: int, unit: str) -> None:
     """Log how many of `total` units are done, at every tenth of them; `done` is the slice of the last ones."""
     if 10 * done.stop // total > 10 * done.start // total:
         logging.info("%d of %d %s", done.stop, total, unit)
 
 
 @contextlib.contextmanager
-def of(job):
-    """As `to_file` with the log of a Snakemake job, if its code and data are what they were when the run was planned.
-
-    What they were then is what Snakemake records with the results, and compares when it is asked again.
-    """
-    with to_file(job.log[0]):
-        data = [path for name, paths in job.input.items() if name != "code" for path in files.listed(paths)]
-        planned = job.params.get("content")
-        same_code = files.digest(job.input.get("code")) == job.params.get("code")
-        if not same_code or (planned and planned not in map(files.sha256, data)):
-            raise InputError("its code or data were edited after the run had been planned; run again")
-        yield
-
-
-@contextlib.contextmanager
-def to_file(path):
+def to_file(path: str | Path) -> Iterator[None]:
     """Send logging, print and warnings to a new file `path` while the block runs, which is the job's claim.
 
     An InputError ends the process with its one line in the log and status 1; any other
@@ -53,7 +40,7 @@ def to_file(path):
         sys.exit(f"error: {path}: cannot be written ({error.strerror})")
     with (
         _closing(stream),
-        files.claim(stream),
+        stamp.job(claim=files.claim(stream)),
         contextlib.redirect_stdout(stream),
         contextlib.redirect_stderr(stream),
     ):
@@ -64,12 +51,12 @@ def to_file(path):
         try:
             yield
         except InputError as error:
-            _say(f"error: {error}", stream)
+            _print(f"error: {error}", stream)
         except OSError as error:
-            full = error.errno in files.NO_ROOM
-            _say(f"error: {path}: cannot be written ({error.strerror})" if full else traceback.format_exc(), stream)
+            full = error.errno in files.DISK_ERRORS
+            _print(f"error: {path}: cannot be written ({error.strerror})" if full else traceback.format_exc(), stream)
         except Exception:
-            _say(traceback.format_exc(), stream)
+            _print(traceback.format_exc(), stream)
         else:
             return
         finally:
@@ -78,7 +65,7 @@ def to_file(path):
     sys.exit(1)
 
 
-def _say(text, stream):
+def _print(text, stream):
     """Write to the log, or to the terminal where there is no room for it."""
     try:
         print(text, file=stream, flush=True)

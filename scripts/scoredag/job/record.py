@@ -6,12 +6,13 @@ work; no times, no host and no paths, so that the same result has the same recor
     python -m scoredag.job.record results/langevin/b/samples.parquet
 """
 
-import contextlib
 import hashlib
 import json
 import struct
 import sys
 from importlib import metadata
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -35,47 +36,38 @@ PACKAGES = {  # by the name of their module; those that can change a number or a
 }
 
 
-@contextlib.contextmanager
-def of(job):
-    """Give all tables and weights that are written while the block runs the job's `record`, which is yielded."""
-    current = record(job)
-    with stamp.setting(record=current):
-        yield current
-
-
-def record(job):
+def build(job: Any, code: str) -> dict[str, Any]:
     """What a job depends on, as a dict of what JSON can hold.
 
     Args:
-        job: has `rule` (its name), and as mappings `wildcards`, `params` (with `settings`, if any) and `input`,
-            paths by name, one or a list, with those of the modules under `code`.
+        job: has `rule` (or its name), and as mappings `wildcards`, `params` (with `settings`, if any) and `input`,
+            paths by name, one or a list.
+        code: digest of its script and the modules that it imports.
 
     Raises:
         InputError: an input cannot be read.
     """
     return {
-        "rule": job.rule,
+        "rule": str(job.rule),
         "wildcards": dict(job.wildcards.items()),
         "settings": job.params.get("settings", {}),
-        "inputs": {name: digests(paths) for name, paths in job.input.items() if name != "code"},
-        "code": files.digest(job.input.get("code", [])),
+        "inputs": {
+            name: digest(paths) if isinstance(paths, str) else [digest(path) for path in paths]
+            for name, paths in job.input.items()
+        },
+        "code": code,
         "versions": versions(),
     }
 
 
-def digests(paths):
-    """The `digest` of a path, or of each in a list."""
-    return digest(paths) if isinstance(paths, str) else [digest(path) for path in paths]
-
-
-def versions():
+def versions() -> dict[str, str]:
     """Versions of Python and of those of `PACKAGES` that are in use."""
-    found = {name: metadata.version(name) for module, name in PACKAGES.items() if module in sys.modules}
-    return {"python": f"{sys.version_info.major}.{sys.version_info.minor}", **found}
+    in_use = {name: metadata.version(name) for module, name in PACKAGES.items() if module in sys.modules}
+    return {"python": f"{sys.version_info.major}.{sys.version_info.minor}", **in_use}
 
 
-def digest(path):
-    """SHA-256 of what a file holds, in hexadecimal: but for the record, so that its own past does not count.
+def digest(path: str | Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal: without the record in it, so that its own past does not count.
 
     Of files without a record it is that of all their bytes.
 
@@ -103,17 +95,17 @@ def digest(path):
     return content.hexdigest()
 
 
-def read(path):
+def read(path: str | Path) -> dict[str, Any]:
     """The record in a file.
 
     Raises:
         InputError: there is none, or no such file.
     """
     files.sha256(path)
-    found = _parquet_record(path) or weights.metadata(path).get(stamp.KEY)
-    if not found:
+    stored = _parquet_record(path) or weights.metadata(path).get(stamp.KEY)
+    if not stored:
         raise InputError(f"{path}: carries no record; tables (.parquet) and weights (.safetensors) of a run do")
-    return found
+    return stored
 
 
 def _parquet_record(path):

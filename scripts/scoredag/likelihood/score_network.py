@@ -13,7 +13,7 @@ import safetensors.numpy
 from safetensors import SafetensorError, safe_open
 
 from scoredag.errors import InputError
-from scoredag.store import seals, stamp, weights
+from scoredag.store import stamp, weights
 
 FINEST = 0.05  # in units of the data's deviation
 _FREQUENCIES = np.array([1.0, 2.0, 4.0])  # radians over the data's deviation
@@ -74,7 +74,7 @@ def save(network, path, metadata):
 def load(path):
     """The `Weights` at `path`, in float64; InputError where it holds something else."""
     try:
-        seals.check(path)
+        weights.check(path)
         with safe_open(path, framework="np") as stored:
             n_layers = len(list(stored.keys())) // 2
             tensors = [

@@ -1,44 +1,51 @@
-"""What the job at work stands for: the record that its files carry, and its claim on its outputs.
+"""What the job at work puts on its files: its record, and its claim on its outputs.
 
-`job.run` sets both; whoever writes a file reads them. Without a job, as in a notebook, both are None.
+`job.run` sets both; whoever writes a file reads them. Without a job, as in a notebook, there is neither.
 """
 
 import contextlib
 import json
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from typing import Any
 
 KEY = "provenance"  # of the record, in the metadata of tables and weights
-_record = ContextVar("record", default=None)
-_claim = ContextVar("claim", default=None)
+_record: ContextVar[dict[str, Any] | None] = ContextVar("record", default=None)
+_claim: ContextVar[Callable[[], None] | None] = ContextVar("claim", default=None)
 
 
 @contextlib.contextmanager
-def setting(*, record=None, claim=None):
+def job(*, record: dict[str, Any] | None = None, claim: Callable[[], None] | None = None) -> Iterator[None]:
     """Set the record, or the claim, or both, while the block runs.
 
     Args:
-        record: a dict of what JSON can hold (see `job.record`).
-        claim: a function without arguments that raises InputError once another process has started the same job.
+        record: what JSON can hold (see `job.record`).
+        claim: raises InputError once another process has started the same job (see `files.claim`).
     """
-    tokens = [(variable, variable.set(value)) for variable, value in ((_record, record), (_claim, claim)) if value]
+    token = _record.set(record) if record else None
+    claimed = _claim.set(claim) if claim else None
     try:
         yield
     finally:
-        for variable, token in tokens:
-            variable.reset(token)
+        if token:
+            _record.reset(token)
+        if claimed:
+            _claim.reset(claimed)
 
 
-def record():
+def record() -> dict[str, Any]:
     """The record of the job at work under its `KEY`, for the metadata of weights; empty where there is no job."""
-    return {KEY: _record.get()} if _record.get() else {}
+    current = _record.get()
+    return {KEY: current} if current else {}
 
 
-def record_as_text():
-    """`record` with the record as JSON, for the metadata of tables."""
+def record_as_text() -> dict[str, str]:
+    """`record` with its value as JSON text, for the metadata of tables."""
     return {key: json.dumps(value, sort_keys=True, ensure_ascii=False) for key, value in record().items()}
 
 
-def check_claim():
+def check_claim() -> None:
     """Raise InputError if another process has claimed the outputs of the job at work."""
-    if _claim.get():
-        _claim.get()()
+    check = _claim.get()
+    if check:
+        check()

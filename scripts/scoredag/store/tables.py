@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scoredag.errors import InputError
-from scoredag.store import files, seals, stamp
+from scoredag.store import files, stamp
 
 ROW_GROUP = 1 << 16  # rows
 _NAME = pa.dictionary(pa.int32(), pa.string())
@@ -153,18 +153,16 @@ def writing(path, schema):
     """Yield a function that appends a data frame, or dict of columns, to the Parquet file `path`.
 
     Row groups are of one size, whatever the size of the parts, so that these leave no trace in the
-    file. It is sealed (see `seals`), carries the record of the job at work, if any (see `provenance`), and
+    file. Its pages have checksums, it carries the record of the job at work, if any (see `job.record`), and
     appears under its name when the block ends well.
     """
-    with files.replacing(path) as partial:
-        with _writing(partial, schema) as append:
-            yield append
-        seals.seal(partial)
+    with files.replacing(path) as partial, _writing(partial, schema) as append:
+        yield append
 
 
 @contextlib.contextmanager
 def _writing(path, schema):
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+    with pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True) as writer:
         waiting = schema.empty_table()
 
         def append(frame):
@@ -177,7 +175,7 @@ def _writing(path, schema):
         yield append
         if len(waiting):
             writer.write_table(waiting)
-        writer.add_key_value_metadata({seals.KEY: seals.BLANK} | stamp.record_as_text())
+        writer.add_key_value_metadata(stamp.record_as_text())
 
 
 def read(path, schema, columns=None, filters=None):
@@ -195,7 +193,7 @@ def read(path, schema, columns=None, filters=None):
 def batches(path, schema, columns=None):
     """Yield the table at `path` in data frames of at most `ROW_GROUP` rows, as `read` gives it whole."""
     _check(path, schema)
-    with _readable(path), pq.ParquetFile(path) as stream:
+    with _readable(path), pq.ParquetFile(path, page_checksum_verification=True) as stream:
         for part in stream.iter_batches(ROW_GROUP, columns=columns):
             yield part.to_pandas()
 
@@ -218,7 +216,7 @@ def read_imputations(path):
 
 def _table(frame, schema):
     columns = [frame[field.name] for field in schema]
-    # an empty column has lost its kind, and Arrow refuses floats for lists
+    # pandas gives empty columns the dtype object; let Arrow take the schema's type
     arrays = [pa.array(column if len(column) else [], kind) for column, kind in zip(columns, schema.types, strict=True)]
     return pa.table(arrays, schema=schema)
 
@@ -226,7 +224,7 @@ def _table(frame, schema):
 def _read(path, schema, columns, filters):
     _check(path, schema)
     with _readable(path):
-        return pq.read_table(path, columns=columns, filters=filters)
+        return pq.read_table(path, columns=columns, filters=filters, page_checksum_verification=True)
 
 
 def _check(path, schema):
@@ -250,7 +248,6 @@ def _n_samples(path):
 
 def _stored_schema(path):
     with _readable(path):
-        seals.check(path)
         return pq.read_schema(path)
 
 
@@ -260,4 +257,6 @@ def _readable(path):
         yield
     except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
+        if "CRC checksum" in reason:
+            raise InputError(files.DAMAGED.format(path=path)) from error
         raise InputError(f"{path}: cannot be read as Parquet ({reason}); delete it and rerun") from error

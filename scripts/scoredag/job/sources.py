@@ -1,0 +1,79 @@
+"""What Snakemake compares to decide what runs again: contents of code and data, and settings in one order.
+
+Standard library alone: rules import it while Snakemake parses them, and jobs when they begin.
+"""
+
+import ast
+import functools
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from scoredag.errors import InputError
+from scoredag.store import files
+
+
+def digests(scripts: Iterable[Path]) -> dict[Path, str]:
+    """{script: SHA-256 of its content and of every module below its folder that it imports, directly or not}."""
+    sha256, imports = functools.cache(files.sha256), functools.cache(imported)
+    return {script: files.combined(map(sha256, modules(script, imports))) for script in scripts}
+
+
+def modules(script: Path, imports: Any = None) -> list[Path]:
+    """The script and every module below its folder that it imports, directly or not, sorted."""
+    imports = imports or imported
+    seen: set[Path] = set()
+    todo = [script]
+    while todo:
+        path = todo.pop()
+        if path not in seen:
+            seen.add(path)
+            todo.extend(imports(path, script.parent))
+    return sorted(seen)
+
+
+def imported(path: Path, folder: Path) -> list[Path]:
+    """The modules below `folder` that the file `path` names in an import."""
+    names = set()
+    for node in statements(ast.parse(path.read_bytes(), str(path))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    # a.b.c runs a/__init__.py, a/b/__init__.py and a/b/c.py
+    stems = {folder.joinpath(*name.split(".")[:depth]) for name in names for depth in range(1, name.count(".") + 2)}
+    candidates = {stem.with_suffix(".py") for stem in stems} | {stem / "__init__.py" for stem in stems}
+    return sorted(candidate for candidate in candidates if candidate.is_file())
+
+
+def statements(node: ast.AST) -> Iterator[ast.stmt]:
+    """All statements within a node: imports are among them, and expressions, which are many, are skipped."""
+    for part in ("body", "handlers", "cases", "orelse", "finalbody"):
+        nested = getattr(node, part, ())
+        for statement in nested if isinstance(nested, list) else ():
+            yield statement
+            yield from statements(statement)
+
+
+def content(path: str) -> str | None:
+    """SHA-256 of a data file; None where it cannot be read, which the job that reads it will report."""
+    try:
+        return files.sha256(path)
+    except InputError:
+        return None
+
+
+def shipped(path: str, home: Path) -> str:
+    """`path` where it exists below the working directory, else below `home`, the workflow's own folder."""
+    return path if os.path.exists(path) else os.path.relpath(home / path)
+
+
+def ordered(value: Any) -> Any:
+    """`value` with dicts sorted by key and 1 for 1.0, all the way down: Snakemake compares params by their text."""
+    if isinstance(value, dict):
+        return {key: ordered(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        return [ordered(entry) for entry in value]
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**53
+    return int(value) if whole else value
