@@ -1,7 +1,5 @@
 """From scores to samples: Langevin dynamics and the likelihood bound on a mixture, and CSDI on a time series."""
 
-import re
-
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -21,7 +19,7 @@ include: "rules/datasets.smk"
 include: "rules/csdi.smk"
 
 
-compare_contents(workflow.rules)
+compare_code(workflow.rules)
 
 
 rule all:
@@ -29,26 +27,8 @@ rule all:
     default_target: True
     input:
         # tables, too: Snakemake does not miss a file that lies between two others
-        expand("results/gmm/{file}", file=["parameters.parquet", "exact.parquet", "density.png"]),
-        expand(
-            "results/langevin/{variant}/{file}",
-            variant=config["langevin"]["variants"],
-            file=["samples.parquet", "scatter.png", "trajectories.png"]
-            + ["history.parquet", "chains.parquet", "rates.parquet"],
-        ),
-        expand("results/langevin/{table}.parquet", table=["metrics", "convergence", "sweep"]),
-        expand("results/langevin/{figure}.png", figure=["comparison", "convergence", "sweep"]),
-        animations(),
+        mixture_files(),
+        langevin_files(),
         likelihood_files(),
-        expand(
-            "results/datasets/{dataset}/{table}.parquet",
-            dataset=datasets_in_use(),
-            table=["series", "windows", "window_starts", "statistics"],
-        ),
-        expand(
-            "results/csdi/{run}/{file}",
-            run=config["csdi"]["runs"],
-            file=["model.safetensors", "history.parquet", "samples.parquet", "window_scores.parquet"]
-            + ["metrics.parquet", "surprise.png", "loss.png", "imputation.png", "calibration.png", "metrics.png"],
-        ),
-        optional_files(),
+        dataset_files(),
+        csdi_files(),

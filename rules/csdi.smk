@@ -1,10 +1,76 @@
+def csdi_files():
+    """What `rule all` makes of the runs of CSDI."""
+    files = ["model.safetensors", "history.parquet", "samples.parquet", "window_scores.parquet", "metrics.parquet"]
+    files += ["surprise.png", "loss.png", "imputation.png", "calibration.png", "metrics.png"]
+    on_request = {
+        "fill_gaps": ["imputed.parquet", "imputed.csv", "gaps.png"],
+        "conformal": ["validation_samples.parquet"],
+    }
+    paths = []
+    for name, run in config["csdi"]["runs"].items():
+        more = [file for key in on_request if run[key] for file in on_request[key]]
+        paths += [f"results/csdi/{name}/{file}" for file in files + more]
+    return paths
+
+
+def run_setting(*keys):
+    """A function of the wildcards: a setting of a run."""
+    return lambda wildcards: section("csdi", "runs", wildcards.run, *keys)
+
+
+def dataset_of_run(wildcards):
+    """The settings of the dataset that the run is about."""
+    return section("datasets", run_setting("dataset")(wildcards))
+
+
+def dataset_file(name):
+    """A function of the wildcards: a file of the dataset that the run is about."""
+    return lambda wildcards: f"results/datasets/{run_setting('dataset')(wildcards)}/{name}"
+
+
+def init_checkpoint(wildcards):
+    """The checkpoint that the run starts from, an entry of csdi.checkpoints; None from scratch."""
+    init = run_setting("init")(wildcards)
+    return None if init == "scratch" else section("csdi", "checkpoints", init)
+
+
+def validation_samples(wildcards):
+    """The imputed validation windows where the run's intervals are corrected by them; else []."""
+    corrected = run_setting("conformal")(wildcards)
+    return f"results/csdi/{wildcards.run}/validation_samples.parquet" if corrected else []
+
+
+def units(wildcards):
+    """Units of the columns of the dataset that the run is about."""
+    return dataset_of_run(wildcards)["units"]
+
+
+def window_length(wildcards):
+    """Steps of a window of the dataset that the run is about."""
+    return dataset_of_run(wildcards)["windows"]["length"]
+
+
+def gap_settings(wildcards):
+    """What filling the gaps takes of the dataset that the run is about."""
+    dataset = dataset_of_run(wildcards)
+    return {key: dataset[key] for key in ("circular", "group", "plausible")} | {"length": window_length(wildcards)}
+
+
+def save_every(wildcards, output):
+    """Steps between two saved states of a training; as it asks for `output`, Snakemake never compares it."""
+    return run_setting("training", "save_every")(wildcards)
+
+
+# without the threads, which do not change samples
+sampling = settings("csdi", "runs", "{run}", "sampling", without=["threads"])
+
+
 rule train_csdi:
     """Train or fine-tune CSDI on the training windows of a dataset."""
     input:
-        init=lambda wildcards: source(checkpoint_of(wildcards)),
-        windows=of_dataset("windows.parquet"),
-        statistics=of_dataset("statistics.parquet"),
-        code=code("train_csdi.py"),
+        init=lambda wildcards: input_file(init_checkpoint(wildcards)),
+        windows=dataset_file("windows.parquet"),
+        statistics=dataset_file("statistics.parquet"),
     output:
         model="results/csdi/{run}/model.safetensors",
         history="results/csdi/{run}/history.parquet",
@@ -14,19 +80,19 @@ rule train_csdi:
         "logs/csdi/{run}/train_csdi.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: lambda wildcards: section("csdi", "runs", wildcards.run, "training", "threads")
+    threads: run_setting("training", "threads")
     resources:
         mem_mb=4000,
         runtime=240,
     params:
-        content=lambda wildcards: content(checkpoint_of(wildcards)),
+        content=lambda wildcards: content(init_checkpoint(wildcards)),
         settings=settings(
             "csdi",
             "runs",
             "{run}",
             only=["conditional", "dataset", "device", "init"],
             training=settings("csdi", "runs", "{run}", "training", without=["save_every"]),
-            init_sha256=lambda wildcards: (checkpoint_of(wildcards) or {}).get("sha256"),
+            init_sha256=lambda wildcards: (init_checkpoint(wildcards) or {}).get("sha256"),
             seed=config["seed"],
         ),
         save_every=save_every,
@@ -35,12 +101,11 @@ rule train_csdi:
 
 
 rule impute_csdi:
-    """Impute the held-out entries of the test windows with a trained CSDI."""
+    """Impute the held-out entries of the test windows (of the validation windows: impute_validation)."""
     input:
         model="results/csdi/{run}/model.safetensors",
-        windows=of_dataset("windows.parquet"),
-        statistics=of_dataset("statistics.parquet"),
-        code=code("impute_csdi.py"),
+        windows=dataset_file("windows.parquet"),
+        statistics=dataset_file("statistics.parquet"),
     output:
         samples="results/csdi/{run}/samples.parquet",
     log:
@@ -49,49 +114,35 @@ rule impute_csdi:
         "logs/csdi/{run}/impute_csdi.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: lambda wildcards: section("csdi", "runs", wildcards.run, "sampling", "threads")
+    threads: run_setting("sampling", "threads")
     resources:
         mem_mb=4000,
         runtime=240,
     params:
-        settings=settings("csdi", "runs", "{run}", only=["device"], sampling=sampling_of, seed=config["seed"]),
+        settings=settings("csdi", "runs", "{run}", only=["device"], sampling=sampling, seed=config["seed"]),
+        split="test",
     script:
         "../scripts/impute_csdi.py"
 
 
-rule impute_validation:
-    """Impute the held-out entries of the validation windows, to correct intervals by them."""
-    input:
-        model="results/csdi/{run}/model.safetensors",
-        windows=of_dataset("windows.parquet"),
-        statistics=of_dataset("statistics.parquet"),
-        code=code("impute_validation.py"),
+use rule impute_csdi as impute_validation with:
     output:
         samples="results/csdi/{run}/validation_samples.parquet",
     log:
         "logs/csdi/{run}/impute_validation.log",
     benchmark:
         "logs/csdi/{run}/impute_validation.tsv"
-    conda:
-        "../envs/scoredag.yaml"
-    threads: lambda wildcards: section("csdi", "runs", wildcards.run, "sampling", "threads")
-    resources:
-        mem_mb=4000,
-        runtime=240,
     params:
-        settings=settings("csdi", "runs", "{run}", only=["device"], sampling=sampling_of, seed=config["seed"]),
-    script:
-        "../scripts/impute_validation.py"
+        split="valid",
 
 
 rule score_windows:
     """Bound the negative log-likelihood of the held-out entries of each test window."""
     input:
         model="results/csdi/{run}/model.safetensors",
-        windows=of_dataset("windows.parquet"),
-        starts=of_dataset("window_starts.parquet"),
-        statistics=of_dataset("statistics.parquet"),
-        code=code("score_windows.py"),
+        windows=dataset_file("windows.parquet"),
+        starts=dataset_file("window_starts.parquet"),
+        statistics=dataset_file("statistics.parquet"),
     output:
         scores="results/csdi/{run}/window_scores.parquet",
     log:
@@ -100,7 +151,7 @@ rule score_windows:
         "logs/csdi/{run}/score_windows.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: lambda wildcards: section("csdi", "runs", wildcards.run, "sampling", "threads")
+    threads: run_setting("sampling", "threads")
     resources:
         mem_mb=4000,
         runtime=60,
@@ -110,7 +161,7 @@ rule score_windows:
             "runs",
             "{run}",
             only=["device", "likelihood"],
-            chunk=lambda wildcards: section("csdi", "runs", wildcards.run, "sampling", "chunk"),
+            chunk=run_setting("sampling", "chunk"),
             seed=config["seed"],
         ),
     script:
@@ -121,9 +172,8 @@ rule fill_gaps:
     """Fill the series' own gaps with a trained CSDI, with intervals."""
     input:
         model="results/csdi/{run}/model.safetensors",
-        series=of_dataset("series.parquet"),
-        statistics=of_dataset("statistics.parquet"),
-        code=code("fill_gaps.py"),
+        series=dataset_file("series.parquet"),
+        statistics=dataset_file("statistics.parquet"),
     output:
         imputed="results/csdi/{run}/imputed.parquet",
         csv="results/csdi/{run}/imputed.csv",
@@ -133,13 +183,13 @@ rule fill_gaps:
         "logs/csdi/{run}/fill_gaps.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: lambda wildcards: section("csdi", "runs", wildcards.run, "sampling", "threads")
+    threads: run_setting("sampling", "threads")
     resources:
         mem_mb=4000,
         runtime=240,
     params:
         settings=settings(
-            "csdi", "runs", "{run}", only=["device"], dataset=filling, sampling=sampling_of, seed=config["seed"]
+            "csdi", "runs", "{run}", only=["device"], dataset=gap_settings, sampling=sampling, seed=config["seed"]
         ),
     script:
         "../scripts/fill_gaps.py"
@@ -149,7 +199,6 @@ rule plot_gaps:
     """Draw the longest gaps of the series as they were filled."""
     input:
         imputed="results/csdi/{run}/imputed.parquet",
-        code=code("plot_gaps.py"),
     output:
         figure=report(
             "results/csdi/{run}/gaps.png",
@@ -163,12 +212,10 @@ rule plot_gaps:
         "logs/csdi/{run}/plot_gaps.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: 1
     resources:
         mem_mb=2000,
-        runtime=10,
     params:
-        settings=settings("csdi", "runs", "{run}", "figure", only=["colour"], length=length_of, units=units),
+        settings=settings("csdi", "runs", "{run}", "figure", only=["colour"], length=window_length, units=units),
     script:
         "../scripts/plot_gaps.py"
 
@@ -178,11 +225,10 @@ rule evaluate_csdi:
     input:
         samples="results/csdi/{run}/samples.parquet",
         scores="results/csdi/{run}/window_scores.parquet",
-        validation=validation_of,
-        windows=of_dataset("windows.parquet"),
-        starts=of_dataset("window_starts.parquet"),
-        statistics=of_dataset("statistics.parquet"),
-        code=code("evaluate_csdi.py"),
+        validation=validation_samples,
+        windows=dataset_file("windows.parquet"),
+        starts=dataset_file("window_starts.parquet"),
+        statistics=dataset_file("statistics.parquet"),
     output:
         metrics="results/csdi/{run}/metrics.parquet",
     log:
@@ -191,7 +237,6 @@ rule evaluate_csdi:
         "logs/csdi/{run}/evaluate_csdi.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: 1
     resources:
         mem_mb=4000,
         runtime=30,
@@ -205,7 +250,6 @@ rule plot_loss:
     """Draw the training history."""
     input:
         history="results/csdi/{run}/history.parquet",
-        code=code("plot_loss.py"),
     output:
         figure=report(
             "results/csdi/{run}/loss.png",
@@ -219,10 +263,6 @@ rule plot_loss:
         "logs/csdi/{run}/plot_loss.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
         settings=settings("csdi", "runs", "{run}", "figure", only=["colour"]),
     script:
@@ -233,9 +273,8 @@ rule plot_imputation:
     """Draw test windows with their held-out entries imputed."""
     input:
         samples="results/csdi/{run}/samples.parquet",
-        windows=of_dataset("windows.parquet"),
-        starts=of_dataset("window_starts.parquet"),
-        code=code("plot_imputation.py"),
+        windows=dataset_file("windows.parquet"),
+        starts=dataset_file("window_starts.parquet"),
     output:
         figure=report(
             "results/csdi/{run}/imputation.png",
@@ -249,10 +288,8 @@ rule plot_imputation:
         "logs/csdi/{run}/plot_imputation.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: 1
     resources:
         mem_mb=2000,
-        runtime=10,
     params:
         settings=settings("csdi", "runs", "{run}", "figure", units=units),
     script:
@@ -264,9 +301,8 @@ rule plot_surprise:
     input:
         scores="results/csdi/{run}/window_scores.parquet",
         samples="results/csdi/{run}/samples.parquet",
-        windows=of_dataset("windows.parquet"),
-        series=of_dataset("series.parquet"),
-        code=code("plot_surprise.py"),
+        windows=dataset_file("windows.parquet"),
+        series=dataset_file("series.parquet"),
     output:
         figure=report(
             "results/csdi/{run}/surprise.png",
@@ -280,10 +316,8 @@ rule plot_surprise:
         "logs/csdi/{run}/plot_surprise.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: 1
     resources:
         mem_mb=2000,
-        runtime=10,
     params:
         settings=settings("csdi", "runs", "{run}", "figure", only=["colour", "held_out"], units=units),
     script:
@@ -294,10 +328,9 @@ rule plot_calibration:
     """Draw how often held-out values fall inside the intervals."""
     input:
         samples="results/csdi/{run}/samples.parquet",
-        validation=validation_of,
-        starts=of_dataset("window_starts.parquet"),
-        statistics=of_dataset("statistics.parquet"),
-        code=code("plot_calibration.py"),
+        validation=validation_samples,
+        starts=dataset_file("window_starts.parquet"),
+        statistics=dataset_file("statistics.parquet"),
     output:
         figure=report(
             "results/csdi/{run}/calibration.png",
@@ -311,10 +344,6 @@ rule plot_calibration:
         "logs/csdi/{run}/plot_calibration.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
         settings=settings("csdi", "runs", "{run}", "figure", only=["colour"]),
     script:
@@ -325,7 +354,6 @@ rule plot_metrics:
     """Draw the scores of CSDI and the baselines."""
     input:
         metrics="results/csdi/{run}/metrics.parquet",
-        code=code("plot_metrics.py"),
     output:
         figure=report(
             "results/csdi/{run}/metrics.png",
@@ -339,10 +367,6 @@ rule plot_metrics:
         "logs/csdi/{run}/plot_metrics.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
         settings=settings("csdi", "runs", "{run}", "figure", only=["colour"]),
     script:

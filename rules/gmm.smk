@@ -1,8 +1,12 @@
+def mixture_files():
+    """What `rule all` makes of the mixture."""
+    return [f"results/gmm/{file}" for file in ("parameters.parquet", "exact.parquet", "density.png")]
+
+
 rule read_mixture:
     """Read and check the mixture."""
     input:
-        file=shipped(config["gmm"]["file"]),
-        code=code("read_mixture.py"),
+        file=input_file(config["gmm"]),
     output:
         parameters="results/gmm/parameters.parquet",
     log:
@@ -11,10 +15,6 @@ rule read_mixture:
         "logs/gmm/read_mixture.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
     params:
         content=content(config["gmm"]),
         settings=settings("gmm", only=["normalise"]),
@@ -26,7 +26,6 @@ rule draw_exact:
     """Draw samples directly from the mixture."""
     input:
         parameters="results/gmm/parameters.parquet",
-        code=code("draw_exact.py"),
     output:
         exact="results/gmm/exact.parquet",
     log:
@@ -35,10 +34,6 @@ rule draw_exact:
         "logs/gmm/draw_exact.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
     params:
         settings=settings("gmm", only=["n_exact"], seed=config["seed"]),
     script:
@@ -49,7 +44,6 @@ rule plot_density:
     """Draw the log-density of the mixture."""
     input:
         parameters="results/gmm/parameters.parquet",
-        code=code("plot_density.py"),
     output:
         figure=report(
             "results/gmm/density.png",
@@ -63,10 +57,6 @@ rule plot_density:
         "logs/gmm/plot_density.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
         settings=settings("gmm", "figure"),
     script:

@@ -1,22 +1,66 @@
+def langevin_files():
+    """What `rule all` makes of the Langevin variants."""
+    variants = config["langevin"]["variants"]
+    files = ["samples.parquet", "scatter.png", "trajectories.png", "history.parquet", "chains.parquet", "rates.parquet"]
+    joint = [
+        "metrics.parquet",
+        "convergence.parquet",
+        "sweep.parquet",
+        "comparison.png",
+        "convergence.png",
+        "sweep.png",
+    ]
+    paths = [f"{variant}/{file}" for variant in variants for file in files] + joint
+    paths += [f"{name}/animation.gif" for name, variant in variants.items() if variant["animate"]]
+    return [f"results/langevin/{path}" for path in paths]
+
+
+def variants(*, sharded):
+    """The Langevin variants that are moved in shards, or those that one job moves."""
+    limit = config["langevin"]["shard_size"]
+    entries = config["langevin"]["variants"].items()
+    return [name for name, variant in entries if (variant["n_particles"] > limit) == sharded]
+
+
+# of each shard of a variant, and of the table that joins them
+shard_settings = settings(
+    n_particles=lambda wildcards: section("langevin", "variants", wildcards.variant, "n_particles"),
+    seed=config["seed"],
+    shard_size=config["langevin"]["shard_size"],
+    variant=settings("langevin", "variants", "{variant}", without=["animate", "label", "n_particles"]),
+)
+
+
+def shards(wildcards):
+    """The tables of all shards of a variant, in order."""
+    n_particles = section("langevin", "variants", wildcards.variant, "n_particles")
+    n_shards = -(-n_particles // config["langevin"]["shard_size"])
+    return [f"results/langevin/{wildcards.variant}/shards/{i}.parquet" for i in range(n_shards)]
+
+
+def title(variant):
+    """What a Langevin variant is called in figures: its name, and its label if it has one."""
+    label = section("langevin", "variants", variant, "label")
+    return f"{variant}: {label}" if label else variant
+
+
 rule sample_langevin:
     """Move particles by one Langevin variant and keep the asked-for steps."""
     input:
         parameters="results/gmm/parameters.parquet",
-        code=code("sample_langevin.py"),
     output:
-        samples="results/langevin/{whole}/samples.parquet",
+        samples="results/langevin/{variant}/samples.parquet",
     log:
-        "logs/langevin/{whole}/sample_langevin.log",
+        "logs/langevin/{variant}/sample_langevin.log",
     benchmark:
-        "logs/langevin/{whole}/sample_langevin.tsv"
+        "logs/langevin/{variant}/sample_langevin.tsv"
+    wildcard_constraints:
+        variant=either(variants(sharded=False)),
     conda:
         "../envs/scoredag.yaml"
     threads: config["langevin"]["threads"]
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
-        settings=settings("langevin", "variants", "{whole}", without=["animate", "label"], seed=config["seed"]),
+        settings=settings("langevin", "variants", "{variant}", without=["animate", "label"], seed=config["seed"]),
     script:
         "../scripts/sample_langevin.py"
 
@@ -25,21 +69,21 @@ rule sample_shard:
     """Move one shard of a Langevin variant's particles."""
     input:
         parameters="results/gmm/parameters.parquet",
-        code=code("sample_shard.py"),
     output:
-        samples=temp("results/langevin/{sharded}/shards/{shard}.parquet"),
+        samples=temp("results/langevin/{variant}/shards/{shard}.parquet"),
     log:
-        "logs/langevin/{sharded}/{shard}/sample_shard.log",
+        "logs/langevin/{variant}/{shard}/sample_shard.log",
     benchmark:
-        "logs/langevin/{sharded}/{shard}/sample_shard.tsv"
+        "logs/langevin/{variant}/{shard}/sample_shard.tsv"
+    wildcard_constraints:
+        variant=either(variants(sharded=True)),
     conda:
         "../envs/scoredag.yaml"
     threads: config["langevin"]["threads"]
     resources:
-        mem_mb=1000,
         runtime=60,
     params:
-        settings=of_shards(),
+        settings=shard_settings,
     script:
         "../scripts/sample_shard.py"
 
@@ -47,22 +91,21 @@ rule sample_shard:
 rule gather_shards:
     """Join the shards of a Langevin variant, by step and particle."""
     input:
-        shards=shards_of,
-        code=code("gather_shards.py"),
+        shards=shards,
     output:
-        samples="results/langevin/{sharded}/samples.parquet",
+        samples="results/langevin/{variant}/samples.parquet",
     log:
-        "logs/langevin/{sharded}/gather_shards.log",
+        "logs/langevin/{variant}/gather_shards.log",
     benchmark:
-        "logs/langevin/{sharded}/gather_shards.tsv"
+        "logs/langevin/{variant}/gather_shards.tsv"
+    wildcard_constraints:
+        variant=either(variants(sharded=True)),
     conda:
         "../envs/scoredag.yaml"
-    threads: 1
     resources:
-        mem_mb=1000,
         runtime=60,
     params:
-        settings=of_shards(),
+        settings=shard_settings,
     script:
         "../scripts/gather_shards.py"
 
@@ -71,7 +114,6 @@ rule trace_langevin:
     """Follow the first particles of one Langevin variant on their way."""
     input:
         parameters="results/gmm/parameters.parquet",
-        code=code("trace_langevin.py"),
     output:
         history="results/langevin/{variant}/history.parquet",
         chains="results/langevin/{variant}/chains.parquet",
@@ -83,9 +125,6 @@ rule trace_langevin:
     conda:
         "../envs/scoredag.yaml"
     threads: config["langevin"]["threads"]
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
         settings=settings(
             history=config["langevin"]["history"],
@@ -104,7 +143,6 @@ rule plot_scatter:
     input:
         parameters="results/gmm/parameters.parquet",
         samples="results/langevin/{variant}/samples.parquet",
-        code=code("plot_scatter.py"),
     output:
         figure=report(
             "results/langevin/{variant}/scatter.png",
@@ -118,10 +156,6 @@ rule plot_scatter:
         "logs/langevin/{variant}/plot_scatter.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
         settings=settings(
             "langevin",
@@ -139,7 +173,6 @@ rule plot_trajectories:
     input:
         parameters="results/gmm/parameters.parquet",
         chains="results/langevin/{variant}/chains.parquet",
-        code=code("plot_trajectories.py"),
     output:
         figure=report(
             "results/langevin/{variant}/trajectories.png",
@@ -153,10 +186,6 @@ rule plot_trajectories:
         "logs/langevin/{variant}/plot_trajectories.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
         settings=settings(
             "langevin",
@@ -174,7 +203,6 @@ rule animate_langevin:
     input:
         parameters="results/gmm/parameters.parquet",
         history="results/langevin/{variant}/history.parquet",
-        code=code("animate_langevin.py"),
     output:
         animation=report(
             "results/langevin/{variant}/animation.gif",
@@ -188,10 +216,6 @@ rule animate_langevin:
         "logs/langevin/{variant}/animate_langevin.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
         settings=settings(
             "langevin",
@@ -212,7 +236,6 @@ rule measure_langevin:
         samples=expand("results/langevin/{variant}/samples.parquet", variant=config["langevin"]["variants"]),
         chains=expand("results/langevin/{variant}/chains.parquet", variant=config["langevin"]["variants"]),
         rates=expand("results/langevin/{variant}/rates.parquet", variant=config["langevin"]["variants"]),
-        code=code("measure_langevin.py"),
     output:
         metrics="results/langevin/metrics.parquet",
     log:
@@ -221,10 +244,6 @@ rule measure_langevin:
         "logs/langevin/measure_langevin.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
         settings=settings("langevin", "metrics", variants=list(config["langevin"]["variants"]), seed=config["seed"]),
     script:
@@ -236,7 +255,6 @@ rule measure_convergence:
     input:
         parameters="results/gmm/parameters.parquet",
         history=expand("results/langevin/{variant}/history.parquet", variant=config["langevin"]["variants"]),
-        code=code("measure_convergence.py"),
     output:
         convergence="results/langevin/convergence.parquet",
     log:
@@ -245,10 +263,6 @@ rule measure_convergence:
         "logs/langevin/measure_convergence.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
         settings=settings(
             "langevin",
@@ -266,7 +280,6 @@ rule plot_convergence:
     """Draw how the particles of each Langevin variant come near the mixture."""
     input:
         convergence="results/langevin/convergence.parquet",
-        code=code("plot_convergence.py"),
     output:
         figure=report(
             "results/langevin/convergence.png",
@@ -280,10 +293,6 @@ rule plot_convergence:
         "logs/langevin/plot_convergence.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
         settings=settings(titles=[[variant, title(variant)] for variant in config["langevin"]["variants"]]),
     script:
@@ -294,7 +303,6 @@ rule sweep_langevin:
     """Measure the bias of Langevin kernels against their step size."""
     input:
         parameters="results/gmm/parameters.parquet",
-        code=code("sweep_langevin.py"),
     output:
         sweep="results/langevin/sweep.parquet",
     log:
@@ -304,9 +312,6 @@ rule sweep_langevin:
     conda:
         "../envs/scoredag.yaml"
     threads: config["langevin"]["threads"]
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
         settings=settings("langevin", "sweep", seed=config["seed"]),
     script:
@@ -317,7 +322,6 @@ rule plot_sweep:
     """Draw the bias of Langevin kernels against their step size."""
     input:
         sweep="results/langevin/sweep.parquet",
-        code=code("plot_sweep.py"),
     output:
         figure=report(
             "results/langevin/sweep.png",
@@ -331,10 +335,6 @@ rule plot_sweep:
         "logs/langevin/plot_sweep.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     script:
         "../scripts/plot_sweep.py"
 
@@ -345,7 +345,6 @@ rule plot_comparison:
         parameters="results/gmm/parameters.parquet",
         exact="results/gmm/exact.parquet",
         samples=expand("results/langevin/{variant}/samples.parquet", variant=config["langevin"]["variants"]),
-        code=code("plot_comparison.py"),
     output:
         figure=report(
             "results/langevin/comparison.png",
@@ -359,10 +358,6 @@ rule plot_comparison:
         "logs/langevin/plot_comparison.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
         settings=settings(
             "langevin",

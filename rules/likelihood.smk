@@ -1,25 +1,60 @@
+def likelihood_files():
+    """What `rule all` makes of the likelihood's part, where there is a score model."""
+    names = list(config["likelihood"]["score_models"])
+    tables = ["likelihoods", "map", "quantities", "estimates", "estimated_quantities"]
+    joint = ["bounds.parquet", "summary.parquet", "estimators.parquet", "score_errors.parquet"]
+    joint += ["bounds.png", "gaps.png", "statements.png", "estimators.png", "score_errors.png"]
+    files = [f"{name}/{table}.parquet" for name in names for table in tables]
+    files += [f"{name}/model.safetensors" for name in networks()] + (joint if names else [])
+    return [f"results/likelihood/{file}" for file in files]
+
+
+def process():
+    """The forward SDE of the likelihood's part, with the numbers that it depends on."""
+    part = config["likelihood"]
+    span = part["sigma" if part["sde"] == "ve" else "beta"]
+    return {"name": part["sde"], "smallest_time": part["smallest_time"], "span": span}
+
+
+def score_errors(wildcards):
+    """The errors of a score model; an empty map for a network."""
+    model = section("likelihood", "score_models", wildcards.score_model)
+    return {} if model["weighting"] else {error: model[error] for error in checks.EXACT_SCORE}
+
+
+def networks():
+    """The names of the score models that are networks."""
+    return [name for name, model in config["likelihood"]["score_models"].items() if model["weighting"]]
+
+
+def network_weights(wildcards):
+    """The weights of a score model that is a network; else []."""
+    name = wildcards.score_model
+    return f"results/likelihood/{name}/model.safetensors" if name in networks() else []
+
+
 rule train_score:
     """Train a score network on the mixture by denoising score matching."""
     input:
         parameters="results/gmm/parameters.parquet",
-        code=code("train_score.py"),
     output:
-        model="results/likelihood/{network}/model.safetensors",
+        model="results/likelihood/{score_model}/model.safetensors",
     log:
-        "logs/likelihood/{network}/train_score.log",
+        "logs/likelihood/{score_model}/train_score.log",
     benchmark:
-        "logs/likelihood/{network}/train_score.tsv"
+        "logs/likelihood/{score_model}/train_score.tsv"
+    wildcard_constraints:
+        score_model=either(networks()),
     conda:
         "../envs/scoredag.yaml"
-    threads: lambda wildcards: section("likelihood", "score_models", wildcards.network, "training", "threads")
+    threads: lambda wildcards: section("likelihood", "score_models", wildcards.score_model, "training", "threads")
     resources:
         mem_mb=2000,
-        runtime=10,
     params:
         settings=settings(
             "likelihood",
             "score_models",
-            "{network}",
+            "{score_model}",
             only=["training", "weighting"],
             process=process(),
             seed=config["seed"],
@@ -32,8 +67,7 @@ rule solve_likelihood:
     """Solve for the likelihood of a score model's reverse SDE, and for the gap of its bound."""
     input:
         parameters="results/gmm/parameters.parquet",
-        weights=weights_of,
-        code=code("solve_likelihood.py"),
+        weights=network_weights,
     output:
         likelihoods="results/likelihood/{score_model}/likelihoods.parquet",
         map="results/likelihood/{score_model}/map.parquet",
@@ -44,13 +78,9 @@ rule solve_likelihood:
         "logs/likelihood/{score_model}/solve_likelihood.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
         settings=settings(
-            errors=errors_of,
+            errors=score_errors,
             grid={key: config["likelihood"]["grid"][key] for key in ("half_width", "n_cells")},
             n_map=config["likelihood"]["figure"]["n_map"],
             n_points=config["likelihood"]["n_points"],
@@ -66,8 +96,7 @@ rule estimate_bound:
     """Estimate the bound on the likelihood of a score model by Monte Carlo."""
     input:
         parameters="results/gmm/parameters.parquet",
-        weights=weights_of,
-        code=code("estimate_bound.py"),
+        weights=network_weights,
     output:
         estimates="results/likelihood/{score_model}/estimates.parquet",
         quantities="results/likelihood/{score_model}/estimated_quantities.parquet",
@@ -77,15 +106,11 @@ rule estimate_bound:
         "logs/likelihood/{score_model}/estimate_bound.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
         settings=settings(
             "likelihood",
             only=["n_draws", "n_mean_draws", "n_points"],
-            errors=errors_of,
+            errors=score_errors,
             process=process(),
             seed=config["seed"],
         ),
@@ -109,7 +134,6 @@ rule gather_bounds:
             "results/likelihood/{score_model}/estimated_quantities.parquet",
             score_model=config["likelihood"]["score_models"],
         ),
-        code=code("gather_bounds.py"),
     output:
         bounds="results/likelihood/bounds.parquet",
         summary="results/likelihood/summary.parquet",
@@ -119,10 +143,6 @@ rule gather_bounds:
         "logs/likelihood/gather_bounds.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
         settings=settings(
             score_models=list(config["likelihood"]["score_models"]),
@@ -135,7 +155,6 @@ rule compare_estimators:
     """Compare the spread of estimators of the bound, with and without importance sampling of times."""
     input:
         parameters="results/gmm/parameters.parquet",
-        code=code("compare_estimators.py"),
     output:
         estimators="results/likelihood/estimators.parquet",
     log:
@@ -144,10 +163,6 @@ rule compare_estimators:
         "logs/likelihood/compare_estimators.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
         settings=settings(
             "likelihood",
@@ -163,7 +178,6 @@ rule sweep_score_error:
     """Measure how the divergence and its bound grow with the error of the score."""
     input:
         parameters="results/gmm/parameters.parquet",
-        code=code("sweep_score_error.py"),
     output:
         score_errors="results/likelihood/score_errors.parquet",
     log:
@@ -172,10 +186,6 @@ rule sweep_score_error:
         "logs/likelihood/sweep_score_error.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
         settings=settings(
             "likelihood",
@@ -193,7 +203,6 @@ rule plot_bounds:
     """Draw the bound of each point against its negative log-likelihood."""
     input:
         bounds="results/likelihood/bounds.parquet",
-        code=code("plot_bounds.py"),
     output:
         figure=report(
             "results/likelihood/bounds.png",
@@ -207,10 +216,6 @@ rule plot_bounds:
         "logs/likelihood/plot_bounds.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     script:
         "../scripts/plot_bounds.py"
 
@@ -220,7 +225,6 @@ rule plot_bound_gaps:
     input:
         parameters="results/gmm/parameters.parquet",
         maps=expand("results/likelihood/{score_model}/map.parquet", score_model=config["likelihood"]["score_models"]),
-        code=code("plot_bound_gaps.py"),
     output:
         figure=report(
             "results/likelihood/gaps.png",
@@ -234,10 +238,6 @@ rule plot_bound_gaps:
         "logs/likelihood/plot_bound_gaps.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
         settings=settings(
             score_models=list(config["likelihood"]["score_models"]),
@@ -253,7 +253,6 @@ rule plot_statements:
         likelihoods=expand(
             "results/likelihood/{score_model}/likelihoods.parquet", score_model=config["likelihood"]["score_models"]
         ),
-        code=code("plot_statements.py"),
     output:
         figure=report(
             "results/likelihood/statements.png",
@@ -267,10 +266,6 @@ rule plot_statements:
         "logs/likelihood/plot_statements.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
         settings=settings(
             score_models=list(config["likelihood"]["score_models"]),
@@ -283,7 +278,6 @@ rule plot_estimators:
     """Draw the spread of estimators of the bound."""
     input:
         estimators="results/likelihood/estimators.parquet",
-        code=code("plot_estimators.py"),
     output:
         figure=report(
             "results/likelihood/estimators.png",
@@ -297,10 +291,6 @@ rule plot_estimators:
         "logs/likelihood/plot_estimators.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     script:
         "../scripts/plot_estimators.py"
 
@@ -309,7 +299,6 @@ rule plot_score_errors:
     """Draw the divergence and its bound against the error of the score."""
     input:
         score_errors="results/likelihood/score_errors.parquet",
-        code=code("plot_score_errors.py"),
     output:
         figure=report(
             "results/likelihood/score_errors.png",
@@ -323,9 +312,5 @@ rule plot_score_errors:
         "logs/likelihood/plot_score_errors.tsv"
     conda:
         "../envs/scoredag.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     script:
         "../scripts/plot_score_errors.py"

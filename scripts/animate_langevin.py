@@ -1,12 +1,12 @@
 """Show the particles of one Langevin variant on their way."""
 
+from scoredag import job
 from scoredag.figures import plane, style
 from scoredag.gmm import mixture, particles, views
-from scoredag.job import logs
 from scoredag.store import tables
 
 
-def animate_langevin(parameters_path, history_path, animation_path, settings):
+def animate_langevin(parameters_path: str, history_path: str, animation_path: str, settings: dict) -> None:
     """Write a GIF of the snapshots, which are evenly spaced in the logarithm of the step."""
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
     snapshots = particles.positions_by_step(tables.read(history_path, tables.PARTICLES))
@@ -16,10 +16,4 @@ def animate_langevin(parameters_path, history_path, animation_path, settings):
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake):
-        animate_langevin(
-            snakemake.input.parameters,
-            snakemake.input.history,
-            snakemake.output.animation,
-            snakemake.params.settings,
-        )
+    job.run(animate_langevin)

@@ -4,14 +4,13 @@ import itertools
 
 import numpy as np
 
-from scoredag import streams
+from scoredag import job, streams
 from scoredag.gmm import mixture
-from scoredag.job import cache, logs
 from scoredag.likelihood import bounds, problems
 from scoredag.store import tables
 
 
-def compare_estimators(parameters_path, estimators_path, settings):
+def compare_estimators(parameters_path: str, estimators_path: str, settings: dict) -> None:
     """Write the mean bound of the exact score over the points by each estimator, and how far a single draw strays."""
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
     problem = problems.build(gmm, **settings["process"])
@@ -36,9 +35,4 @@ def compare_estimators(parameters_path, estimators_path, settings):
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake), cache.of(snakemake):
-        compare_estimators(
-            snakemake.input.parameters,
-            snakemake.output.estimators,
-            snakemake.params.settings,
-        )
+    job.run(compare_estimators, cached=True)

@@ -5,14 +5,15 @@ import logging
 import numpy as np
 import pandas as pd
 
-from scoredag import streams
+from scoredag import job, streams
 from scoredag.errors import InputError
-from scoredag.job import logs, record
 from scoredag.series import angles, missingness, tidy, windows
 from scoredag.store import tables
 
 
-def cut_windows(series_path, windows_path, starts_path, statistics_path, settings, dataset):
+def cut_windows(
+    series_path: str, windows_path: str, starts_path: str, statistics_path: str, settings: dict, dataset: str
+) -> None:
     """Write the windows, the time each begins at, and the statistics of the training split.
 
     `settings["held_out"]` lists pairs of a name and a pattern of missing entries; `settings["file"]`, or None, is what
@@ -97,12 +98,4 @@ def _advice(lengths, several, settings):
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake), record.of(snakemake):
-        cut_windows(
-            snakemake.input.series,
-            snakemake.output.windows,
-            snakemake.output.starts,
-            snakemake.output.statistics,
-            snakemake.params.settings,
-            snakemake.wildcards.dataset,
-        )
+    job.run(cut_windows)

@@ -3,13 +3,12 @@
 import numpy as np
 import pandas as pd
 
-from scoredag import streams
+from scoredag import job, streams
 from scoredag.gmm import mixture
-from scoredag.job import logs, record
 from scoredag.store import tables
 
 
-def draw_exact(parameters_path, exact_path, settings):
+def draw_exact(parameters_path: str, exact_path: str, settings: dict) -> None:
     """Write `n_exact` exact samples of the mixture."""
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
     x = gmm.sample(settings["n_exact"], streams.seed(settings["seed"], "exact"))
@@ -18,5 +17,4 @@ def draw_exact(parameters_path, exact_path, settings):
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake), record.of(snakemake):
-        draw_exact(snakemake.input.parameters, snakemake.output.exact, snakemake.params.settings)
+    job.run(draw_exact)

@@ -2,14 +2,15 @@
 
 import numpy as np
 
-from scoredag import streams
+from scoredag import job, streams
 from scoredag.gmm import mixture
-from scoredag.job import cache, logs
 from scoredag.likelihood import bounds, problems
 from scoredag.store import tables
 
 
-def estimate_bound(parameters_path, weights_path, estimates_path, quantities_path, settings):
+def estimate_bound(
+    parameters_path: str, weights_path: str | None, estimates_path: str, quantities_path: str, settings: dict
+) -> None:
     """Write the bound at the points, and its means over the whole law, in nats of the plane."""
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
     problem = problems.build(gmm, **settings["process"])
@@ -29,11 +30,4 @@ def estimate_bound(parameters_path, weights_path, estimates_path, quantities_pat
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake), cache.of(snakemake):
-        estimate_bound(
-            snakemake.input.parameters,
-            snakemake.input.get("weights"),
-            snakemake.output.estimates,
-            snakemake.output.quantities,
-            snakemake.params.settings,
-        )
+    job.run(estimate_bound, cached=True)

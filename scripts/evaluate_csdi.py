@@ -5,10 +5,9 @@ import logging
 import numpy as np
 import pandas as pd
 
-from scoredag import metrics, streams
+from scoredag import job, metrics, streams
 from scoredag.csdi import conformal
 from scoredag.errors import InputError
-from scoredag.job import cache, logs
 from scoredag.series import baselines, windows
 from scoredag.store import tables
 
@@ -16,8 +15,15 @@ CORRECTED = "CSDI, conformal"
 
 
 def evaluate_csdi(
-    samples_path, scores_path, windows_path, starts_path, statistics_path, metrics_path, settings, validation_path=None
-):
+    samples_path: str,
+    scores_path: str,
+    windows_path: str,
+    starts_path: str,
+    statistics_path: str,
+    metrics_path: str,
+    settings: dict,
+    validation_path: str | None,
+) -> None:
     """Write scores on z-scores by pattern, of all features and of each, with bootstrap intervals over windows.
 
     Baselines get MAE, RMSE and CRPS, CSDI also coverage and mean width of intervals and the bound on the negative
@@ -151,14 +157,4 @@ def _log(rows, pattern, n_windows):
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake), cache.of(snakemake):
-        evaluate_csdi(
-            snakemake.input.samples,
-            snakemake.input.scores,
-            snakemake.input.windows,
-            snakemake.input.starts,
-            snakemake.input.statistics,
-            snakemake.output.metrics,
-            snakemake.params.settings,
-            snakemake.input.get("validation"),
-        )
+    job.run(evaluate_csdi, cached=True)

@@ -4,9 +4,9 @@ import logging
 
 import numpy as np
 
-from scoredag import metrics, streams
+from scoredag import job, metrics, streams
 from scoredag.csdi import checkpoint, imputation
-from scoredag.job import cache, logs
+from scoredag.job import logs
 from scoredag.series import angles, features, gaps, tidy
 from scoredag.store import files, tables
 
@@ -15,7 +15,16 @@ ROWS = 1 << 16  # steps that are written at once
 TOLD = 20  # long gaps, and blind windows, that the log names one by one
 
 
-def fill_gaps(model_path, series_path, statistics_path, imputed_path, csv_path, settings, run, threads):
+def fill_gaps(
+    model_path: str,
+    series_path: str,
+    statistics_path: str,
+    imputed_path: str,
+    csv_path: str,
+    settings: dict,
+    run: str,
+    threads: int,
+) -> None:
     """Write the whole series with its missing values imputed: tidy with intervals, and wide as CSV."""
     model = checkpoint.load(model_path)
     stats = tables.read(statistics_path, tables.STATISTICS)
@@ -138,14 +147,4 @@ def _write(wide, filled, lower, upper, path):
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake), cache.of(snakemake):
-        fill_gaps(
-            snakemake.input.model,
-            snakemake.input.series,
-            snakemake.input.statistics,
-            snakemake.output.imputed,
-            snakemake.output.csv,
-            snakemake.params.settings,
-            snakemake.wildcards.run,
-            snakemake.threads,
-        )
+    job.run(fill_gaps, cached=True)

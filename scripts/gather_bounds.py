@@ -5,23 +5,32 @@ import logging
 import numpy as np
 import pandas as pd
 
-from scoredag.job import logs, record
+from scoredag import job
 from scoredag.store import tables
 
 
-def gather_bounds(folders, bounds_path, summary_path):
+def gather_bounds(
+    likelihoods_paths: list[str],
+    estimates_paths: list[str],
+    solved_paths: list[str],
+    estimated_paths: list[str],
+    bounds_path: str,
+    summary_path: str,
+    settings: dict,
+) -> None:
     """Write the points of all score models, and left and right side of the statements of docs/likelihood-bound.md.
 
-    `folders` are {score model: paths of its likelihoods, estimates and both tables of quantities}. The standard
-    error of a slack joins that of Monte Carlo with the error of the grid.
+    `settings["score_models"]` are the names of the score models that the lists of paths belong to. The standard error
+    of a slack joins that of Monte Carlo with the error of the grid.
     """
     points, rows = [], []
-    for name, paths in folders.items():
-        truth = tables.read(paths["likelihoods"], tables.LIKELIHOODS)
-        estimates = tables.read(paths["estimates"], tables.BOUND_ESTIMATES)
-        exact, drawn = (
-            tables.read(paths[table], tables.QUANTITIES).set_index("quantity") for table in ("solved", "estimated")
-        )
+    paths = zip(likelihoods_paths, estimates_paths, solved_paths, estimated_paths, strict=True)
+    for name, (likelihoods_path, estimates_path, *quantities_paths) in zip(
+        settings["score_models"], paths, strict=True
+    ):
+        truth = tables.read(likelihoods_path, tables.LIKELIHOODS)
+        estimates = tables.read(estimates_path, tables.BOUND_ESTIMATES)
+        exact, drawn = (tables.read(path, tables.QUANTITIES).set_index("quantity") for path in quantities_paths)
         points.append(estimates.assign(score_model=name, nll=truth["nll"]))
         if not rows:
             rows.append(_entropy(exact, drawn))
@@ -65,14 +74,4 @@ def _row(statement, name, left, right, *errors):
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake), record.of(snakemake):
-        tables_of = ("likelihoods", "estimates", "solved", "estimated")
-        paths = zip(*(snakemake.input[name] for name in tables_of), strict=True)
-        gather_bounds(
-            {
-                name: dict(zip(tables_of, part, strict=True))
-                for name, part in zip(snakemake.params.settings["score_models"], paths, strict=True)
-            },
-            snakemake.output.bounds,
-            snakemake.output.summary,
-        )
+    job.run(gather_bounds)

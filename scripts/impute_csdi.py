@@ -2,14 +2,23 @@
 
 import numpy as np
 
-from scoredag import streams
+from scoredag import job, streams
 from scoredag.csdi import checkpoint, imputation
-from scoredag.job import cache, logs
+from scoredag.job import logs
 from scoredag.series import windows
 from scoredag.store import tables
 
 
-def impute_csdi(model_path, windows_path, statistics_path, samples_path, settings, run, threads, split="test"):
+def impute_csdi(
+    model_path: str,
+    windows_path: str,
+    statistics_path: str,
+    samples_path: str,
+    settings: dict,
+    split: str,
+    run: str,
+    threads: int,
+) -> None:
     """Write samples, in physical units, of every target of a split."""
     model = checkpoint.load(model_path)
     stats = tables.read(statistics_path, tables.STATISTICS)
@@ -43,13 +52,4 @@ def impute_csdi(model_path, windows_path, statistics_path, samples_path, setting
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake), cache.of(snakemake):
-        impute_csdi(
-            snakemake.input.model,
-            snakemake.input.windows,
-            snakemake.input.statistics,
-            snakemake.output.samples,
-            snakemake.params.settings,
-            snakemake.wildcards.run,
-            snakemake.threads,
-        )
+    job.run(impute_csdi, cached=True)

@@ -1,12 +1,11 @@
 """Measure how the particles of each Langevin variant come near the mixture, over its steps."""
 
-from scoredag import streams
+from scoredag import job, streams
 from scoredag.gmm import diagnostics, mixture, particles, views
-from scoredag.job import cache, logs
 from scoredag.store import tables
 
 
-def measure_convergence(parameters_path, history_paths, convergence_path, settings):
+def measure_convergence(parameters_path: str, history_paths: list[str], convergence_path: str, settings: dict) -> None:
     """Write the metrics of each variant at each snapshot, and those of exact samples, the noise floor, at step 0."""
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
     n_particles, seed = settings["n_particles"], streams.seed(settings["seed"], "convergence")
@@ -25,10 +24,4 @@ def measure_convergence(parameters_path, history_paths, convergence_path, settin
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake), cache.of(snakemake):
-        measure_convergence(
-            snakemake.input.parameters,
-            snakemake.input.history,
-            snakemake.output.convergence,
-            snakemake.params.settings,
-        )
+    job.run(measure_convergence, cached=True)

@@ -3,13 +3,20 @@
 import numpy as np
 from arviz_stats.base import array_stats
 
-from scoredag import streams
+from scoredag import job, streams
 from scoredag.gmm import diagnostics, mixture, particles, views
-from scoredag.job import cache, logs
 from scoredag.store import tables
 
 
-def measure_langevin(parameters_path, exact_path, samples_paths, chains_paths, rates_paths, metrics_path, settings):
+def measure_langevin(
+    parameters_path: str,
+    exact_path: str,
+    samples_paths: list[str],
+    chains_paths: list[str],
+    rates_paths: list[str],
+    metrics_path: str,
+    settings: dict,
+) -> None:
     """Write the metrics of each variant, and as `exact` those of a second exact sample.
 
     The row `exact` is the noise floor: what a perfect sampler would get.
@@ -46,13 +53,4 @@ def _of_chains(table):
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake), cache.of(snakemake):
-        measure_langevin(
-            snakemake.input.parameters,
-            snakemake.input.exact,
-            snakemake.input.samples,
-            snakemake.input.chains,
-            snakemake.input.rates,
-            snakemake.output.metrics,
-            snakemake.params.settings,
-        )
+    job.run(measure_langevin, cached=True)

@@ -1,16 +1,16 @@
 """Draw maps of the gap between bound and negative log-likelihood."""
 
+from scoredag import job
 from scoredag.figures import likelihoods, style
 from scoredag.gmm import mixture
-from scoredag.job import logs
 from scoredag.store import tables
 
 
-def plot_bound_gaps(parameters_path, map_paths, figure_path, score_models):
+def plot_bound_gaps(parameters_path: str, maps_paths: list[str], figure_path: str, settings: dict) -> None:
     """Draw one map a score model, over contours of the mixture."""
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
     maps = {}
-    for name, path in zip(score_models, map_paths, strict=True):
+    for name, path in zip(settings["score_models"], maps_paths, strict=True):
         table = tables.read(path, tables.LIKELIHOOD_MAP)
         sides = table["x"].unique(), table["y"].unique()
         maps[name] = table["gap"].to_numpy().reshape(len(sides[1]), len(sides[0]))
@@ -19,10 +19,4 @@ def plot_bound_gaps(parameters_path, map_paths, figure_path, score_models):
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake):
-        plot_bound_gaps(
-            snakemake.input.parameters,
-            snakemake.input.maps,
-            snakemake.output.figure,
-            snakemake.params.settings["score_models"],
-        )
+    job.run(plot_bound_gaps)

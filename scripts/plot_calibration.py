@@ -2,14 +2,20 @@
 
 import numpy as np
 
-from scoredag import metrics
+from scoredag import job, metrics
 from scoredag.csdi import conformal
 from scoredag.figures import imputations, style
-from scoredag.job import logs
 from scoredag.store import tables
 
 
-def plot_calibration(samples_path, starts_path, statistics_path, figure_path, settings, validation_path=None):
+def plot_calibration(
+    samples_path: str,
+    starts_path: str,
+    statistics_path: str,
+    figure_path: str,
+    settings: dict,
+    validation_path: str | None,
+) -> None:
     """Draw coverage against the nominal level of central intervals, a line for each pattern.
 
     As sampled, up to the level that so many samples can serve (see `metrics.interval`), and beside
@@ -44,12 +50,4 @@ def _curves(test, nominal, interval):
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake):
-        plot_calibration(
-            snakemake.input.samples,
-            snakemake.input.starts,
-            snakemake.input.statistics,
-            snakemake.output.figure,
-            snakemake.params.settings,
-            snakemake.input.get("validation"),
-        )
+    job.run(plot_calibration)

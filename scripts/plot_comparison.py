@@ -1,12 +1,14 @@
 """Draw all Langevin variants and the exact samples on the same axes."""
 
+from scoredag import job
 from scoredag.figures import plane, style
 from scoredag.gmm import mixture, particles, views
-from scoredag.job import logs
 from scoredag.store import tables
 
 
-def plot_comparison(parameters_path, exact_path, samples_paths, figure_path, settings):
+def plot_comparison(
+    parameters_path: str, exact_path: str, samples_paths: list[str], figure_path: str, settings: dict
+) -> None:
     """Draw one panel a variant, beside the density and the exact samples."""
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
     samples = {"exact samples": tables.read(exact_path, tables.POINTS)[["x", "y"]].to_numpy()}
@@ -17,11 +19,4 @@ def plot_comparison(parameters_path, exact_path, samples_paths, figure_path, set
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake):
-        plot_comparison(
-            snakemake.input.parameters,
-            snakemake.input.exact,
-            snakemake.input.samples,
-            snakemake.output.figure,
-            snakemake.params.settings,
-        )
+    job.run(plot_comparison)

@@ -1,15 +1,16 @@
 """Draw how the particles of each Langevin variant come near the mixture."""
 
+from scoredag import job
 from scoredag.figures import chains, style
-from scoredag.job import logs
 from scoredag.store import tables
 
 
-def plot_convergence(convergence_path, figure_path, titles):
-    """Draw all metrics over the steps; `titles` are [variant, title] in order."""
-    style.save(chains.convergence(tables.read(convergence_path, tables.CONVERGENCE), dict(titles)), figure_path)
+def plot_convergence(convergence_path: str, figure_path: str, settings: dict) -> None:
+    """Draw all metrics over the steps; `settings["titles"]` are pairs of variant and title."""
+    style.save(
+        chains.convergence(tables.read(convergence_path, tables.CONVERGENCE), dict(settings["titles"])), figure_path
+    )
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake):
-        plot_convergence(snakemake.input.convergence, snakemake.output.figure, snakemake.params.settings["titles"])
+    job.run(plot_convergence)

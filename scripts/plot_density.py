@@ -1,12 +1,12 @@
 """Draw the log-density of the mixture."""
 
+from scoredag import job
 from scoredag.figures import plane, style
 from scoredag.gmm import mixture, views
-from scoredag.job import logs
 from scoredag.store import tables
 
 
-def plot_density(parameters_path, figure_path, settings):
+def plot_density(parameters_path: str, figure_path: str, settings: dict) -> None:
     """Draw the log-density as a map of the plane."""
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
     view = views.view_of(gmm, settings["half_width"])
@@ -14,5 +14,4 @@ def plot_density(parameters_path, figure_path, settings):
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake):
-        plot_density(snakemake.input.parameters, snakemake.output.figure, snakemake.params.settings)
+    job.run(plot_density)

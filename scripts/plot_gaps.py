@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from scoredag import job
 from scoredag.figures import imputations, style
-from scoredag.job import logs
 from scoredag.series import features, gaps, tidy
 from scoredag.store import tables
 
@@ -12,7 +12,7 @@ N_GAPS = 6
 AROUND = 12  # steps that are shown on either side, at least
 
 
-def plot_gaps(imputed_path, figure_path, settings):
+def plot_gaps(imputed_path: str, figure_path: str, settings: dict) -> None:
     """Draw the longest gap of each feature, the longest first, then the second longest, up to six.
 
     `settings["length"]` is that of a window.
@@ -56,5 +56,4 @@ def _panel(gap, edges, index, cubes, name, units):
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake):
-        plot_gaps(snakemake.input.imputed, snakemake.output.figure, snakemake.params.settings)
+    job.run(plot_gaps)

@@ -1,13 +1,13 @@
 """Draw test windows with their held-out entries imputed."""
 
+from scoredag import job
 from scoredag.errors import InputError
 from scoredag.figures import imputations, panels, style
-from scoredag.job import logs
 from scoredag.series import features
 from scoredag.store import tables
 
 
-def plot_imputation(samples_path, windows_path, starts_path, figure_path, settings):
+def plot_imputation(samples_path: str, windows_path: str, starts_path: str, figure_path: str, settings: dict) -> None:
     """Draw some features (rows) of some test windows (columns) of one pattern, in physical units."""
     table = tables.read(windows_path, tables.WINDOWS, filters=[("split", "==", "test")])
     names = list(table["feature"].cat.categories)
@@ -56,11 +56,4 @@ def _spread(entries, n):
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake):
-        plot_imputation(
-            snakemake.input.samples,
-            snakemake.input.windows,
-            snakemake.input.starts,
-            snakemake.output.figure,
-            snakemake.params.settings,
-        )
+    job.run(plot_imputation)

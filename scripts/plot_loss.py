@@ -1,16 +1,15 @@
 """Draw the training history."""
 
+from scoredag import job
 from scoredag.figures import imputations, style
-from scoredag.job import logs
 from scoredag.store import tables
 
 
-def plot_loss(history_path, figure_path, settings):
+def plot_loss(history_path: str, figure_path: str, settings: dict) -> None:
     """Draw training and validation loss."""
     history = tables.read(history_path, tables.HISTORY)
     style.save(imputations.history(history, style.colour(settings["colour"])), figure_path)
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake):
-        plot_loss(snakemake.input.history, snakemake.output.figure, snakemake.params.settings)
+    job.run(plot_loss)

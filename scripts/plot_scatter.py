@@ -1,12 +1,12 @@
 """Draw the samples of one Langevin variant over the density."""
 
+from scoredag import job
 from scoredag.figures import plane, style
 from scoredag.gmm import mixture, particles, views
-from scoredag.job import logs
 from scoredag.store import tables
 
 
-def plot_scatter(parameters_path, samples_path, figure_path, settings):
+def plot_scatter(parameters_path: str, samples_path: str, figure_path: str, settings: dict) -> None:
     """Draw the samples at the last step, as markers, or in bins where they are too many for these."""
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
     view, colour = views.view_of(gmm, settings["half_width"]), style.colour(settings["colour"])
@@ -19,10 +19,4 @@ def plot_scatter(parameters_path, samples_path, figure_path, settings):
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake):
-        plot_scatter(
-            snakemake.input.parameters,
-            snakemake.input.samples,
-            snakemake.output.figure,
-            snakemake.params.settings,
-        )
+    job.run(plot_scatter)

@@ -1,26 +1,20 @@
 """Draw the slack of each statement, and the likelihoods that they are about."""
 
+from scoredag import job
 from scoredag.figures import likelihoods, style
-from scoredag.job import logs
 from scoredag.store import tables
 
 
-def plot_statements(summary_path, likelihoods_paths, figure_path, score_models):
+def plot_statements(summary_path: str, likelihoods_paths: list[str], figure_path: str, settings: dict) -> None:
     """Draw slack and likelihoods; the flow's mean is that of the points, moved by how far the SDE's is off there."""
     summary = tables.read(summary_path, tables.STATEMENTS)
     whole = summary[summary["statement"] == "3"].set_index("score_model")["left"]
     flow = {}
-    for name, path in zip(score_models, likelihoods_paths, strict=True):
+    for name, path in zip(settings["score_models"], likelihoods_paths, strict=True):
         points = tables.read(path, tables.LIKELIHOODS)
         flow[name] = whole[name] + (points["flow_nll"] - points["nll"]).mean()
     style.save(likelihoods.statements(summary, flow), figure_path)
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake):
-        plot_statements(
-            snakemake.input.summary,
-            snakemake.input.likelihoods,
-            snakemake.output.figure,
-            snakemake.params.settings["score_models"],
-        )
+    job.run(plot_statements)

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from scoredag import job
 from scoredag.errors import InputError
 from scoredag.figures import imputations, panels, style
-from scoredag.job import logs
 from scoredag.series import features
 from scoredag.store import tables
 
@@ -13,7 +13,9 @@ N_WINDOWS = 2  # at either end of the ranking
 N_FEATURES = 3  # of each
 
 
-def plot_surprise(scores_path, samples_path, windows_path, series_path, figure_path, settings):
+def plot_surprise(
+    scores_path: str, samples_path: str, windows_path: str, series_path: str, figure_path: str, settings: dict
+) -> None:
     """Draw the bound of all test windows of one pattern, and the windows at both ends, in physical units.
 
     A window is shown by the features that make it what it is: those whose targets add most to its bound, or least,
@@ -83,12 +85,4 @@ def _interval(series_path):
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake):
-        plot_surprise(
-            snakemake.input.scores,
-            snakemake.input.samples,
-            snakemake.input.windows,
-            snakemake.input.series,
-            snakemake.output.figure,
-            snakemake.params.settings,
-        )
+    job.run(plot_surprise)

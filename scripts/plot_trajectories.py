@@ -2,13 +2,13 @@
 
 import numpy as np
 
+from scoredag import job
 from scoredag.figures import plane, style
 from scoredag.gmm import mixture, views
-from scoredag.job import logs
 from scoredag.store import tables
 
 
-def plot_trajectories(parameters_path, chains_path, figure_path, settings):
+def plot_trajectories(parameters_path: str, chains_path: str, figure_path: str, settings: dict) -> None:
     """Draw the first particles of the chains."""
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
     table = tables.read(chains_path, tables.PARTICLES).pivot(index="particle", columns="step", values=["x", "y"])
@@ -18,10 +18,4 @@ def plot_trajectories(parameters_path, chains_path, figure_path, settings):
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake):
-        plot_trajectories(
-            snakemake.input.parameters,
-            snakemake.input.chains,
-            snakemake.output.figure,
-            snakemake.params.settings,
-        )
+    job.run(plot_trajectories)

@@ -1,15 +1,16 @@
 """Move one shard of a Langevin variant's particles."""
 
-from scoredag import streams
+from scoredag import job, streams
 from scoredag.gmm import langevin, mixture
-from scoredag.job import cache, logs
 from scoredag.store import tables
 
 
-def sample_shard(parameters_path, samples_path, settings, variant, shard, threads):
+def sample_shard(
+    parameters_path: str, samples_path: str, settings: dict, variant: str, shard: str, threads: int
+) -> None:
     """Write the particles of one shard at the variant's last step and its snapshots."""
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
-    first = shard * settings["shard_size"]
+    first = int(shard) * settings["shard_size"]
     options = settings["variant"] | {"n_particles": min(settings["shard_size"], settings["n_particles"] - first)}
     seed = streams.seed(settings["seed"], "langevin", variant)
     samples = langevin.simulate(gmm, seed=seed, first=first, threads=threads, **options)
@@ -17,12 +18,4 @@ def sample_shard(parameters_path, samples_path, settings, variant, shard, thread
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake), cache.of(snakemake):
-        sample_shard(
-            snakemake.input.parameters,
-            snakemake.output.samples,
-            snakemake.params.settings,
-            snakemake.wildcards.sharded,
-            int(snakemake.wildcards.shard),
-            snakemake.threads,
-        )
+    job.run(sample_shard, cached=True)

@@ -4,14 +4,23 @@ import logging
 
 import numpy as np
 
-from scoredag import streams
+from scoredag import job, streams
 from scoredag.csdi import checkpoint, variational_bound
-from scoredag.job import cache, logs
+from scoredag.job import logs
 from scoredag.series import windows
 from scoredag.store import tables
 
 
-def score_windows(model_path, windows_path, starts_path, statistics_path, scores_path, settings, run, threads):
+def score_windows(
+    model_path: str,
+    windows_path: str,
+    starts_path: str,
+    statistics_path: str,
+    scores_path: str,
+    settings: dict,
+    run: str,
+    threads: int,
+) -> None:
     """Write the bound of each test window, of all targets and of each feature's: nats per target, of z-scores."""
     model = checkpoint.load(model_path)
     stats = tables.read(statistics_path, tables.STATISTICS)
@@ -63,14 +72,4 @@ def _log(table):
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake), cache.of(snakemake):
-        score_windows(
-            snakemake.input.model,
-            snakemake.input.windows,
-            snakemake.input.starts,
-            snakemake.input.statistics,
-            snakemake.output.scores,
-            snakemake.params.settings,
-            snakemake.wildcards.run,
-            snakemake.threads,
-        )
+    job.run(score_windows, cached=True)

@@ -4,14 +4,21 @@ import logging
 
 import numpy as np
 
+from scoredag import job
 from scoredag.gmm import mixture, views
-from scoredag.job import cache, logs
 from scoredag.likelihood import flow, fokker_planck, problems, scores
 from scoredag.likelihood.sde import HORIZON
 from scoredag.store import tables
 
 
-def solve_likelihood(parameters_path, weights_path, likelihoods_path, map_path, quantities_path, settings):
+def solve_likelihood(
+    parameters_path: str,
+    weights_path: str | None,
+    likelihoods_path: str,
+    map_path: str,
+    quantities_path: str,
+    settings: dict,
+) -> None:
     """Write the negative log-likelihood of the points, a map of it over the plane, and means over the whole law.
 
     All in nats of the plane: the unit of the SDE is that of the mixture times one number, whose logarithm is added.
@@ -87,12 +94,4 @@ def _write_quantities(problem, solutions, path):
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake), cache.of(snakemake):
-        solve_likelihood(
-            snakemake.input.parameters,
-            snakemake.input.get("weights"),
-            snakemake.output.likelihoods,
-            snakemake.output.map,
-            snakemake.output.quantities,
-            snakemake.params.settings,
-        )
+    job.run(solve_likelihood, cached=True)

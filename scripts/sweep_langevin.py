@@ -4,13 +4,12 @@ import math
 
 import numpy as np
 
-from scoredag import streams
+from scoredag import job, streams
 from scoredag.gmm import fields, kernels, langevin, mixture
-from scoredag.job import cache, logs
 from scoredag.store import tables
 
 
-def sweep_langevin(parameters_path, sweep_path, settings, threads):
+def sweep_langevin(parameters_path: str, sweep_path: str, settings: dict, threads: int) -> None:
     """Write the bias of the mean log-density (nats), with its standard error, for each kernel and step size.
 
     Particles start as exact samples and move for the same time, so that what has changed at the end is bias.
@@ -41,10 +40,4 @@ def sweep_langevin(parameters_path, sweep_path, settings, threads):
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake), cache.of(snakemake):
-        sweep_langevin(
-            snakemake.input.parameters,
-            snakemake.output.sweep,
-            snakemake.params.settings,
-            snakemake.threads,
-        )
+    job.run(sweep_langevin, cached=True)

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from scoredag import streams
+from scoredag import job, streams
 from scoredag.gmm import mixture
-from scoredag.job import cache, logs
 from scoredag.likelihood import bounds, fokker_planck, gaussian, problems, scores
 from scoredag.likelihood.sde import HORIZON
 from scoredag.store import tables
@@ -15,7 +14,7 @@ ERRORS = {
 }
 
 
-def sweep_score_error(parameters_path, score_errors_path, settings):
+def sweep_score_error(parameters_path: str, score_errors_path: str, settings: dict) -> None:
     """Write both sides of statement 1 for each error: of the mixture on a grid, of one Gaussian in closed form."""
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
     problem = problems.build(gmm, **settings["process"])
@@ -81,9 +80,4 @@ def _remembered(score):
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake), cache.of(snakemake):
-        sweep_score_error(
-            snakemake.input.parameters,
-            snakemake.output.score_errors,
-            snakemake.params.settings,
-        )
+    job.run(sweep_score_error, cached=True)

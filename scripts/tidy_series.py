@@ -1,8 +1,7 @@
 """Read a dataset into one tidy series on a regular time grid."""
 
-from scoredag import streams
+from scoredag import job, streams
 from scoredag.intake import archives
-from scoredag.job import logs, record
 from scoredag.series import physionet, readers, simulated, tidy
 from scoredag.store import files, tables
 
@@ -13,27 +12,21 @@ COMMON = (
 )
 
 
-def tidy_series(path, series_path, settings, dataset):
+def tidy_series(file_path: str | None, series_path: str, settings: dict, dataset: str) -> None:
     """Write the tidy series of a file, or of a simulation."""
     if settings["reader"] == "simulated":
         seed = streams.seed(settings["seed"], "dataset", dataset)
         wide = simulated.simulate(seed=seed, interval=settings["interval"], **settings["simulation"])
     else:
-        files.check_sha256(path, settings["sha256"])
-        archives.check_contents(path, settings["contents_sha256"])
+        files.check_sha256(file_path, settings["sha256"])
+        archives.check_contents(file_path, settings["contents_sha256"])
         if settings["reader"] == "physionet-2012":
-            wide = physionet.read(path)
+            wide = physionet.read(file_path)
         else:
             own = settings["tidy"] if settings["reader"] == "tidy" else {"group": settings["group"]}
-            wide = TABLES[settings["reader"]](path, **{key: settings[key] for key in COMMON}, **own)
+            wide = TABLES[settings["reader"]](file_path, **{key: settings[key] for key in COMMON}, **own)
     tables.write(tidy.to_tidy(wide), series_path, tables.SERIES)
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake), record.of(snakemake):
-        tidy_series(
-            snakemake.input.get("file"),
-            snakemake.output.series,
-            snakemake.params.settings,
-            snakemake.wildcards.dataset,
-        )
+    job.run(tidy_series)

@@ -4,13 +4,20 @@ import math
 
 import numpy as np
 
-from scoredag import streams
+from scoredag import job, streams
 from scoredag.gmm import langevin, mixture
-from scoredag.job import cache, logs
 from scoredag.store import tables
 
 
-def trace_langevin(parameters_path, history_path, chains_path, rates_path, settings, variant, threads):
+def trace_langevin(
+    parameters_path: str,
+    history_path: str,
+    chains_path: str,
+    rates_path: str,
+    settings: dict,
+    variant: str,
+    threads: int,
+) -> None:
     """Write snapshots of some particles, whole chains of a few, and how often steps were accepted."""
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
     history, options = settings["history"], settings["variant"]
@@ -33,13 +40,4 @@ def trace_langevin(parameters_path, history_path, chains_path, rates_path, setti
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake), cache.of(snakemake):
-        trace_langevin(
-            snakemake.input.parameters,
-            snakemake.output.history,
-            snakemake.output.chains,
-            snakemake.output.rates,
-            snakemake.params.settings,
-            snakemake.wildcards.variant,
-            snakemake.threads,
-        )
+    job.run(trace_langevin, cached=True)

@@ -5,18 +5,26 @@ from pathlib import Path
 
 import torch
 
-from scoredag import streams
+from scoredag import job, streams
 from scoredag.csdi import checkpoint, resume, training
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
-from scoredag.job import cache, logs
+from scoredag.job import logs
 from scoredag.series import windows
 from scoredag.store import files, tables, weights
 
 
 def train_csdi(
-    init_path, windows_path, statistics_path, code_paths, model_path, history_path, settings, run, save_every
-):
+    init_path: str | None,
+    windows_path: str,
+    statistics_path: str,
+    model_path: str,
+    history_path: str,
+    settings: dict,
+    run: str,
+    save_every: int,
+    code: str,
+) -> None:
     """Write the model with the lowest validation loss, and the history of its training.
 
     While it runs, `unfinished.pt` beside the model holds the state of every `save_every` steps, from which a killed
@@ -43,8 +51,8 @@ def train_csdi(
     else:
         model = _as_it_is(init_path, features, settings["conditional"])
     logging.info("%d training windows of %d features x %d steps", *values.shape)
-    inputs = [path for path in (init_path, windows_path, statistics_path, *code_paths) if path]
-    store = resume.Store(Path(model_path).with_name("unfinished.pt"), resume.fingerprint([settings, run], inputs))
+    inputs = [path for path in (init_path, windows_path, statistics_path) if path]
+    store = resume.Store(Path(model_path).with_name("unfinished.pt"), resume.fingerprint([settings, run, code], inputs))
     last_good_path = Path(model_path).with_name("last-good.safetensors")
     metadata = {
         "config_sha256": resume.fingerprint(settings, []),
@@ -101,15 +109,4 @@ def _as_it_is(init_path, features, conditional):
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake), cache.of(snakemake):
-        train_csdi(
-            snakemake.input.get("init"),
-            snakemake.input.windows,
-            snakemake.input.statistics,
-            snakemake.input.code,
-            snakemake.output.model,
-            snakemake.output.history,
-            snakemake.params.settings,
-            snakemake.wildcards.run,
-            snakemake.params.save_every,
-        )
+    job.run(train_csdi, cached=True)

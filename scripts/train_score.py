@@ -1,18 +1,18 @@
 """Train a score network on the mixture by denoising score matching."""
 
-from scoredag import streams
+from scoredag import job, streams
 from scoredag.gmm import mixture
-from scoredag.job import cache, logs
+from scoredag.job import logs
 from scoredag.likelihood import problems, score_matching, score_network
 from scoredag.store import tables
 
 
-def train_score(parameters_path, model_path, settings, name):
+def train_score(parameters_path: str, model_path: str, settings: dict, score_model: str) -> None:
     """Write the weights, with the mixture's unit, the SDE and the training beside them."""
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
     problem = problems.build(gmm, **settings["process"])
     n_steps = settings["training"]["n_steps"]
-    with logs.progress(f"training {name}", n_steps, "step") as bar:
+    with logs.progress(f"training {score_model}", n_steps, "step") as bar:
         weights = score_matching.train(
             problem.data.gmm,
             problem.sde,
@@ -23,14 +23,8 @@ def train_score(parameters_path, model_path, settings, name):
             **settings["training"],
         )
     unit = {"centre": problem.data.centre.tolist(), "unit": problem.data.unit}
-    score_network.save(weights, model_path, {"score_model": name, **settings, **unit})
+    score_network.save(weights, model_path, {"score_model": score_model, **settings, **unit})
 
 
 if __name__ == "__main__":
-    with logs.of(snakemake), cache.of(snakemake):
-        train_score(
-            snakemake.input.parameters,
-            snakemake.output.model,
-            snakemake.params.settings,
-            snakemake.wildcards.network,
-        )
+    job.run(train_score, cached=True)

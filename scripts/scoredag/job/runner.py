@@ -49,7 +49,7 @@ def _check_plan(job, script, code):
     if not Path(record.__file__).is_relative_to(script.parent):
         raise InputError(f"{record.__file__}: belongs to another clone; take its folder out of PYTHONPATH")
     planned = job.params.get("content")
-    paths = (path for entry in job.input.values() for path in ([entry] if isinstance(entry, str) else entry))
+    paths = (path for _, entry in job.input.items() for path in ([entry] if isinstance(entry, str) else entry))
     if code != job.params.get("code") or (planned and planned not in map(files.sha256, paths)):
         raise InputError("its code or data were edited after the run had been planned; run again")
 

@@ -1,0 +1,248 @@
+"""What is wrong with a config, in one line that names the key.
+
+Rules import it while Snakemake parses them: nothing heavier than jsonschema, which Snakemake itself needs.
+"""
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+from jsonschema.exceptions import ValidationError
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import validate
+
+from scoredag.errors import InputError
+from scoredag.job import sources
+
+Config = dict[str, Any]
+KERNELS_OF = {
+    "noise_covariance": ("overdamped",),
+    "preconditioner": ("overdamped", "mala"),
+    "noise_levels": ("annealed",),
+    "temperatures": ("tempering",),
+}
+EXACT_SCORE = {"scale": 1, "bias": [0, 0], "variance": 1}  # a score model without errors
+NOT_OF_PHYSIONET = ("circular", "features", "group", "missing", "plausible", "resample", "series")
+
+
+def check(config: Config, home: Path) -> None:
+    """Leave out what is null, fill in the schema's defaults, and check all values.
+
+    Args:
+        config: Snakemake's; it is changed in place.
+        home: the workflow's own folder, with config/schema.yaml and the files that ship.
+
+    Raises:
+        InputError: `config: key: what is wrong`.
+    """
+    drop_nulls(config)
+    check_schema(config, home / "config" / "schema.yaml")
+    for name, variant in config["langevin"]["variants"].items():
+        check_variant(f"langevin.variants.{name}", variant)
+    check_likelihood(config["likelihood"])
+    for name, dataset in config["datasets"].items():
+        check_dataset(f"datasets.{name}", dataset, home)
+    for name, checkpoint in config["csdi"]["checkpoints"].items():
+        check_file(f"csdi.checkpoints.{name}", checkpoint, home)
+    for name, run in config["csdi"]["runs"].items():
+        check_run(f"csdi.runs.{name}", run, config)
+    check_file("gmm", config["gmm"], home)
+    downloads(config)
+
+
+def fail(key: str, message: str) -> NoReturn:
+    """Raise InputError with one line that names the config key."""
+    raise InputError(f"config: {key}: {message}") from None
+
+
+def drop_nulls(config: Config) -> None:
+    """Leave out entries that a preset set to null: that is how an overlay removes one."""
+    csdi = config.get("csdi") or {}
+    langevin = config.get("langevin") or {}
+    likelihood = config.get("likelihood") or {}
+    if not all(isinstance(part, dict) for part in (csdi, langevin, likelihood)):
+        return  # the schema says what is wrong
+    maps = [config.get("datasets"), langevin.get("variants"), csdi.get("checkpoints"), csdi.get("runs")]
+    if likelihood.get("score_models", {}) is None:
+        del likelihood["score_models"]  # all of them
+    maps.append(likelihood.get("score_models"))
+    datasets = maps[0].values() if isinstance(maps[0], dict) else []
+    windows = [dataset.get("windows") for dataset in datasets if isinstance(dataset, dict)]
+    maps += [part.get("held_out") for part in windows if isinstance(part, dict)]
+    for entries in (entries for entries in maps if isinstance(entries, dict)):
+        for name in [name for name, entry in entries.items() if entry is None]:
+            del entries[name]
+
+
+def check_schema(config: Config, schema: Path) -> None:
+    """Fill in defaults; refuse what the schema refuses."""
+    try:
+        validate(config, schema=str(schema))
+    except WorkflowError as error:
+        cause = error.__context__
+        if not isinstance(cause, ValidationError):
+            raise
+        message = cause.message
+        if cause.validator == "oneOf":
+            message = f"{cause.instance} will not do: {cause.schema['description']}"
+        elif "propertyNames" in cause.absolute_schema_path:
+            message = f"'{cause.instance}' is not a name: letters, digits, '_', '-' and '.'; a number needs quotes"
+        elif cause.validator == "type" and _looks_like_number(cause.instance):
+            message += (
+                "; write it without quotes, as 0.001 or 1.0e-3 "
+                "(numbers inside --config a={...} arrive as text: put them into a file for --configfile)"
+            )
+        fail(".".join(map(str, cause.absolute_path)) or "top level", message)
+
+
+def _looks_like_number(value):
+    try:
+        return isinstance(value, str) and math.isfinite(float(value))
+    except ValueError:
+        return False
+
+
+def check_variant(key: str, variant: Config) -> None:
+    """Refuse values of a Langevin variant that the schema cannot judge."""
+    if not math.isfinite(variant["step_size"]):
+        fail(f"{key}.step_size", f"{variant['step_size']} is not a finite number")
+    late = [step for step in variant["snapshots"] if step > variant["n_steps"]]
+    if late:
+        fail(f"{key}.snapshots", f"{late[0]} comes after the last step, n_steps = {variant['n_steps']}")
+    for name, least in {"noise_covariance": 0, "preconditioner": 1e-15}.items():
+        if variant[name] is not None:
+            (xx, xy), (yx, yy) = variant[name]
+            scale = (xx + yy) ** 2
+            if not (xy == yx and xx >= 0 and yy >= 0 and xx * yy - xy * xy >= (least or -1e-12) * scale):
+                what = "definite" if least else "semidefinite"
+                fail(f"{key}.{name}", f"{variant[name]} is not symmetric positive {what}")
+    for name, kernels in KERNELS_OF.items():
+        if variant[name] and variant["kernel"] not in kernels:
+            fail(f"{key}.{name}", f"the kernel '{variant['kernel']}' takes none; it is for {' and '.join(kernels)}")
+    levels, ladder = variant["noise_levels"], variant["temperatures"]
+    if variant["kernel"] == "annealed" and not (0 < len(levels) <= variant["n_steps"] and _is_falling(levels)):
+        fail(f"{key}.noise_levels", f"{levels} do not fall; write some, at most n_steps, as [4.0, 1.0, 0.1]")
+    if variant["kernel"] == "tempering" and not (len(ladder) > 1 and ladder[0] == 1 and _is_falling(ladder[::-1])):
+        fail(f"{key}.temperatures", f"{ladder} do not rise from 1; write two or more, as [1, 2, 4]")
+
+
+def _is_falling(numbers):
+    return all(after < before for before, after in zip(numbers, numbers[1:]))
+
+
+def check_likelihood(likelihood: Config) -> None:
+    """Refuse values of the likelihood's part that the schema cannot judge."""
+    for name in ("beta", "sigma"):
+        lowest, highest = likelihood[name]
+        if not (lowest < highest and math.isfinite(highest)):
+            fail(f"likelihood.{name}", f"{likelihood[name]} does not rise; write the lowest and the highest")
+    for name, model in likelihood["score_models"].items():
+        for error, none in EXACT_SCORE.items():
+            key = f"likelihood.score_models.{name}.{error}"
+            if model["weighting"] and model[error] != none:
+                fail(key, "is an error of the exact score; leave it out, or the weighting")
+            if not all(map(math.isfinite, model[error] if isinstance(none, list) else [model[error]])):
+                fail(key, f"{model[error]} is not finite")
+
+
+def check_dataset(key: str, dataset: Config, home: Path) -> None:
+    """Refuse values of a dataset that the schema cannot judge."""
+    check_reader(key, dataset)
+    windows = dataset["windows"]
+    if abs(sum(windows["shares"]) - 1) > 1e-9:
+        fail(f"{key}.windows.shares", f"they sum to {sum(windows['shares']):g}, not 1")
+    if windows["length"] > windows["block"]:
+        fail(f"{key}.windows.length", "is longer than a block of the split (windows.block)")
+    check_patterns(f"{key}.windows.held_out", windows)
+    for column, (lowest, highest) in dataset["plausible"].items():
+        if lowest > highest:
+            fail(f"{key}.plausible.{column}", f"the lowest, {lowest:g}, exceeds the highest, {highest:g}")
+    check_file(key, dataset, home)
+
+
+def check_reader(key: str, dataset: Config) -> None:
+    """Refuse settings that a dataset's reader does not take."""
+    if dataset["reader"] != "simulated" and dataset["file"] is None:
+        fail(f"{key}.file", f"the {dataset['reader']} reader needs a file")
+    for field in NOT_OF_PHYSIONET if dataset["reader"] == "physionet-2012" else ():
+        if dataset[field]:
+            fail(f"{key}.{field}", "the physionet-2012 reader takes the 35 features as they are; leave it out")
+    if dataset["reader"] == "tidy" and dataset["group"] is not None:
+        fail(f"{key}.group", "a tidy table has none; rename its features, or see 'series'")
+    if dataset["resample"] == "sum" and dataset["circular"]:
+        fail(f"{key}.resample", "sums of angles mean nothing; write mean, or leave circular out")
+
+
+def check_patterns(key: str, windows: Config) -> None:
+    """Refuse patterns of missing entries that the schema cannot judge."""
+    if not windows["held_out"]:
+        fail(key, "holds no pattern; write one, as random-10: {pattern: random, share: 0.1}, or leave the key out")
+    for name, entry in windows["held_out"].items():
+        if entry["pattern"] != "blocks" and entry["length"] is not None:
+            fail(f"{key}.{name}.length", f"the pattern '{entry['pattern']}' has none; leave it out")
+        if entry["pattern"] == "blocks":
+            if entry["length"] is None:
+                fail(f"{key}.{name}.length", "the pattern 'blocks' needs it: write the steps of a run, as length: 6")
+            if entry["length"] > windows["length"]:
+                limit = f"a window has {windows['length']} (windows.length)"
+                fail(
+                    f"{key}.{name}.length",
+                    f"{entry['length']} steps are too many: {limit}; write fewer, or a held_out of your own",
+                )
+
+
+def check_run(key: str, run: Config, config: Config) -> None:
+    """Refuse values of a run of CSDI that the schema cannot judge, and names that no entry has."""
+    names = {"dataset": list(config["datasets"]), "init": ["scratch", *config["csdi"]["checkpoints"]]}
+    for field, known in names.items():
+        if run[field] not in known:
+            fail(f"{key}.{field}", f"'{run[field]}' is unknown; known are {', '.join(known)}")
+    if run["init"] == "scratch" and not run["training"]["n_steps"]:
+        fail(f"{key}.training.n_steps", "0 takes a checkpoint as it is, and 'scratch' is none; write 1 or more")
+    for field in ("crop_features", "crop_steps"):
+        lowest, highest = run["training"][field] or (1, 1)
+        if lowest > highest:
+            message = f"the lowest, {lowest}, exceeds the highest, {highest}; write [{highest}, {lowest}]"
+            fail(f"{key}.training.{field}", message)
+    pattern, patterns = run["figure"]["held_out"], list(config["datasets"][run["dataset"]]["windows"]["held_out"])
+    if pattern is not None and pattern not in patterns:
+        fail(f"{key}.figure.held_out", f"'{pattern}' is unknown; known are {', '.join(patterns)}")
+
+
+def check_file(key: str, entry: Config, home: Path) -> None:
+    """Refuse an entry whose file neither exists nor comes from a url with a checksum."""
+    if entry.get("url"):
+        if entry["sha256"] is None and entry.get("contents_sha256") is None:
+            fail(f"{key}.sha256", "a download needs its sha256")
+        if entry["file"] is None:
+            fail(f"{key}.file", "a download needs a name")
+        if os.path.isabs(entry["file"]) or ".." in Path(entry["file"]).parts:
+            fail(f"{key}.file", f"'{entry['file']}' names a download; write a name below the working directory")
+    elif entry["file"] and not os.path.exists(sources.shipped(entry["file"], home)):
+        fail(f"{key}.file", f"there is no file '{entry['file']}'")
+
+
+def downloads(config: Config) -> dict[str, Config]:
+    """{file: {checksum, url}} of what has a url; the urls of entries that share a file are joined."""
+    entries: dict[str, Config] = {}
+    for key, entry in _entries_with_files(config):
+        if entry["url"]:
+            first = entries.setdefault(entry["file"], {"key": key, "checksum": _checksum(entry), "url": []})
+            if first["checksum"] != _checksum(entry):
+                fail(f"{key}.sha256", f"is not that of {first['key']}, which names '{entry['file']}' too; rename one")
+            urls = [entry["url"]] if isinstance(entry["url"], str) else entry["url"]
+            first["url"] += [url for url in urls if url not in first["url"]]
+    return entries
+
+
+def _entries_with_files(config: Config) -> Iterator[tuple[str, Config]]:
+    yield from ((f"datasets.{name}", entry) for name, entry in config["datasets"].items())
+    yield from ((f"csdi.checkpoints.{name}", entry) for name, entry in config["csdi"]["checkpoints"].items())
+
+
+def _checksum(entry):
+    """The sha256 of a file, or else of its archive's contents, as `downloads.fetch` takes it."""
+    contents = entry["sha256"] is None
+    return {"contents": contents, "sha256": entry.get("contents_sha256") if contents else entry["sha256"]}
