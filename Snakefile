@@ -27,8 +27,8 @@ rule all:
     default_target: True
     input:
         # tables, too: Snakemake does not miss a file that lies between two others
-        mixture_files(),
-        langevin_files(),
-        likelihood_files(),
-        dataset_files(),
-        csdi_files(),
+        MIXTURE_FILES,
+        LANGEVIN_FILES,
+        LIKELIHOOD_FILES,
+        DATASET_FILES,
+        CSDI_FILES,

@@ -16,8 +16,10 @@ from scoredag.errors import InputError
 from scoredag.job import checks, sources
 
 # jobs import this clone's library, whatever is installed
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SCRIPTS), os.environ.get("PYTHONPATH")]))
-os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+os.environ.update(
+    PYTHONPATH=os.pathsep.join([str(SCRIPTS), *filter(None, [os.environ.get("PYTHONPATH")])]),
+    PYTHONDONTWRITEBYTECODE="1",
+)
 
 try:
     checks.check(config, HOME)

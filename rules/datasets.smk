@@ -1,35 +1,11 @@
-DOWNLOADS = checks.downloads(config)
+include: "datasets_selectors.smk"
 
 
-def dataset_files():
-    """What `rule all` makes of the datasets that some run is about."""
-    datasets = sorted({run["dataset"] for run in config["csdi"]["runs"].values()})
-    tables = ["series", "windows", "window_starts", "statistics"]
-    return [f"results/datasets/{dataset}/{table}.parquet" for dataset in datasets for table in tables]
-
-
-def download_sources(wildcards, output):
-    """Where a download may come from, in order: a file that is there, the mirror, its urls.
-
-    It asks for `output` since Snakemake never compares such params: the sha256 says what
-    the file is, and where it comes from is no reason to fetch it again.
-    """
-    local = sources.shipped(wildcards.file, HOME)
-    return {
-        "local": local if os.path.isfile(local) else None,
-        "mirror": os.environ.get("SCOREDAG_MIRROR") or config["mirror"],
-        "url": DOWNLOADS[wildcards.file]["url"],
-    }
-
-
-def dataset_setting(key):
-    """A function of the wildcards: a setting of a dataset."""
-    return lambda wildcards: section("datasets", wildcards.dataset, key)
-
-
-def patterns(wildcards):
-    """Pairs of a name and a pattern of missing entries, in the config's order, which sorted keys would lose."""
-    return [[name, entry] for name, entry in section("datasets", wildcards.dataset, "windows", "held_out").items()]
+DATASET_FILES = expand(
+    "results/datasets/{dataset}/{table}.parquet",
+    dataset=sorted({run["dataset"] for run in config["csdi"]["runs"].values()}),
+    table=["series", "windows", "window_starts", "statistics"],
+)
 
 
 rule fetch_file:

@@ -1,6 +1,4 @@
-def mixture_files():
-    """What `rule all` makes of the mixture."""
-    return [f"results/gmm/{file}" for file in ("parameters.parquet", "exact.parquet", "density.png")]
+MIXTURE_FILES = expand("results/gmm/{file}", file=["parameters.parquet", "exact.parquet", "density.png"])
 
 
 rule read_mixture:

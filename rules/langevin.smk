@@ -1,47 +1,23 @@
-def langevin_files():
-    """What `rule all` makes of the Langevin variants."""
-    variants = config["langevin"]["variants"]
-    files = ["samples.parquet", "scatter.png", "trajectories.png", "history.parquet", "chains.parquet", "rates.parquet"]
-    joint = [
-        "metrics.parquet",
-        "convergence.parquet",
-        "sweep.parquet",
-        "comparison.png",
-        "convergence.png",
-        "sweep.png",
-    ]
-    paths = [f"{variant}/{file}" for variant in variants for file in files] + joint
-    paths += [f"{name}/animation.gif" for name, variant in variants.items() if variant["animate"]]
-    return [f"results/langevin/{path}" for path in paths]
+include: "langevin_selectors.smk"
 
 
-def variants(*, sharded):
-    """The Langevin variants that are moved in shards, or those that one job moves."""
-    limit = config["langevin"]["shard_size"]
-    entries = config["langevin"]["variants"].items()
-    return [name for name, variant in entries if (variant["n_particles"] > limit) == sharded]
-
-
-# of each shard of a variant, and of the table that joins them
-shard_settings = settings(
-    n_particles=lambda wildcards: section("langevin", "variants", wildcards.variant, "n_particles"),
-    seed=config["seed"],
-    shard_size=config["langevin"]["shard_size"],
-    variant=settings("langevin", "variants", "{variant}", without=["animate", "label", "n_particles"]),
-)
-
-
-def shards(wildcards):
-    """The tables of all shards of a variant, in order."""
-    n_particles = section("langevin", "variants", wildcards.variant, "n_particles")
-    n_shards = -(-n_particles // config["langevin"]["shard_size"])
-    return [f"results/langevin/{wildcards.variant}/shards/{i}.parquet" for i in range(n_shards)]
-
-
-def title(variant):
-    """What a Langevin variant is called in figures: its name, and its label if it has one."""
-    label = section("langevin", "variants", variant, "label")
-    return f"{variant}: {label}" if label else variant
+LANGEVIN_FILES = [
+    *expand(
+        "results/langevin/{variant}/{file}",
+        variant=config["langevin"]["variants"],
+        file=[
+            "samples.parquet",
+            "history.parquet",
+            "chains.parquet",
+            "rates.parquet",
+            "scatter.png",
+            "trajectories.png",
+        ],
+    ),
+    *expand("results/langevin/{variant}/animation.gif", variant=variants(lambda variant: variant["animate"])),
+    *expand("results/langevin/{table}.parquet", table=["metrics", "convergence", "sweep"]),
+    *expand("results/langevin/{figure}.png", figure=["comparison", "convergence", "sweep"]),
+]
 
 
 rule sample_langevin:
@@ -55,7 +31,7 @@ rule sample_langevin:
     benchmark:
         "logs/langevin/{variant}/sample_langevin.tsv"
     wildcard_constraints:
-        variant=either(variants(sharded=False)),
+        variant=either(variants(lambda variant: not is_sharded(variant))),
     conda:
         "../envs/scoredag.yaml"
     threads: config["langevin"]["threads"]
@@ -76,7 +52,7 @@ rule sample_shard:
     benchmark:
         "logs/langevin/{variant}/{shard}/sample_shard.tsv"
     wildcard_constraints:
-        variant=either(variants(sharded=True)),
+        variant=either(variants(is_sharded)),
     conda:
         "../envs/scoredag.yaml"
     threads: config["langevin"]["threads"]
@@ -99,7 +75,7 @@ rule gather_shards:
     benchmark:
         "logs/langevin/{variant}/gather_shards.tsv"
     wildcard_constraints:
-        variant=either(variants(sharded=True)),
+        variant=either(variants(is_sharded)),
     conda:
         "../envs/scoredag.yaml"
     resources:

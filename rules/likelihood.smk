@@ -1,36 +1,23 @@
-def likelihood_files():
-    """What `rule all` makes of the likelihood's part, where there is a score model."""
-    names = list(config["likelihood"]["score_models"])
-    tables = ["likelihoods", "map", "quantities", "estimates", "estimated_quantities"]
-    joint = ["bounds.parquet", "summary.parquet", "estimators.parquet", "score_errors.parquet"]
-    joint += ["bounds.png", "gaps.png", "statements.png", "estimators.png", "score_errors.png"]
-    files = [f"{name}/{table}.parquet" for name in names for table in tables]
-    files += [f"{name}/model.safetensors" for name in networks()] + (joint if names else [])
-    return [f"results/likelihood/{file}" for file in files]
+include: "likelihood_selectors.smk"
 
 
-def process():
-    """The forward SDE of the likelihood's part, with the numbers that it depends on."""
-    part = config["likelihood"]
-    span = part["sigma" if part["sde"] == "ve" else "beta"]
-    return {"name": part["sde"], "smallest_time": part["smallest_time"], "span": span}
-
-
-def score_errors(wildcards):
-    """The errors of a score model; an empty map for a network."""
-    model = section("likelihood", "score_models", wildcards.score_model)
-    return {} if model["weighting"] else {error: model[error] for error in checks.EXACT_SCORE}
-
-
-def networks():
-    """The names of the score models that are networks."""
-    return [name for name, model in config["likelihood"]["score_models"].items() if model["weighting"]]
-
-
-def network_weights(wildcards):
-    """The weights of a score model that is a network; else []."""
-    name = wildcards.score_model
-    return f"results/likelihood/{name}/model.safetensors" if name in networks() else []
+LIKELIHOOD_FILES = [
+    *expand(
+        "results/likelihood/{score_model}/{table}.parquet",
+        score_model=config["likelihood"]["score_models"],
+        table=["likelihoods", "map", "quantities", "estimates", "estimated_quantities"],
+    ),
+    *expand("results/likelihood/{score_model}/model.safetensors", score_model=networks()),
+    *expand(
+        "results/likelihood/{file}",
+        file=(
+            ["bounds.parquet", "summary.parquet", "estimators.parquet", "score_errors.parquet"]
+            + ["bounds.png", "gaps.png", "statements.png", "estimators.png", "score_errors.png"]
+            if config["likelihood"]["score_models"]
+            else []
+        ),
+    ),
+]
 
 
 rule train_score:

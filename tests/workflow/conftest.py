@@ -1,6 +1,5 @@
 """A copy of the project in which the tiny preset has run, and a way to call Snakemake on it."""
 
-import hashlib
 import os
 import re
 import shutil
@@ -8,10 +7,9 @@ import subprocess
 import sys
 
 import filelock
-import pyarrow.parquet as pq
 import pytest
 
-from scoredag.store import seals
+from scoredag.store import files
 
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("SNAKEMAKE")}
 FOLDERS = ("config", "data", "envs", "profiles", "report", "rules", "scripts")
@@ -41,19 +39,9 @@ class Project:
         return type(self).at(folder)
 
     def sums(self):
-        """{path: SHA-256} of all results, but for what is measured: the seconds of a training's history."""
-        found = {}
-        for path in sorted((self.folder / "results").rglob("*")):
-            if path.is_file():
-                content = path.read_bytes()
-                if path.match("csdi/*/history.parquet"):
-                    table = pq.read_table(path)
-                    assert table.column("seconds").null_count == 0
-                    metadata = pq.read_metadata(path).metadata
-                    del metadata[seals.KEY.encode()]
-                    content = f"{table.drop_columns('seconds').to_pydict()} {metadata}".encode()
-                found[str(path.relative_to(self.folder))] = hashlib.sha256(content).hexdigest()
-        return found
+        """{path: SHA-256} of all results."""
+        paths = sorted(path for path in (self.folder / "results").rglob("*") if path.is_file())
+        return {str(path.relative_to(self.folder)): files.sha256(path) for path in paths}
 
     def snakemake(self, *arguments, **options):
         """Run Snakemake with two cores; the finished process, its output in `stdout`."""
@@ -88,7 +76,7 @@ class Project:
         assert done.returncode == 0, done.stdout
         found = set()
         for rule, block in self.announced(done.stdout):
-            variant = re.search(r"wildcards: .*(?:variant|whole)=(\w+)", block)
+            variant = re.search(r"wildcards: .*variant=(\w+)", block)
             found.add(f"{rule}:{variant[1]}" if variant else rule)
         return found - {"all"}
 

@@ -72,6 +72,12 @@ def plan(root, workdir, overlays=()):
         )
 
 
+def rules(root, workdir):
+    """The rules of the workflow in the folder `root`, as Snakemake has parsed them."""
+    with _workflow(root, workdir, (), DAGSettings(forceall=True)) as workflow:
+        return list(workflow.rules)
+
+
 def needed(root, workdir, overlays=()):
     """The jobs that Snakemake itself wants to run, given what is there, as a dry run with the default profile would."""
     profile = yaml.safe_load((Path(root) / "profiles/default/config.yaml").read_text(encoding="utf-8"))

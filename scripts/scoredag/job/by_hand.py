@@ -24,7 +24,11 @@ def run(function: Callable[..., None], script: Path, words: list[str] | None = N
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     words = sys.argv[1:] if words is None else words
     try:
-        if words and all("=" in word for word in words):
+        if not words:
+            raise InputError(
+                f"name a file that the rule makes: python {script.name} FILE; or its arguments, as NAME=VALUE"
+            )
+        if all("=" in word for word in words):
             function(**_named(function, words))
             return
         with _planned(script, words) as job:
@@ -48,7 +52,10 @@ def _named(function, words):
     if wrong:
         usage = " ".join(f"{name}=.." for name in parameters)
         raise InputError(f"'{wrong[0]}' is {'missing' if wrong[0] in needed else 'unknown'}; write {usage}")
-    return {name: value if name.endswith("_path") else yaml.safe_load(value) for name, value in pairs.items()}
+    try:
+        return {name: value if name.endswith("_path") else yaml.safe_load(value) for name, value in pairs.items()}
+    except yaml.YAMLError as error:
+        raise InputError(f"a value is no YAML: {' '.join(str(error).split())}") from error
 
 
 @contextlib.contextmanager
@@ -62,7 +69,7 @@ def _planned(script: Path, words: list[str]) -> Iterator[Any]:
     options = parser.parse_args(words)
 
     from snakemake.api import SnakemakeApi
-    from snakemake.exceptions import WorkflowError
+    from snakemake.exceptions import RuleException, WorkflowError
     from snakemake.settings.enums import Quietness
     from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
 
@@ -80,8 +87,8 @@ def _planned(script: Path, words: list[str]) -> Iterator[Any]:
             workflow = workflow_api._workflow  # the job is not part of Snakemake's public face
             workflow._prepare_dag(forceall=False, ignore_incomplete=True, lock_warn_only=True)
             workflow._build_dag()
-        except WorkflowError as error:
-            raise InputError(str(error).removeprefix("error: ").splitlines()[0]) from error
+        except (WorkflowError, RuleException, OSError) as error:
+            raise InputError(str(error).strip().splitlines()[0]) from error
         finally:
             logging.disable(logging.NOTSET)
         job = next((job for job in workflow.dag.jobs if options.file in job.output), None)

@@ -3,6 +3,7 @@
 Rules import it while Snakemake parses them: nothing heavier than jsonschema, which Snakemake itself needs.
 """
 
+import itertools
 import math
 import os
 from collections.abc import Iterator
@@ -129,7 +130,7 @@ def check_variant(key: str, variant: Config) -> None:
 
 
 def _is_falling(numbers):
-    return all(after < before for before, after in zip(numbers, numbers[1:]))
+    return all(after < before for before, after in itertools.pairwise(numbers))
 
 
 def check_likelihood(likelihood: Config) -> None:

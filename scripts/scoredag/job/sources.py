@@ -6,7 +6,7 @@ Standard library alone: rules import it while Snakemake parses them, and jobs wh
 import ast
 import functools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +17,19 @@ from scoredag.store import files
 def digests(scripts: Iterable[Path]) -> dict[Path, str]:
     """{script: SHA-256 of its content and of every module below its folder that it imports, directly or not}."""
     sha256, imports = functools.cache(files.sha256), functools.cache(imported)
-    return {script: files.combined(map(sha256, modules(script, imports))) for script in scripts}
+    return {script: files.combined(map(sha256, modules(script, script.parent, imports))) for script in scripts}
 
 
-def modules(script: Path, imports: Any = None) -> list[Path]:
-    """The script and every module below its folder that it imports, directly or not, sorted."""
+def modules(path: Path, folder: Path, imports: Callable[[Path, Path], list[Path]] | None = None) -> list[Path]:
+    """The file `path` and every module below `folder` that it imports, directly or not, sorted."""
     imports = imports or imported
     seen: set[Path] = set()
-    todo = [script]
+    todo = [path]
     while todo:
         path = todo.pop()
         if path not in seen:
             seen.add(path)
-            todo.extend(imports(path, script.parent))
+            todo.extend(imports(path, folder))
     return sorted(seen)
 
 

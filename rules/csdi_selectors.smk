@@ -1,0 +1,58 @@
+"""What the rules of CSDI ask of the config."""
+
+
+def runs(key):
+    """The names of the runs whose setting `key` is true."""
+    return [name for name, run in config["csdi"]["runs"].items() if run[key]]
+
+
+def run_setting(*keys):
+    """A function of the wildcards: a setting of a run."""
+    return lambda wildcards: section("csdi", "runs", wildcards.run, *keys)
+
+
+def dataset_of_run(wildcards):
+    """The settings of the dataset that the run is about."""
+    return section("datasets", run_setting("dataset")(wildcards))
+
+
+def dataset_file(name):
+    """A function of the wildcards: a file of the dataset that the run is about."""
+    return lambda wildcards: f"results/datasets/{run_setting('dataset')(wildcards)}/{name}"
+
+
+def init_checkpoint(wildcards):
+    """The checkpoint that the run starts from, an entry of csdi.checkpoints; None from scratch."""
+    init = run_setting("init")(wildcards)
+    return None if init == "scratch" else section("csdi", "checkpoints", init)
+
+
+def validation_samples(wildcards):
+    """The imputed validation windows where the run's intervals are corrected by them; else []."""
+    corrected = run_setting("conformal")(wildcards)
+    return f"results/csdi/{wildcards.run}/validation_samples.parquet" if corrected else []
+
+
+def units(wildcards):
+    """Units of the columns of the dataset that the run is about."""
+    return dataset_of_run(wildcards)["units"]
+
+
+def window_length(wildcards):
+    """Steps of a window of the dataset that the run is about."""
+    return dataset_of_run(wildcards)["windows"]["length"]
+
+
+def gap_settings(wildcards):
+    """What filling the gaps takes of the dataset that the run is about."""
+    dataset = dataset_of_run(wildcards)
+    return {key: dataset[key] for key in ("circular", "group", "plausible")} | {"length": window_length(wildcards)}
+
+
+def save_every(wildcards, output):
+    """Steps between two saved states of a training; as it asks for `output`, Snakemake never compares it."""
+    return run_setting("training", "save_every")(wildcards)
+
+
+# without the threads, which do not change samples
+sampling = settings("csdi", "runs", "{run}", "sampling", without=["threads"])

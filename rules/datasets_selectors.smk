@@ -1,0 +1,27 @@
+"""What the rules of datasets ask of the config."""
+
+DOWNLOADS = checks.downloads(config)
+
+
+def download_sources(wildcards, output):
+    """Where a download may come from, in order: a file that is there, the mirror, its urls.
+
+    It asks for `output` since Snakemake never compares such params: the sha256 says what
+    the file is, and where it comes from is no reason to fetch it again.
+    """
+    local = sources.shipped(wildcards.file, HOME)
+    return {
+        "local": local if os.path.isfile(local) else None,
+        "mirror": os.environ.get("SCOREDAG_MIRROR") or config["mirror"],
+        "url": DOWNLOADS[wildcards.file]["url"],
+    }
+
+
+def dataset_setting(key):
+    """A function of the wildcards: a setting of a dataset."""
+    return lambda wildcards: section("datasets", wildcards.dataset, key)
+
+
+def patterns(wildcards):
+    """Pairs of a name and a pattern of missing entries, in the config's order, which sorted keys would lose."""
+    return [[name, entry] for name, entry in section("datasets", wildcards.dataset, "windows", "held_out").items()]

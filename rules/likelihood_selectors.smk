@@ -1,0 +1,25 @@
+"""What the likelihood's rules ask of the config."""
+
+
+def process():
+    """The forward SDE of the likelihood's part, with the numbers that it depends on."""
+    part = config["likelihood"]
+    span = part["sigma" if part["sde"] == "ve" else "beta"]
+    return {"name": part["sde"], "smallest_time": part["smallest_time"], "span": span}
+
+
+def score_errors(wildcards):
+    """The errors of a score model; an empty map for a network."""
+    model = section("likelihood", "score_models", wildcards.score_model)
+    return {} if model["weighting"] else {error: model[error] for error in checks.EXACT_SCORE}
+
+
+def networks():
+    """The names of the score models that are networks."""
+    return [name for name, model in config["likelihood"]["score_models"].items() if model["weighting"]]
+
+
+def network_weights(wildcards):
+    """The weights of a score model that is a network; else []."""
+    name = wildcards.score_model
+    return f"results/likelihood/{name}/model.safetensors" if name in networks() else []
