@@ -23,9 +23,9 @@ report: setup
 explain: setup
 	@PYTHONPATH=scripts $(BIN)/python -m scoredag.job.record $(FILE)
 
-# The tables of config/README.md, from config/schema.yaml.
+# The tables of docs/keys.md and the graph of docs/graph.md.
 docs: setup
-	$(BIN)/python config/make_readme.py
+	$(BIN)/python docs/make_pages.py
 
 # CSDI beside PyPOTS' CSDI, in a venv of its own (benchmarks/README.md).
 benchmark: .venv-bench/ready

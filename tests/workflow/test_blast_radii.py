@@ -1,4 +1,4 @@
-"""What each key and each file reruns is what config/reruns.yaml says: no more, no less, and none left out."""
+"""What each key and each file reruns is what tests/reruns.yaml says: no more, no less, and none left out."""
 
 import importlib
 import json
@@ -67,15 +67,15 @@ ENTRIES = [
 
 @pytest.fixture(scope="module")
 def make_readme(root):
-    """The script config/make_readme.py as a module: it knows the schema's leaves and reads the declarations."""
+    """The script docs/make_pages.py as a module: it knows the schema's leaves and reads the declarations."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(root / "config"))
-        return importlib.import_module("make_readme")
+        patch.syspath_prepend(str(root / "docs"))
+        return importlib.import_module("make_pages")
 
 
 @pytest.fixture(scope="module")
 def declared(root):
-    return yaml.safe_load((root / "config/reruns.yaml").read_text(encoding="utf-8"))
+    return yaml.safe_load((root / "tests/reruns.yaml").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")

@@ -151,9 +151,9 @@ def test_imports_run_one_way(root):
 
 @pytest.fixture
 def make_readme(root, monkeypatch):
-    """The script config/make_readme.py as a module."""
-    monkeypatch.syspath_prepend(str(root / "config"))
-    return importlib.import_module("make_readme")
+    """The script docs/make_pages.py as a module."""
+    monkeypatch.syspath_prepend(str(root / "docs"))
+    return importlib.import_module("make_pages")
 
 
 @pytest.fixture
@@ -163,8 +163,8 @@ def schema(root):
 
 def test_every_key_is_described_and_listed(root, make_readme, schema):
     assert all(node.get("description") for _, node in make_readme.leaves(schema, schema))
-    text = (root / "config/README.md").read_text(encoding="utf-8")
-    keys = yaml.safe_load((root / "config/reruns.yaml").read_text(encoding="utf-8"))["keys"]
+    text = (root / "docs/keys.md").read_text(encoding="utf-8")
+    keys = yaml.safe_load((root / "tests/reruns.yaml").read_text(encoding="utf-8"))["keys"]
     assert text == make_readme.rewrite(text, schema, keys), "run `make docs`"
 
 
@@ -214,14 +214,14 @@ def test_asking_imports_nothing_heavy(root):
     assert set(done.stdout.split()) <= {*sys.stdlib_module_names, "jsonschema", "snakemake", "scoredag"}
 
 
-def test_the_readmes_graph_is_the_workflows(root):
+def test_the_graph_that_is_shown_is_the_workflows(root):
     done = subprocess.run(
         [*BIN, "snakemake", "--rulegraph", "mermaid-js"], cwd=root, capture_output=True, text=True, check=True
     )
     names = dict(re.findall(r"(id\d+)\[(\w+)\]", done.stdout))
     edges = {(names[a], names[b]) for a, b in re.findall(r"(id\d+) --> (id\d+)", done.stdout)}
     expected = {edge for edge in edges if edge[1] != "all"}  # which has them all
-    shown = re.search(r"```mermaid\n(.*?)```", (root / "README.md").read_text(encoding="utf-8"), re.DOTALL)[1]
+    shown = re.search(r"```mermaid\n(.*?)```", (root / "docs/graph.md").read_text(encoding="utf-8"), re.DOTALL)[1]
     assert expected and set(re.findall(r"(\w+) --> (\w+)", shown)) == expected
 
 
@@ -232,7 +232,7 @@ def anchors(page):
 
 
 def test_links_between_pages_lead_somewhere(root):
-    pages, n_links = [root / "README.md", *root.glob("*/README.md"), *root.glob("docs/*.md")], 0
+    pages, n_links = [*root.glob("*.md"), *root.glob("*/README.md"), *root.glob("docs/*.md")], 0
     for page in pages:
         for target, anchor in re.findall(
             r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)", page.read_text(encoding="utf-8")
@@ -246,7 +246,7 @@ def test_links_between_pages_lead_somewhere(root):
 
 def test_printed_commands_name_their_targets_before_the_configfiles(root):
     """`--configfile` takes every word that follows it for a file."""
-    pages = [root / "README.md", *root.glob("*/README.md"), *root.glob("config/**/*.yaml")]
+    pages = [*root.glob("*.md"), *root.glob("*/README.md"), *root.glob("docs/*.md"), *root.glob("config/**/*.yaml")]
     commands = [line for page in pages for line in re.findall(r"snakemake --.*", page.read_text(encoding="utf-8"))]
     assert len(commands) > 8
     assert not [line for line in commands if re.search(r"--configfile \S+ [^-#\s]", line)]

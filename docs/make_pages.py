@@ -1,15 +1,20 @@
-"""Write the tables of config/README.md from config/schema.yaml, where all defaults are, and config/reruns.yaml.
+"""Write what pages of docs/ take from the workflow: the tables of keys.md, and the graph of graph.md.
 
-python config/make_readme.py
+The tables come from config/schema.yaml, which has all defaults, and tests/reruns.yaml.
+
+python docs/make_pages.py
 """
 
 import fnmatch
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import yaml
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- keys -->\n", "<!-- end of keys -->\n"
 
 
@@ -36,7 +41,7 @@ def leaves(schema, node, path=()):
 
 
 def pattern(table, path, separator):
-    """The key of `table` that fits the parts of `path`: as they are, or with the fewest `*`; None where none does."""
+    """The key of `table` that matches `path`: the exact one, else that with the fewest `*`; None without a match."""
     exact = separator.join(path)
     fits = [
         key
@@ -71,7 +76,7 @@ def _after_last_name(path):
 
 
 def reruns(keys, path):
-    """Which rules another value of a key reruns, in words; `keys` are those of reruns.yaml."""
+    """The rules that another value of a key reruns, in words; `keys` is the table of that name in reruns.yaml."""
     rules = lookup(keys, ["*" if name == "{name}" else name for name in path], ".")
     return ", ".join(f"`{rule}`" for rule in rules or []) or "nothing"
 
@@ -91,14 +96,38 @@ def table(schema, keys):
 
 
 def rewrite(text, schema, keys):
-    """The README with the part between the marks replaced."""
+    """The page of keys with the part between the marks replaced."""
     before, rest = text.split(BEGIN)
     return before + BEGIN + "\n" + table(schema, keys) + "\n" + END + rest.split(END)[1]
 
 
+def edges(rulegraph):
+    """(rule, rule that reads its results) for all edges of Snakemake's `--rulegraph mermaid-js` but those to `all`."""
+    names = dict(re.findall(r"(id\d+)\[(\w+)\]", rulegraph))
+    pairs = [(names[a], names[b]) for a, b in re.findall(r"(id\d+) --> (id\d+)", rulegraph)]
+    return [pair for pair in pairs if pair[1] != "all"]
+
+
+def _read(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def _make_keys():
+    schema, snapshot = (yaml.safe_load(_read(name)) for name in ("config/schema.yaml", "tests/reruns.yaml"))
+    page = rewrite(_read("docs/keys.md"), schema, snapshot["keys"])
+    (ROOT / "docs/keys.md").write_text(page, encoding="utf-8")
+
+
+def _make_graph():
+    command = [sys.executable, "-m", "snakemake", "--rulegraph", "mermaid-js"]
+    rulegraph = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    order = re.findall(r"id\d+\[(\w+)\]", rulegraph)
+    lines = sorted(edges(rulegraph), key=lambda pair: [order.index(rule) for rule in pair])
+    diagram = "flowchart LR\n" + "".join(f"    {a} --> {b}\n" for a, b in lines)
+    page = re.sub(r"(```mermaid\n).*?(```)", rf"\1{diagram}\2", _read("docs/graph.md"), flags=re.DOTALL)
+    (ROOT / "docs/graph.md").write_text(page, encoding="utf-8")
+
+
 if __name__ == "__main__":
-    readme = HERE / "README.md"
-    schema, declared = (
-        yaml.safe_load((HERE / name).read_text(encoding="utf-8")) for name in ("schema.yaml", "reruns.yaml")
-    )
-    readme.write_text(rewrite(readme.read_text(encoding="utf-8"), schema, declared["keys"]), encoding="utf-8")
+    _make_keys()
+    _make_graph()
