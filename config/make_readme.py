@@ -99,6 +99,6 @@ def rewrite(text, schema, keys):
 if __name__ == "__main__":
     readme = HERE / "README.md"
     schema, declared = (
-        yaml.safe_load((HERE / name).read_text(encoding="utf-8")) for name in ("schema.yaml", "reruns.yaml")
+        yaml.safe_load((HERE / name).read_text(encoding="utf-8")) for name in ("schema.yaml", "../tests/reruns.yaml")
     )
     readme.write_text(rewrite(readme.read_text(encoding="utf-8"), schema, declared["keys"]), encoding="utf-8")

@@ -80,7 +80,7 @@ def test_nothing_is_to_be_done_after_another_branch_and_back(edited):
         ("data/csdi-base.safetensors", None, None, {"train_csdi"} | AFTER_TRAINING),
         ("scripts/scoredag/gmm/diagnostics.py", "np.pi", "3.14", {"measure_langevin", "measure_convergence"}),
         # tidy_series imports readers, and these features
-        ("scripts/scoredag/features.py", None, None, {"tidy_series", "cut_windows", "train_csdi"} | AFTER_TRAINING),
+        ("scripts/scoredag/series/features.py", None, None, {"tidy_series", "cut_windows", "train_csdi"} | AFTER_TRAINING),
     ],
     ids=["data", "code", "deep"],
 )
@@ -135,9 +135,8 @@ LANGEVIN, SWEEP = "scripts/scoredag/gmm/langevin.py", "results/langevin/sweep.pa
 
 def edit_while(project, script):
     """Ask for the sweep, and edit what it imports as soon as the job of `script` waits; the run's status and output."""
-    begin = "cache.of(snakemake):\n" if script == "sweep_langevin" else "provenance.of(snakemake):\n"
     waiting = "from pathlib import Path; from time import sleep; Path('started').touch(); sleep(3)"
-    project.edit(f"scripts/{script}.py", begin, f"{begin}        {waiting}\n")
+    project.edit(f"scripts/{script}.py", "    gmm = ", f"    {waiting}\n    gmm = ")
     run = project.start(SWEEP)
     while run.poll() is None and not (project.folder / "started").exists():
         time.sleep(0.05)
