@@ -94,10 +94,14 @@ def rules(root, workdir):
         return list(workflow.rules)
 
 
-def needed(root, workdir, overlays=()):
-    """The jobs that Snakemake itself wants to run, given what is there, as a dry run with the default profile would."""
+def needed(root, workdir, overlays=(), targets=()):
+    """The jobs that Snakemake itself wants to run, given what is there, as a dry run with the default profile would.
+
+    `targets` are files; without them it is what `rule all` asks for.
+    """
     profile = yaml.safe_load((Path(root) / "profiles/default/config.yaml").read_text(encoding="utf-8"))
     settings = DAGSettings(
+        targets=frozenset(targets),
         rerun_triggers=frozenset(RerunTrigger.parse_choices_set(profile["rerun-triggers"])),
         max_checksum_file_size=profile["max-checksum-file-size"],
     )
