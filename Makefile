@@ -1,19 +1,35 @@
 # `make` sets up and runs the default workflow; `make test` sets up and runs the tests.
 PYTHON ?= python3
 BIN := .venv/bin
-PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
+PYTEST := $(BIN)/python -m pytest
+PARALLEL := --numprocesses logical --maxprocesses 8 --dist worksteal
 
-.PHONY: all setup test test-all report explain docs benchmark clean
+.PHONY: all setup test test-all quick lint coverage report explain docs reruns benchmark clean
 all: setup
 	$(BIN)/snakemake --cores all
 
 setup: .venv/ready
 
 test: .venv/ready-test
-	$(PYTEST) -m "not slow"
+	$(PYTEST) $(PARALLEL) -m "not slow"
 
 test-all: .venv/ready-test
-	$(PYTEST)
+	$(PYTEST) $(PARALLEL)
+
+# Under a minute: formats, types, and the unit tests that need neither PyTorch nor compiled kernels.
+quick: lint
+	$(PYTEST) -q --light tests/unit
+
+lint: .venv/ready-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+# Which lines of the library and of the scripts' functions the tests run.
+coverage: .venv/ready-test
+	$(PYTEST) $(PARALLEL) -m "not slow" --cov --cov-report=term:skip-covered
 
 # The HTML report of the results that are there.
 report: setup
@@ -21,11 +37,15 @@ report: setup
 
 # What a table or model was made of: make explain FILE=results/langevin/b/samples.parquet
 explain: setup
-	@PYTHONPATH=scripts $(BIN)/python -m scoredag.job.record $(FILE)
+	@$(BIN)/python -m scoredag.job.record $(FILE)
 
 # The tables of docs/keys.md and the graph of docs/graph.md.
 docs: setup
-	$(BIN)/python docs/make_pages.py
+	$(BIN)/python config/make_readme.py
+
+# tests/reruns.yaml: what each key and each file reruns.
+reruns: .venv/ready-test
+	$(BIN)/python tests/workflow/reruns.py
 
 # CSDI beside PyPOTS' CSDI, in a venv of its own (benchmarks/README.md).
 benchmark: .venv-bench/ready
@@ -38,8 +58,8 @@ clean:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(@:/bin/python=)
 
-.venv/ready: envs/requirements.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --requirement $<
+.venv/ready: envs/requirements.txt pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --requirement $< --editable .
 	touch $@
 
 .venv/ready-test: envs/requirements-test.txt .venv/ready

@@ -19,7 +19,7 @@ include: "rules/datasets.smk"
 include: "rules/csdi.smk"
 
 
-compare_code(workflow.rules)
+complete(workflow.rules)
 
 
 rule all:

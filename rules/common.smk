@@ -52,14 +52,22 @@ def settings(*keys, only=None, without=(), **more):
     return chosen
 
 
-def compare_code(steps):
-    """Give each rule among `steps` a digest of its script, and of the modules it imports, as a parameter.
+def figure(path, category, caption=None, label=None, **labels):
+    """A figure of the report; caption, a file of report/, and label are named as the figure where nothing else is said."""
+    name = Path(path).stem
+    labels = {"figure": label or name} | labels
+    return report(path, caption=f"../report/{caption or name}.rst", category=category, labels=labels)
+
+
+def complete(steps):
+    """Give all `steps` that have a script their environment, and a digest of their code as a parameter.
 
     Snakemake compares a script by its time, and what it imports not at all.
     """
     scripts = {step: SCRIPTS / Path(str(step.script)).name for step in steps if step.script}
     digests = sources.digests(scripts.values())
     for step, script in scripts.items():
+        step.conda_env = str(HOME / "envs" / "scoredag.yaml")
         step.set_params(code=digests[script])
 
 

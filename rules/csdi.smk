@@ -26,8 +26,6 @@ rule train_csdi:
         "logs/csdi/{run}/train_csdi.log",
     benchmark:
         "logs/csdi/{run}/train_csdi.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     threads: run_setting("training", "threads")
     resources:
         mem_mb=4000,
@@ -60,8 +58,6 @@ rule impute_csdi:
         "logs/csdi/{run}/impute_csdi.log",
     benchmark:
         "logs/csdi/{run}/impute_csdi.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     threads: run_setting("sampling", "threads")
     resources:
         mem_mb=4000,
@@ -97,8 +93,6 @@ rule score_windows:
         "logs/csdi/{run}/score_windows.log",
     benchmark:
         "logs/csdi/{run}/score_windows.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     threads: run_setting("sampling", "threads")
     resources:
         mem_mb=4000,
@@ -129,8 +123,6 @@ rule fill_gaps:
         "logs/csdi/{run}/fill_gaps.log",
     benchmark:
         "logs/csdi/{run}/fill_gaps.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     threads: run_setting("sampling", "threads")
     resources:
         mem_mb=4000,
@@ -148,18 +140,11 @@ rule plot_gaps:
     input:
         imputed="results/csdi/{run}/imputed.parquet",
     output:
-        figure=report(
-            "results/csdi/{run}/gaps.png",
-            caption="../report/gaps.rst",
-            category="CSDI",
-            labels={"figure": "gaps", "run": "{run}"},
-        ),
+        figure=figure("results/csdi/{run}/gaps.png", "CSDI", run="{run}"),
     log:
         "logs/csdi/{run}/plot_gaps.log",
     benchmark:
         "logs/csdi/{run}/plot_gaps.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     resources:
         mem_mb=2000,
     params:
@@ -183,8 +168,6 @@ rule evaluate_csdi:
         "logs/csdi/{run}/evaluate_csdi.log",
     benchmark:
         "logs/csdi/{run}/evaluate_csdi.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     resources:
         mem_mb=4000,
         runtime=30,
@@ -199,18 +182,11 @@ rule plot_loss:
     input:
         history="results/csdi/{run}/history.parquet",
     output:
-        figure=report(
-            "results/csdi/{run}/loss.png",
-            caption="../report/loss.rst",
-            category="CSDI",
-            labels={"figure": "loss", "run": "{run}"},
-        ),
+        figure=figure("results/csdi/{run}/loss.png", "CSDI", run="{run}"),
     log:
         "logs/csdi/{run}/plot_loss.log",
     benchmark:
         "logs/csdi/{run}/plot_loss.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     params:
         settings=settings("csdi", "runs", "{run}", "figure", only=["colour"]),
     script:
@@ -224,18 +200,11 @@ rule plot_imputation:
         windows=dataset_file("windows.parquet"),
         starts=dataset_file("window_starts.parquet"),
     output:
-        figure=report(
-            "results/csdi/{run}/imputation.png",
-            caption="../report/imputation.rst",
-            category="CSDI",
-            labels={"figure": "imputation", "run": "{run}"},
-        ),
+        figure=figure("results/csdi/{run}/imputation.png", "CSDI", run="{run}"),
     log:
         "logs/csdi/{run}/plot_imputation.log",
     benchmark:
         "logs/csdi/{run}/plot_imputation.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     resources:
         mem_mb=2000,
     params:
@@ -252,18 +221,11 @@ rule plot_surprise:
         windows=dataset_file("windows.parquet"),
         series=dataset_file("series.parquet"),
     output:
-        figure=report(
-            "results/csdi/{run}/surprise.png",
-            caption="../report/surprise.rst",
-            category="CSDI",
-            labels={"figure": "surprise", "run": "{run}"},
-        ),
+        figure=figure("results/csdi/{run}/surprise.png", "CSDI", run="{run}"),
     log:
         "logs/csdi/{run}/plot_surprise.log",
     benchmark:
         "logs/csdi/{run}/plot_surprise.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     resources:
         mem_mb=2000,
     params:
@@ -280,18 +242,11 @@ rule plot_calibration:
         starts=dataset_file("window_starts.parquet"),
         statistics=dataset_file("statistics.parquet"),
     output:
-        figure=report(
-            "results/csdi/{run}/calibration.png",
-            caption="../report/calibration.rst",
-            category="CSDI",
-            labels={"figure": "calibration", "run": "{run}"},
-        ),
+        figure=figure("results/csdi/{run}/calibration.png", "CSDI", run="{run}"),
     log:
         "logs/csdi/{run}/plot_calibration.log",
     benchmark:
         "logs/csdi/{run}/plot_calibration.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     params:
         settings=settings("csdi", "runs", "{run}", "figure", only=["colour"]),
     script:
@@ -303,18 +258,11 @@ rule plot_metrics:
     input:
         metrics="results/csdi/{run}/metrics.parquet",
     output:
-        figure=report(
-            "results/csdi/{run}/metrics.png",
-            caption="../report/metrics.rst",
-            category="CSDI",
-            labels={"figure": "metrics", "run": "{run}"},
-        ),
+        figure=figure("results/csdi/{run}/metrics.png", "CSDI", run="{run}"),
     log:
         "logs/csdi/{run}/plot_metrics.log",
     benchmark:
         "logs/csdi/{run}/plot_metrics.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     params:
         settings=settings("csdi", "runs", "{run}", "figure", only=["colour"]),
     script:

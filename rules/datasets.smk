@@ -19,8 +19,6 @@ rule fetch_file:
     wildcard_constraints:
         file=either(DOWNLOADS),
     localrule: True  # compute nodes often reach no network
-    conda:
-        "../envs/scoredag.yaml"
     resources:
         runtime=30,
     params:
@@ -40,8 +38,6 @@ rule tidy_series:
         "logs/datasets/{dataset}/tidy_series.log",
     benchmark:
         "logs/datasets/{dataset}/tidy_series.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     resources:
         mem_mb=2000,
     params:
@@ -63,8 +59,6 @@ rule cut_windows:
         "logs/datasets/{dataset}/cut_windows.log",
     benchmark:
         "logs/datasets/{dataset}/cut_windows.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     resources:
         mem_mb=2000,
     params:

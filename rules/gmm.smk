@@ -11,8 +11,6 @@ rule read_mixture:
         "logs/gmm/read_mixture.log",
     benchmark:
         "logs/gmm/read_mixture.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     params:
         content=content(config["gmm"]),
         settings=settings("gmm", only=["normalise"]),
@@ -30,8 +28,6 @@ rule draw_exact:
         "logs/gmm/draw_exact.log",
     benchmark:
         "logs/gmm/draw_exact.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     params:
         settings=settings("gmm", only=["n_exact"], seed=config["seed"]),
     script:
@@ -43,18 +39,11 @@ rule plot_density:
     input:
         parameters="results/gmm/parameters.parquet",
     output:
-        figure=report(
-            "results/gmm/density.png",
-            caption="../report/density.rst",
-            category="Mixture",
-            labels={"figure": "density"},
-        ),
+        figure=figure("results/gmm/density.png", "Mixture"),
     log:
         "logs/gmm/plot_density.log",
     benchmark:
         "logs/gmm/plot_density.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     params:
         settings=settings("gmm", "figure"),
     script:

@@ -32,8 +32,6 @@ rule sample_langevin:
         "logs/langevin/{variant}/sample_langevin.tsv"
     wildcard_constraints:
         variant=either(variants(lambda variant: not is_sharded(variant))),
-    conda:
-        "../envs/scoredag.yaml"
     threads: config["langevin"]["threads"]
     params:
         settings=settings("langevin", "variants", "{variant}", without=["animate", "label"], seed=config["seed"]),
@@ -53,8 +51,6 @@ rule sample_shard:
         "logs/langevin/{variant}/{shard}/sample_shard.tsv"
     wildcard_constraints:
         variant=either(variants(is_sharded)),
-    conda:
-        "../envs/scoredag.yaml"
     threads: config["langevin"]["threads"]
     resources:
         runtime=60,
@@ -76,8 +72,6 @@ rule gather_shards:
         "logs/langevin/{variant}/gather_shards.tsv"
     wildcard_constraints:
         variant=either(variants(is_sharded)),
-    conda:
-        "../envs/scoredag.yaml"
     resources:
         runtime=60,
     params:
@@ -98,8 +92,6 @@ rule trace_langevin:
         "logs/langevin/{variant}/trace_langevin.log",
     benchmark:
         "logs/langevin/{variant}/trace_langevin.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     threads: config["langevin"]["threads"]
     params:
         settings=settings(
@@ -120,26 +112,13 @@ rule plot_scatter:
         parameters="results/gmm/parameters.parquet",
         samples="results/langevin/{variant}/samples.parquet",
     output:
-        figure=report(
-            "results/langevin/{variant}/scatter.png",
-            caption="../report/scatter.rst",
-            category="Langevin",
-            labels={"figure": "scatter", "variant": "{variant}"},
-        ),
+        figure=figure("results/langevin/{variant}/scatter.png", "Langevin", variant="{variant}"),
     log:
         "logs/langevin/{variant}/plot_scatter.log",
     benchmark:
         "logs/langevin/{variant}/plot_scatter.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     params:
-        settings=settings(
-            "langevin",
-            "figure",
-            only=["colour", "most_markers"],
-            half_width=config["gmm"]["figure"]["half_width"],
-            title=lambda wildcards: title(wildcards.variant),
-        ),
+        settings=plane_settings(["colour", "most_markers"]),
     script:
         "../scripts/plot_scatter.py"
 
@@ -150,26 +129,13 @@ rule plot_trajectories:
         parameters="results/gmm/parameters.parquet",
         chains="results/langevin/{variant}/chains.parquet",
     output:
-        figure=report(
-            "results/langevin/{variant}/trajectories.png",
-            caption="../report/trajectories.rst",
-            category="Langevin",
-            labels={"figure": "trajectories", "variant": "{variant}"},
-        ),
+        figure=figure("results/langevin/{variant}/trajectories.png", "Langevin", variant="{variant}"),
     log:
         "logs/langevin/{variant}/plot_trajectories.log",
     benchmark:
         "logs/langevin/{variant}/plot_trajectories.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     params:
-        settings=settings(
-            "langevin",
-            "figure",
-            only=["n_trajectories"],
-            half_width=config["gmm"]["figure"]["half_width"],
-            title=lambda wildcards: title(wildcards.variant),
-        ),
+        settings=plane_settings(["n_trajectories"]),
     script:
         "../scripts/plot_trajectories.py"
 
@@ -180,26 +146,13 @@ rule animate_langevin:
         parameters="results/gmm/parameters.parquet",
         history="results/langevin/{variant}/history.parquet",
     output:
-        animation=report(
-            "results/langevin/{variant}/animation.gif",
-            caption="../report/animation.rst",
-            category="Langevin",
-            labels={"figure": "animation", "variant": "{variant}"},
-        ),
+        animation=figure("results/langevin/{variant}/animation.gif", "Langevin", variant="{variant}"),
     log:
         "logs/langevin/{variant}/animate_langevin.log",
     benchmark:
         "logs/langevin/{variant}/animate_langevin.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     params:
-        settings=settings(
-            "langevin",
-            "figure",
-            only=["colour"],
-            half_width=config["gmm"]["figure"]["half_width"],
-            title=lambda wildcards: title(wildcards.variant),
-        ),
+        settings=plane_settings(["colour"]),
     script:
         "../scripts/animate_langevin.py"
 
@@ -209,17 +162,15 @@ rule measure_langevin:
     input:
         parameters="results/gmm/parameters.parquet",
         exact="results/gmm/exact.parquet",
-        samples=expand("results/langevin/{variant}/samples.parquet", variant=config["langevin"]["variants"]),
-        chains=expand("results/langevin/{variant}/chains.parquet", variant=config["langevin"]["variants"]),
-        rates=expand("results/langevin/{variant}/rates.parquet", variant=config["langevin"]["variants"]),
+        samples=of_variants("samples.parquet"),
+        chains=of_variants("chains.parquet"),
+        rates=of_variants("rates.parquet"),
     output:
         metrics="results/langevin/metrics.parquet",
     log:
         "logs/langevin/measure_langevin.log",
     benchmark:
         "logs/langevin/measure_langevin.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     params:
         settings=settings("langevin", "metrics", variants=list(config["langevin"]["variants"]), seed=config["seed"]),
     script:
@@ -230,15 +181,13 @@ rule measure_convergence:
     """Measure how the particles of each Langevin variant come near the mixture, over its steps."""
     input:
         parameters="results/gmm/parameters.parquet",
-        history=expand("results/langevin/{variant}/history.parquet", variant=config["langevin"]["variants"]),
+        history=of_variants("history.parquet"),
     output:
         convergence="results/langevin/convergence.parquet",
     log:
         "logs/langevin/measure_convergence.log",
     benchmark:
         "logs/langevin/measure_convergence.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     params:
         settings=settings(
             "langevin",
@@ -257,18 +206,11 @@ rule plot_convergence:
     input:
         convergence="results/langevin/convergence.parquet",
     output:
-        figure=report(
-            "results/langevin/convergence.png",
-            caption="../report/convergence.rst",
-            category="Langevin",
-            labels={"figure": "convergence", "variant": "all"},
-        ),
+        figure=figure("results/langevin/convergence.png", "Langevin", variant="all"),
     log:
         "logs/langevin/plot_convergence.log",
     benchmark:
         "logs/langevin/plot_convergence.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     params:
         settings=settings(titles=[[variant, title(variant)] for variant in config["langevin"]["variants"]]),
     script:
@@ -285,8 +227,6 @@ rule sweep_langevin:
         "logs/langevin/sweep_langevin.log",
     benchmark:
         "logs/langevin/sweep_langevin.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     threads: config["langevin"]["threads"]
     params:
         settings=settings("langevin", "sweep", seed=config["seed"]),
@@ -299,18 +239,11 @@ rule plot_sweep:
     input:
         sweep="results/langevin/sweep.parquet",
     output:
-        figure=report(
-            "results/langevin/sweep.png",
-            caption="../report/sweep.rst",
-            category="Langevin",
-            labels={"figure": "sweep", "variant": "all"},
-        ),
+        figure=figure("results/langevin/sweep.png", "Langevin", variant="all"),
     log:
         "logs/langevin/plot_sweep.log",
     benchmark:
         "logs/langevin/plot_sweep.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     script:
         "../scripts/plot_sweep.py"
 
@@ -320,20 +253,13 @@ rule plot_comparison:
     input:
         parameters="results/gmm/parameters.parquet",
         exact="results/gmm/exact.parquet",
-        samples=expand("results/langevin/{variant}/samples.parquet", variant=config["langevin"]["variants"]),
+        samples=of_variants("samples.parquet"),
     output:
-        figure=report(
-            "results/langevin/comparison.png",
-            caption="../report/comparison.rst",
-            category="Langevin",
-            labels={"figure": "comparison", "variant": "all"},
-        ),
+        figure=figure("results/langevin/comparison.png", "Langevin", variant="all"),
     log:
         "logs/langevin/plot_comparison.log",
     benchmark:
         "logs/langevin/plot_comparison.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     params:
         settings=settings(
             "langevin",

@@ -27,6 +27,22 @@ def shards(wildcards):
     return [f"results/langevin/{wildcards.variant}/shards/{i}.parquet" for i in range(n_shards)]
 
 
+def of_variants(file):
+    """A file of each variant, in the config's order."""
+    return [f"results/langevin/{variant}/{file}" for variant in config["langevin"]["variants"]]
+
+
+def plane_settings(only):
+    """What a figure of one variant in the plane takes of langevin.figure, beside its title."""
+    return settings(
+        "langevin",
+        "figure",
+        only=only,
+        half_width=config["gmm"]["figure"]["half_width"],
+        title=lambda wildcards: title(wildcards.variant),
+    )
+
+
 def title(variant):
     """What a Langevin variant is called in figures: its name, and its label if it has one."""
     label = section("langevin", "variants", variant, "label")

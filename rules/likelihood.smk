@@ -32,8 +32,6 @@ rule train_score:
         "logs/likelihood/{score_model}/train_score.tsv"
     wildcard_constraints:
         score_model=either(networks()),
-    conda:
-        "../envs/scoredag.yaml"
     threads: lambda wildcards: section("likelihood", "score_models", wildcards.score_model, "training", "threads")
     resources:
         mem_mb=2000,
@@ -63,12 +61,10 @@ rule solve_likelihood:
         "logs/likelihood/{score_model}/solve_likelihood.log",
     benchmark:
         "logs/likelihood/{score_model}/solve_likelihood.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     params:
         settings=settings(
             errors=score_errors,
-            grid={key: config["likelihood"]["grid"][key] for key in ("half_width", "n_cells")},
+            grid=grid(),
             n_map=config["likelihood"]["figure"]["n_map"],
             n_points=config["likelihood"]["n_points"],
             n_steps=config["likelihood"]["grid"]["n_steps"],
@@ -91,8 +87,6 @@ rule estimate_bound:
         "logs/likelihood/{score_model}/estimate_bound.log",
     benchmark:
         "logs/likelihood/{score_model}/estimate_bound.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     params:
         settings=settings(
             "likelihood",
@@ -108,19 +102,10 @@ rule estimate_bound:
 rule gather_bounds:
     """Put both sides of each statement on the likelihood side by side."""
     input:
-        likelihoods=expand(
-            "results/likelihood/{score_model}/likelihoods.parquet", score_model=config["likelihood"]["score_models"]
-        ),
-        estimates=expand(
-            "results/likelihood/{score_model}/estimates.parquet", score_model=config["likelihood"]["score_models"]
-        ),
-        solved=expand(
-            "results/likelihood/{score_model}/quantities.parquet", score_model=config["likelihood"]["score_models"]
-        ),
-        estimated=expand(
-            "results/likelihood/{score_model}/estimated_quantities.parquet",
-            score_model=config["likelihood"]["score_models"],
-        ),
+        likelihoods=of_score_models("likelihoods.parquet"),
+        estimates=of_score_models("estimates.parquet"),
+        solved=of_score_models("quantities.parquet"),
+        estimated=of_score_models("estimated_quantities.parquet"),
     output:
         bounds="results/likelihood/bounds.parquet",
         summary="results/likelihood/summary.parquet",
@@ -128,12 +113,8 @@ rule gather_bounds:
         "logs/likelihood/gather_bounds.log",
     benchmark:
         "logs/likelihood/gather_bounds.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     params:
-        settings=settings(
-            score_models=list(config["likelihood"]["score_models"]),
-        ),
+        settings=settings(score_models=list(config["likelihood"]["score_models"])),
     script:
         "../scripts/gather_bounds.py"
 
@@ -148,8 +129,6 @@ rule compare_estimators:
         "logs/likelihood/compare_estimators.log",
     benchmark:
         "logs/likelihood/compare_estimators.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     params:
         settings=settings(
             "likelihood",
@@ -171,13 +150,11 @@ rule sweep_score_error:
         "logs/likelihood/sweep_score_error.log",
     benchmark:
         "logs/likelihood/sweep_score_error.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     params:
         settings=settings(
             "likelihood",
             "score_errors",
-            grid={key: config["likelihood"]["grid"][key] for key in ("half_width", "n_cells")},
+            grid=grid(),
             n_steps=config["likelihood"]["grid"]["n_steps"],
             process=process(),
             seed=config["seed"],
@@ -191,18 +168,11 @@ rule plot_bounds:
     input:
         bounds="results/likelihood/bounds.parquet",
     output:
-        figure=report(
-            "results/likelihood/bounds.png",
-            caption="../report/bounds.rst",
-            category="Likelihood",
-            labels={"figure": "bounds", "variant": "all"},
-        ),
+        figure=figure("results/likelihood/bounds.png", "Likelihood", variant="all"),
     log:
         "logs/likelihood/plot_bounds.log",
     benchmark:
         "logs/likelihood/plot_bounds.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     script:
         "../scripts/plot_bounds.py"
 
@@ -211,24 +181,17 @@ rule plot_bound_gaps:
     """Draw maps of the gap between bound and negative log-likelihood."""
     input:
         parameters="results/gmm/parameters.parquet",
-        maps=expand("results/likelihood/{score_model}/map.parquet", score_model=config["likelihood"]["score_models"]),
+        maps=of_score_models("map.parquet"),
     output:
-        figure=report(
-            "results/likelihood/gaps.png",
-            caption="../report/bound_gaps.rst",
-            category="Likelihood",
-            labels={"figure": "gaps of the bound", "variant": "all"},
+        figure=figure(
+            "results/likelihood/gaps.png", "Likelihood", caption="bound_gaps", label="gaps of the bound", variant="all"
         ),
     log:
         "logs/likelihood/plot_bound_gaps.log",
     benchmark:
         "logs/likelihood/plot_bound_gaps.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     params:
-        settings=settings(
-            score_models=list(config["likelihood"]["score_models"]),
-        ),
+        settings=settings(score_models=list(config["likelihood"]["score_models"])),
     script:
         "../scripts/plot_bound_gaps.py"
 
@@ -237,26 +200,15 @@ rule plot_statements:
     """Draw the slack of each statement, and the likelihoods that they are about."""
     input:
         summary="results/likelihood/summary.parquet",
-        likelihoods=expand(
-            "results/likelihood/{score_model}/likelihoods.parquet", score_model=config["likelihood"]["score_models"]
-        ),
+        likelihoods=of_score_models("likelihoods.parquet"),
     output:
-        figure=report(
-            "results/likelihood/statements.png",
-            caption="../report/statements.rst",
-            category="Likelihood",
-            labels={"figure": "statements", "variant": "all"},
-        ),
+        figure=figure("results/likelihood/statements.png", "Likelihood", variant="all"),
     log:
         "logs/likelihood/plot_statements.log",
     benchmark:
         "logs/likelihood/plot_statements.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     params:
-        settings=settings(
-            score_models=list(config["likelihood"]["score_models"]),
-        ),
+        settings=settings(score_models=list(config["likelihood"]["score_models"])),
     script:
         "../scripts/plot_statements.py"
 
@@ -266,18 +218,11 @@ rule plot_estimators:
     input:
         estimators="results/likelihood/estimators.parquet",
     output:
-        figure=report(
-            "results/likelihood/estimators.png",
-            caption="../report/estimators.rst",
-            category="Likelihood",
-            labels={"figure": "estimators", "variant": "all"},
-        ),
+        figure=figure("results/likelihood/estimators.png", "Likelihood", variant="all"),
     log:
         "logs/likelihood/plot_estimators.log",
     benchmark:
         "logs/likelihood/plot_estimators.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     script:
         "../scripts/plot_estimators.py"
 
@@ -287,17 +232,10 @@ rule plot_score_errors:
     input:
         score_errors="results/likelihood/score_errors.parquet",
     output:
-        figure=report(
-            "results/likelihood/score_errors.png",
-            caption="../report/score_errors.rst",
-            category="Likelihood",
-            labels={"figure": "errors of the score", "variant": "all"},
-        ),
+        figure=figure("results/likelihood/score_errors.png", "Likelihood", label="errors of the score", variant="all"),
     log:
         "logs/likelihood/plot_score_errors.log",
     benchmark:
         "logs/likelihood/plot_score_errors.tsv"
-    conda:
-        "../envs/scoredag.yaml"
     script:
         "../scripts/plot_score_errors.py"

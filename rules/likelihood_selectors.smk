@@ -14,6 +14,16 @@ def score_errors(wildcards):
     return {} if model["weighting"] else {error: model[error] for error in checks.EXACT_SCORE}
 
 
+def grid():
+    """The square of cells that equations are solved on."""
+    return {key: config["likelihood"]["grid"][key] for key in ("half_width", "n_cells")}
+
+
+def of_score_models(file):
+    """A file of each score model, in the config's order."""
+    return [f"results/likelihood/{name}/{file}" for name in config["likelihood"]["score_models"]]
+
+
 def networks():
     """The names of the score models that are networks."""
     return [name for name, model in config["likelihood"]["score_models"].items() if model["weighting"]]

@@ -1,14 +1,28 @@
 """What tests share: the folders, and reference data where they are given."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
+
+from scoredag.job import sources
 
 ROOT = Path(__file__).parents[1]
 
 # PyTorch's threads wait for each other at every small product; on a busy machine that costs more than it brings
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--light", action="store_true", help="leave out tests that need PyTorch or compiled kernels")
+
+
+def pytest_ignore_collect(collection_path, config):
+    if config.getoption("--light") and collection_path.match("test_*.py"):
+        imports = (path.read_text(encoding="utf-8") for path in sources.modules(collection_path, ROOT / "scripts"))
+        return any(re.search(r"^(import|from) (torch|numba)\b", text, re.MULTILINE) for text in imports) or None
+    return None
 
 
 def _given(variable, what):

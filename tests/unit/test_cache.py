@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from scoredag.errors import InputError
-from scoredag.job import cache, logs
+from scoredag.job import cache, logs, record
 from scoredag.store import files
 
 
@@ -27,7 +27,7 @@ class Work:
             rule="repeat",
             wildcards={"variant": wildcard},
             params={"settings": settings, "code": "planned"},
-            input={"file": str(self.folder / "input"), "code": [str(self.folder / "module")]},
+            input={"file": str(self.folder / "input")},
             output={"one": str(self.folder / "one.txt"), "two": str(self.folder / "two.txt")},
         )
 
@@ -37,16 +37,24 @@ class Work:
         for name in ("one", "two"):
             (self.folder / f"{name}.txt").unlink(missing_ok=True)
         job = self.job(*wildcard, **settings)
-        try:
-            with cache.of(job):
-                self.runs += 1
-                text = "".join((self.folder / name).read_text() for name in ("input", "module"))
-                during()
-                for path in job.output.values():
-                    with files.replacing(path) as partial:
-                        partial.write_text(f"{text} {job.wildcards} {settings}")
-        except SystemExit as ended:
-            assert ended.code == 0
+
+        def current():
+            return record.build(job, files.sha256(self.folder / "module"))
+
+        def compute():
+            self.runs += 1
+            text = "".join((self.folder / name).read_text() for name in ("input", "module"))
+            during()
+            for path in job.output.values():
+                with files.replacing(path) as partial:
+                    partial.write_text(f"{text} {job.wildcards} {settings}")
+
+        first = current()
+        entry = cache.entry(job, first)
+        if entry:
+            entry.fill(compute, lambda: current() == first)
+        else:
+            compute()
         assert {(self.folder / f"{name}.txt").read_text() for name in ("one", "two")} == {self.expected(job)}
         return self.runs > before
 
@@ -109,7 +117,7 @@ def test_a_damaged_entry_is_computed_anew(work, kept, damage):
     elif damage == "file":
         (entry / "two.txt").unlink()
     elif damage == "sums":
-        (entry / cache.SUMS).write_text(json.dumps({})[:1])
+        (entry / cache.CHECKSUMS).write_text(json.dumps({})[:1])
     else:
         for path in entry.iterdir():
             path.unlink()
@@ -140,7 +148,7 @@ def test_an_entry_that_may_not_be_read_is_computed_anew_and_left(work, kept, mon
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr(cache.Path, "read_text", refuse)
-    assert cache._fetch(entry, {"one.txt": work.folder / "one.txt"}) is False
+    assert cache.Entry(entry, {"one.txt": work.folder / "one.txt"}).fetch() is False
     assert entry.exists()
 
 

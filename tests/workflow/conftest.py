@@ -7,7 +7,9 @@ import subprocess
 import sys
 
 import filelock
+import plans
 import pytest
+import yaml
 
 from scoredag.store import files
 
@@ -70,8 +72,16 @@ class Project:
         blocks = re.split(r"\n(?=(?:local)?rule )", printed)[1:]
         return [(re.match(r"(?:local)?rule (\w+):", block)[1], block) for block in blocks]
 
-    def jobs(self, *arguments, **options):
-        """What a dry run would do: {rule, or rule:variant}; `all` left out."""
+    def jobs(self, *targets, configfiles=(TINY,)):
+        """What a dry run would do, planned in this process: {rule, or rule:variant}; `all` left out."""
+        overlays = [yaml.safe_load((self.folder / path).read_text(encoding="utf-8")) for path in configfiles]
+        jobs = plans.needed(self.folder, self.folder, overlays, targets)
+        return {
+            f"{rule}:{dict(wildcards)['variant']}" if "variant" in dict(wildcards) else rule for rule, wildcards in jobs
+        }
+
+    def dry_run(self, *arguments, **options):
+        """As `jobs`, of a dry run with more arguments."""
         done = self.snakemake("--dry-run", *arguments, **options)
         assert done.returncode == 0, done.stdout
         found = set()

@@ -5,6 +5,7 @@ import contextlib
 import copy
 import functools
 import logging
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from unittest import mock
@@ -14,6 +15,8 @@ import yaml
 from snakemake.settings.enums import RerunTrigger
 from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
 from snakemake.utils import update_config
+
+from scoredag.job import sources
 
 parsed = functools.cache(ast.parse)  # by content: half of a plan's time goes into reading the scripts' imports
 
@@ -26,6 +29,7 @@ class Plan:
     workdir: str
     traces: dict = field(default_factory=dict)  # {job: (params, inputs)}, as Snakemake records them
     followers: dict = field(default_factory=dict)  # {job: jobs that take its output}
+    modules: dict = field(default_factory=dict)  # {rule: its script and what that imports}
 
     def with_followers(self, jobs):
         """`jobs`, as far as they are part of the plan, and all that follow them."""
@@ -42,13 +46,19 @@ class Plan:
         return {job for job in self.traces if job[0] in names}
 
     def reading(self, path):
-        """The jobs that take the file `path` itself."""
-        return {job for job, (_, inputs) in self.traces.items() if str(path) in inputs}
+        """The jobs that take the file `path` itself, or import it."""
+        inside = os.path.relpath(path, self.workdir)
+        return {
+            job for job, (_, inputs) in self.traces.items() if inside in inputs or Path(path) in self.modules[job[0]]
+        }
+
+    def changed(self, before):
+        """The jobs that are new, or have other params or inputs, than in the plan `before`."""
+        return {job for job, trace in self.traces.items() if before.traces.get(job) != trace}
 
     def since(self, before):
-        """The jobs that are to run where the plan `before` was carried out: new or with other params or inputs."""
-        changed = {job for job, trace in self.traces.items() if before.traces.get(job) != trace}
-        return self.with_followers(changed)
+        """The jobs that are to run where the plan `before` was carried out."""
+        return self.with_followers(self.changed(before))
 
 
 def plan(root, workdir, overlays=()):
@@ -62,12 +72,18 @@ def plan(root, workdir, overlays=()):
     with _workflow(root, workdir, overlays, DAGSettings(forceall=True)) as workflow:  # whatever is there
         dag, records = workflow.dag, workflow.persistence
         jobs = {job: _name(job) for job in dag.jobs if job.rule.name != "all"}
+        scripts = Path(root) / "scripts"
         return Plan(
             config=workflow.globals["config"],
             workdir=str(workdir),
             traces={name: (records._params(job), records._input(job)) for job, name in jobs.items()},
             followers={
                 name: {jobs[other] for other in dag.depending[job] if other in jobs} for job, name in jobs.items()
+            },
+            modules={
+                rule.name: sources.modules(scripts / Path(rule.script).name, scripts)
+                for rule in workflow.rules
+                if rule.script
             },
         )
 
@@ -78,10 +94,14 @@ def rules(root, workdir):
         return list(workflow.rules)
 
 
-def needed(root, workdir, overlays=()):
-    """The jobs that Snakemake itself wants to run, given what is there, as a dry run with the default profile would."""
+def needed(root, workdir, overlays=(), targets=()):
+    """The jobs that Snakemake itself wants to run, given what is there, as a dry run with the default profile would.
+
+    `targets` are files; without them it is what `rule all` asks for.
+    """
     profile = yaml.safe_load((Path(root) / "profiles/default/config.yaml").read_text(encoding="utf-8"))
     settings = DAGSettings(
+        targets=frozenset(targets),
         rerun_triggers=frozenset(RerunTrigger.parse_choices_set(profile["rerun-triggers"])),
         max_checksum_file_size=profile["max-checksum-file-size"],
     )

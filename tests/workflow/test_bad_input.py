@@ -7,8 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
+from snakemake.utils import update_config
 
+from scoredag.errors import InputError
+from scoredag.job import checks
 from scoredag.series import windows
 
 CONFIG = "config/config.yaml"
@@ -164,10 +168,21 @@ def run(settings):
         ),
     ],
 )
-def test_a_bad_config_is_refused_before_anything_runs(project, overlay, words):
-    (project.folder / "overlay.yaml").write_text(overlay, encoding="utf-8")
+def test_a_bad_config_is_refused(root, tmp_path, monkeypatch, overlay, words):
+    monkeypatch.chdir(tmp_path)
+    config = {}  # as Snakemake lays one over the other
+    for text in (overlay, (root / CONFIG).read_text(encoding="utf-8"), overlay):
+        update_config(config, yaml.safe_load(text))
+    with pytest.raises(InputError, match=r"^config: ") as refused:
+        checks.check(config, root)
+    line = str(refused.value)
+    assert "\n" not in line and all(word in line for word in words), line
+
+
+def test_a_bad_config_is_refused_before_anything_runs(project):
+    (project.folder / "overlay.yaml").write_text("gmm: {file: absent.csv}", encoding="utf-8")
     line = complaint(project, "--dry-run", configfiles=("overlay.yaml",))
-    assert all(word in line for word in words), line
+    assert line == "config: gmm.file: there is no file 'absent.csv'"
 
 
 def rows(n=3, **columns):

@@ -80,7 +80,12 @@ def test_nothing_is_to_be_done_after_another_branch_and_back(edited):
         ("data/csdi-base.safetensors", None, None, {"train_csdi"} | AFTER_TRAINING),
         ("scripts/scoredag/gmm/diagnostics.py", "np.pi", "3.14", {"measure_langevin", "measure_convergence"}),
         # tidy_series imports readers, and these features
-        ("scripts/scoredag/features.py", None, None, {"tidy_series", "cut_windows", "train_csdi"} | AFTER_TRAINING),
+        (
+            "scripts/scoredag/series/features.py",
+            None,
+            None,
+            {"tidy_series", "cut_windows", "train_csdi"} | AFTER_TRAINING,
+        ),
     ],
     ids=["data", "code", "deep"],
 )
@@ -101,7 +106,7 @@ def test_what_snakemake_cannot_see_and_what_helps(edited):
     assert edited.jobs() == followers
     os.utime(samples, (0, 0))
     assert edited.jobs() == set()
-    assert edited.jobs("--forcerun", "sample_langevin") >= followers | {"sample_langevin:c"}
+    assert edited.dry_run("--forcerun", "sample_langevin") >= followers | {"sample_langevin:c"}
     by_path = "results/langevin/c/animation.gif"
     done = edited.snakemake(by_path)
     assert done.returncode == 0, done.stdout
@@ -110,7 +115,7 @@ def test_what_snakemake_cannot_see_and_what_helps(edited):
     shutil.rmtree(edited.folder / ".snakemake")
     edited.edit(CONFIG, "step_size: 1.0", "step_size: 0.9")
     assert "sample_langevin:c" not in edited.jobs()
-    assert "sample_langevin:c" in edited.jobs("--forceall")
+    assert "sample_langevin:c" in edited.dry_run("--forceall")
 
 
 def test_a_damaged_table_is_told_by_its_reader_and_comes_back_once_deleted(edited):
@@ -135,9 +140,8 @@ LANGEVIN, SWEEP = "scripts/scoredag/gmm/langevin.py", "results/langevin/sweep.pa
 
 def edit_while(project, script):
     """Ask for the sweep, and edit what it imports as soon as the job of `script` waits; the run's status and output."""
-    begin = "cache.of(snakemake):\n" if script == "sweep_langevin" else "provenance.of(snakemake):\n"
     waiting = "from pathlib import Path; from time import sleep; Path('started').touch(); sleep(3)"
-    project.edit(f"scripts/{script}.py", begin, f"{begin}        {waiting}\n")
+    project.edit(f"scripts/{script}.py", "    gmm = ", f"    {waiting}\n    gmm = ")
     run = project.start(SWEEP)
     while run.poll() is None and not (project.folder / "started").exists():
         time.sleep(0.05)

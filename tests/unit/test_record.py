@@ -12,30 +12,26 @@ import torch
 from scoredag.csdi import checkpoint
 from scoredag.errors import InputError
 from scoredag.job import record
-from scoredag.store import tables, weights
+from scoredag.store import stamp, tables, weights
 
+CODE = "c" * 64
 POINTS = {"particle": [1, 2], "x": [2.0, 3.0], "y": [0.0, 1.0]}
 
 
 def a_job(folder, **settings):
     """What a script is handed, as far as it matters here."""
-    for name in ("in.csv", "module.py", "script.py"):
-        (folder / name).write_text(name)
+    (folder / "in.csv").write_text("in.csv")
     return SimpleNamespace(
         rule="draw_exact",
         wildcards={"variant": "b"},
         params={"settings": {"seed": 1} | settings, "code": "planned", "sources": {"mirror": "/anywhere"}},
-        input={
-            "file": str(folder / "in.csv"),
-            "parts": [str(folder / "in.csv")] * 2,
-            "code": [str(folder / name) for name in ("module.py", "script.py")],
-        },
+        input={"file": str(folder / "in.csv"), "parts": [str(folder / "in.csv")] * 2},
         output={"exact": str(folder / "out.parquet")},
     )
 
 
 def a_table(folder, name="out.parquet", **settings):
-    with record.of(a_job(folder, **settings)):
+    with stamp.job(record=record.build(a_job(folder, **settings), CODE)):
         tables.write(POINTS, folder / name, tables.POINTS)
     return folder / name
 
@@ -45,7 +41,7 @@ def test_a_table_carries_the_record_of_its_job(tmp_path):
     assert found["rule"] == "draw_exact" and found["wildcards"] == {"variant": "b"}
     assert found["settings"] == {"seed": 1, "x": [0.1, None]}
     of_file = record.digest(tmp_path / "in.csv")
-    assert found["inputs"] == {"file": of_file, "parts": [of_file, of_file]} and len(found["code"]) == 64
+    assert found["inputs"] == {"file": of_file, "parts": [of_file, of_file]} and found["code"] == CODE
     assert {"python", "numpy", "pyarrow", "torch"} <= set(found["versions"])
     assert str(tmp_path) not in json.dumps(found) and "/anywhere" not in json.dumps(found)
     assert tables.read(tmp_path / "out.parquet", tables.POINTS)["x"].tolist() == [2.0, 3.0]
@@ -60,7 +56,7 @@ def test_the_same_job_elsewhere_writes_the_same_bytes_and_another_one_others(tmp
 
 def test_weights_carry_it_beside_their_own_metadata(tmp_path):
     model, path = torch.nn.Linear(2, 2), tmp_path / "model.safetensors"
-    with record.of(a_job(tmp_path)):
+    with stamp.job(record=record.build(a_job(tmp_path), CODE)):
         checkpoint.save(model, path, {"features": ["a"]})
     assert record.read(path)["rule"] == "draw_exact"
     assert weights.metadata(path)["features"] == ["a"]
@@ -81,11 +77,11 @@ def test_without_a_job_there_is_no_record(tmp_path):
 def test_digests_tell_contents_and_not_records(tmp_path):
     one, two = a_table(tmp_path, "one.parquet"), a_table(tmp_path, "two.parquet", x=1)
     assert one.read_bytes() != two.read_bytes() and record.digest(one) == record.digest(two)
-    with record.of(a_job(tmp_path)):
+    with stamp.job(record=record.build(a_job(tmp_path), CODE)):
         tables.write(POINTS | {"x": [2.0, 3.5]}, two, tables.POINTS)
         tables.write({"kernel": [], "step_size": [], "n_steps": [], "bias": [], "std_error": []}, one, tables.SWEEP)
     empty = tmp_path / "empty.parquet"
-    with record.of(a_job(tmp_path)):
+    with stamp.job(record=record.build(a_job(tmp_path), CODE)):
         tables.write({"variant": [], "metric": [], "value": []}, empty, tables.LANGEVIN_METRICS)
     found = {record.digest(path) for path in (one, two, empty, a_table(tmp_path))}
     assert len(found) == 4  # columns without a row are told apart, too
@@ -97,7 +93,7 @@ def test_digests_of_weights_tell_tensors_and_features(tmp_path):
     for i, (features, settings, network) in enumerate(
         [(["a"], {}, model), (["a"], {"x": 1}, model), (["b"], {}, model), (["a"], {}, torch.nn.Linear(2, 2))]
     ):
-        with record.of(a_job(tmp_path, **settings)):
+        with stamp.job(record=record.build(a_job(tmp_path, **settings), CODE)):
             checkpoint.save(network, tmp_path / f"{i}.safetensors", {"features": features})
         digests.append(record.digest(tmp_path / f"{i}.safetensors"))
     assert digests[0] == digests[1] and len(set(digests)) == 3
