@@ -88,7 +88,7 @@ def test_a_flipped_bit_is_told(tmp_path):
 def test_of_a_network_without_weights_the_score_is_the_standard_normals():
     zeros = score_network.Weights([np.zeros((score_network.N_INPUTS, 2))], [np.zeros(2)])
     for process in (sde.variance_preserving(), sde.variance_exploding()):
-        model = scores.of_network(zeros, process)
+        model = scores.from_network(zeros, process)
         x = np.array([[1.0, 2.0]])
         np.testing.assert_allclose(model.score(x, 0.5), -x / process.spread(0.5) ** 2)
         np.testing.assert_allclose(model.divergence(x, 0.5), [-2 / process.spread(0.5) ** 2])
@@ -97,7 +97,7 @@ def test_of_a_network_without_weights_the_score_is_the_standard_normals():
 @pytest.mark.parametrize("weighting", score_matching.WEIGHTINGS)
 def test_training_comes_near_the_score(weighting):
     process = sde.variance_preserving()
-    found = scores.of_network(score_matching.train(gmm(), process, weighting=weighting, **OPTIONS), process)
+    found = scores.from_network(score_matching.train(gmm(), process, weighting=weighting, **OPTIONS), process)
     nothing = scores.exact(GaussianMixture([1.0], [[0.0, 0.0]], [np.eye(2)]), process)
     loss, before = (
         bounds.averaged(model, gmm(), process, smallest_time=1e-4, n_draws=20000, seed=1)["score_matching"].value
