@@ -1,10 +1,12 @@
 """The score network: NumPy against PyTorch, its file, and what training reaches."""
 
+import inspect
 import itertools
 
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from scoredag.errors import InputError
 from scoredag.gmm.mixture import GaussianMixture
@@ -134,3 +136,17 @@ def test_the_objective_is_the_squared_sum_of_score_and_noise():
     chosen = noise > 0.1  # float32 features tell no less
     expected = noise[:, None] * score_network.score(layers, y, level) + z
     np.testing.assert_allclose(found[chosen], expected[chosen], rtol=1e-3, atol=1e-3)
+
+
+def test_the_schema_has_the_librarys_choices_and_defaults(root):
+    schema = yaml.safe_load((root / "config/schema.yaml").read_text(encoding="utf-8"))
+    keys, model = schema["properties"]["likelihood"]["properties"], schema["$defs"]["score_model"]["properties"]
+    enums = {name: key["enum"] for name, key in (keys | model).items() if "enum" in key}
+    assert enums == {"sde": [*sde.SDES], "weighting": [*score_matching.WEIGHTINGS, None]}
+    assert set(score_matching.WEIGHTINGS.values()) <= set(bounds.TIMES)
+    for name, build in sde.SDES.items():
+        span = [parameter.default for parameter in inspect.signature(build).parameters.values()]
+        assert span == keys["sigma" if name == "ve" else "beta"]["default"]
+    errors = inspect.signature(scores.exact).parameters
+    for name in ("scale", "bias", "variance"):
+        assert model[name]["default"] == (list(errors[name].default) if name == "bias" else errors[name].default)
