@@ -15,7 +15,7 @@ def compare_estimators(parameters_path: str, estimators_path: str, settings: dic
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
     problem = problems.build(gmm, **settings["process"])
     model = problems.score_model(problem, {})
-    x = problem.inward(problems.points(gmm, settings["n_points"], settings["seed"]))
+    x = problem.to_sde_unit(problems.points(gmm, settings["n_points"], settings["seed"]))
     rows = []
     for estimator, times in itertools.product(bounds.ESTIMATORS, bounds.TIMES):
         found = bounds.pointwise(

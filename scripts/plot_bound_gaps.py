@@ -15,7 +15,7 @@ def plot_bound_gaps(parameters_path: str, maps_paths: list[str], figure_path: st
         sides = table["x"].unique(), table["y"].unique()
         maps[name] = table["gap"].to_numpy().reshape(len(sides[1]), len(sides[0]))
     log_density = gmm.log_density(table[["x", "y"]].to_numpy()).reshape(maps[name].shape)
-    style.save(likelihoods.gaps(log_density, maps, sides), figure_path)
+    style.save(likelihoods.bound_gaps(log_density, maps, sides), figure_path)
 
 
 if __name__ == "__main__":

@@ -32,11 +32,11 @@ def plot_gaps(imputed_path: str, figure_path: str, settings: dict) -> None:
     panels = [
         _panel(gap, edges, wide.index, cubes, names[gap.feature], settings["units"]) for gap in shown.itertuples()
     ]
-    style.save(imputations.gaps(panels, style.colour(settings["colour"])), figure_path)
+    style.save(imputations.filled_gaps(panels, style.colour(settings["colour"])), figure_path)
 
 
 def _panel(gap, edges, index, cubes, name, units):
-    """A gap and what is around it in its series, as `imputations.gaps` wants it; series end at `edges`."""
+    """A gap and what is around it in its series, as `imputations.filled_gaps` wants it; series end at `edges`."""
     around = max(AROUND, gap.length)
     end = np.searchsorted(edges, gap.first, side="right")
     part = slice(max(gap.first - around, edges[end - 1]), min(gap.stop + around, edges[end]))

@@ -43,15 +43,15 @@ def solve_likelihood(
 def _write_points(gmm, problem, model, solutions, path, settings):
     """-E[log p_theta(x')] over x' ~ p_0eps(.|x), the same of the probability flow, and the gap of the bound."""
     x = problems.points(gmm, settings["n_points"], settings["seed"])
-    there, weights = problems.around(problem, problem.inward(x))
+    nodes, weights = problems.kernel_quadrature(problem, problem.to_sde_unit(x))
 
     def over_kernel(values):
         return values.reshape(len(x), -1) @ weights
 
-    fine, coarse = ([over_kernel(values) for values in solution.at(there)] for solution in solutions)
+    fine, coarse = ([over_kernel(values) for values in solution.at(nodes)] for solution in solutions)
     log_density, error = fokker_planck.extrapolated(fine[0], coarse[0])
     gap, _ = fokker_planck.extrapolated(fine[1], coarse[1])
-    flowed = flow.log_likelihood(model, problem.sde, problem.smallest_spread * there, problem.smallest_time)
+    flowed = flow.log_likelihood(model, problem.sde, problem.smallest_spread * nodes, problem.smallest_time)
     columns = {
         "point": np.arange(len(x)),
         "x": x[:, 0],
@@ -69,7 +69,7 @@ def _write_map(gmm, problem, solutions, path, n_map):
     view = views.view_of(gmm)
     sides = [np.linspace(centre - view.half_width, centre + view.half_width, n_map) for centre in view.centre]
     x = np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, 2)
-    fine, coarse = (solution.at(problem.inward(x) / problem.smallest_spread) for solution in solutions)
+    fine, coarse = (solution.at(problem.to_sde_unit(x) / problem.smallest_spread) for solution in solutions)
     log_density, gap = (fokker_planck.extrapolated(*pair)[0] for pair in zip(fine, coarse, strict=True))
     columns = {"x": x[:, 0], "y": x[:, 1], "nll": problem.grid_nats - log_density, "gap": gap}
     tables.write(columns, path, tables.LIKELIHOOD_MAP)

@@ -123,7 +123,7 @@ def test_features_stand_beside_the_best_baseline_with_their_intervals():
 def test_of_very_many_features_the_first_are_shown():
     names = ["all", *(f"f{i}" for i in range(300))]
     drawn = imputations.metrics(scores_table({"mean": 1.0, "CSDI": 0.5}, names), style.BLUE)
-    assert len(drawn.axes[-1].get_yticks()) == imputations.MOST_FEATURES
+    assert len(drawn.axes[-1].get_yticks()) == imputations.MAX_FEATURES
     assert "the first 40 of 300" in drawn.subfigs[1].get_suptitle()
 
 
@@ -133,7 +133,7 @@ def test_gaps_have_a_panel_each(n_panels, n_axes):
     observed = np.where(np.arange(9) // 3 == 1, np.nan, 1.0)
     quantiles = np.where(np.isnan(observed), [[0.0], [1.0], [2.0]], observed)
     panel = {"title": "t", "label": "x (m)", "times": times, "ends": (times[3], times[5])}
-    drawn = imputations.gaps([panel | {"observed": observed, "quantiles": quantiles}] * n_panels, style.BLUE)
+    drawn = imputations.filled_gaps([panel | {"observed": observed, "quantiles": quantiles}] * n_panels, style.BLUE)
     assert len(drawn.axes) == n_axes
     if n_panels:
         assert drawn.axes[0].get_ylabel() == "x (m)" and drawn.axes[0].get_title() == "t"
@@ -223,7 +223,7 @@ def test_a_feature_with_dollars_in_its_name_is_no_formula(tmp_path):
     times = pd.date_range("2020-01-01", periods=4, freq="1h").to_numpy()
     observed = np.array([1.0, np.nan, np.nan, 2.0])
     panel = {"title": "a gap", "label": "US $^$", "times": times, "ends": (times[1], times[2])}
-    drawn = imputations.gaps([panel | {"observed": observed, "quantiles": np.ones((3, 4))}], "blue")
+    drawn = imputations.filled_gaps([panel | {"observed": observed, "quantiles": np.ones((3, 4))}], "blue")
     style.save(drawn, tmp_path / "gaps.png")
     assert (tmp_path / "gaps.png").stat().st_size > 1000
 

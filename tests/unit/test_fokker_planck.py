@@ -114,7 +114,7 @@ def test_a_wrong_score_of_a_mixture_keeps_the_bound(process):
     assert (found.value > nll - 3 * found.std_error).all()
     np.testing.assert_array_less(np.abs(found.value - nll - gap), 3.5 * found.std_error + 0.02)
     assert (found.value - nll > 10 * found.std_error).all()
-    known = bounds.known_part(process, POINTS, EPS)
+    known = bounds.analytic_part(process, POINTS, EPS)
     halved = known + (found.value - known) / 2
     assert (np.abs(halved - nll - gap) > 10 * found.std_error).any()
 
@@ -186,7 +186,7 @@ def test_a_component_too_narrow_for_a_grid_is_refused_in_one_line():
 def test_nodes_around_a_point_have_the_moments_of_the_kernel():
     found = problem(two())
     x = np.array([[0.3, -0.2], [1.0, 1.0]])
-    nodes, weights = problems.around(found, x)
+    nodes, weights = problems.kernel_quadrature(found, x)
     nodes = found.smallest_spread * nodes.reshape(2, 9, 2)
     np.testing.assert_allclose(np.einsum("k,nki->ni", weights, nodes), found.sde.signal(EPS) * x, rtol=1e-12)
     apart = nodes - found.sde.signal(EPS) * x[:, None]

@@ -288,7 +288,7 @@ def test_the_longest_gap_of_each_feature_is_drawn_first(results, monkeypatch):
     folder, _ = results
     fill(folder)
     drawn = []
-    monkeypatch.setattr("scoredag.figures.imputations.gaps", lambda panels, colour: drawn.extend(panels))
+    monkeypatch.setattr("scoredag.figures.imputations.filled_gaps", lambda panels, colour: drawn.extend(panels))
     monkeypatch.setattr("scoredag.figures.style.save", lambda figure, path: None)
     plot_gaps(folder / "imputed.parquet", folder / "gaps.png", FIGURE | {"units": {"temp": "°C"}})
     assert [panel["title"] for panel in drawn] == [

@@ -41,7 +41,7 @@ def test_maps_of_the_gap_are_the_right_way_up_and_end_where_data_end():
     sides = np.linspace(-2, 2, 21), np.linspace(-1, 3, 21)
     x, y = np.meshgrid(*sides)
     log_density = -(x**2) - (y - 1) ** 2 - 8 * (y > 2.9)
-    drawn = likelihoods.gaps(log_density, {"one": 0.1 * np.exp(y), "two": np.full_like(x, -1e-5)}, sides)
+    drawn = likelihoods.bound_gaps(log_density, {"one": 0.1 * np.exp(y), "two": np.full_like(x, -1e-5)}, sides)
     image = drawn.axes[0].images[0]
     values = image.get_array()
     assert image.origin == "lower" and list(image.get_extent()) == [-2, 2, -1, 3]

@@ -1,10 +1,12 @@
 """The score network: NumPy against PyTorch, its file, and what training reaches."""
 
+import inspect
 import itertools
 
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from scoredag.errors import InputError
 from scoredag.gmm.mixture import GaussianMixture
@@ -88,7 +90,7 @@ def test_a_flipped_bit_is_told(tmp_path):
 def test_of_a_network_without_weights_the_score_is_the_standard_normals():
     zeros = score_network.Weights([np.zeros((score_network.N_INPUTS, 2))], [np.zeros(2)])
     for process in (sde.variance_preserving(), sde.variance_exploding()):
-        model = scores.of_network(zeros, process)
+        model = scores.from_network(zeros, process)
         x = np.array([[1.0, 2.0]])
         np.testing.assert_allclose(model.score(x, 0.5), -x / process.spread(0.5) ** 2)
         np.testing.assert_allclose(model.divergence(x, 0.5), [-2 / process.spread(0.5) ** 2])
@@ -97,7 +99,7 @@ def test_of_a_network_without_weights_the_score_is_the_standard_normals():
 @pytest.mark.parametrize("weighting", score_matching.WEIGHTINGS)
 def test_training_comes_near_the_score(weighting):
     process = sde.variance_preserving()
-    found = scores.of_network(score_matching.train(gmm(), process, weighting=weighting, **OPTIONS), process)
+    found = scores.from_network(score_matching.train(gmm(), process, weighting=weighting, **OPTIONS), process)
     nothing = scores.exact(GaussianMixture([1.0], [[0.0, 0.0]], [np.eye(2)]), process)
     loss, before = (
         bounds.averaged(model, gmm(), process, smallest_time=1e-4, n_draws=20000, seed=1)["score_matching"].value
@@ -134,3 +136,17 @@ def test_the_objective_is_the_squared_sum_of_score_and_noise():
     chosen = noise > 0.1  # float32 features tell no less
     expected = noise[:, None] * score_network.score(layers, y, level) + z
     np.testing.assert_allclose(found[chosen], expected[chosen], rtol=1e-3, atol=1e-3)
+
+
+def test_the_schema_has_the_librarys_choices_and_defaults(root):
+    schema = yaml.safe_load((root / "config/schema.yaml").read_text(encoding="utf-8"))
+    keys, model = schema["properties"]["likelihood"]["properties"], schema["$defs"]["score_model"]["properties"]
+    enums = {name: key["enum"] for name, key in (keys | model).items() if "enum" in key}
+    assert enums == {"sde": [*sde.SDES], "weighting": [*score_matching.WEIGHTINGS, None]}
+    assert set(score_matching.WEIGHTINGS.values()) <= set(bounds.TIMES)
+    for name, build in sde.SDES.items():
+        span = [parameter.default for parameter in inspect.signature(build).parameters.values()]
+        assert span == keys["sigma" if name == "ve" else "beta"]["default"]
+    errors = inspect.signature(scores.exact).parameters
+    for name in ("scale", "bias", "variance"):
+        assert model[name]["default"] == (list(errors[name].default) if name == "bias" else errors[name].default)

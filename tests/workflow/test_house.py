@@ -30,6 +30,7 @@ OPTIONAL = {"input", "wildcard_constraints", "threads", "resources", "localrule"
         ["ruff", "format", "--check", "."],
         ["snakefmt", "--check", "Snakefile", "rules"],
         ["snakemake", "--lint"],
+        ["mypy"],
     ],
     ids=lambda command: " ".join(command[:2]),
 )
@@ -250,3 +251,34 @@ def test_printed_commands_name_their_targets_before_the_configfiles(root):
     commands = [line for page in pages for line in re.findall(r"snakemake --.*", page.read_text(encoding="utf-8"))]
     assert len(commands) > 8
     assert not [line for line in commands if re.search(r"--configfile \S+ [^-#\s]", line)]
+
+
+def unannotated(tree):
+    """Public functions and methods without hints for all arguments and the return.
+
+    Compiled functions are exempt, as Numba infers their types, and so is what is emitted into them.
+    """
+    compilers = {"njit", "vectorize", "guvectorize", "intrinsic", "overload", "compiled", "inner", "emitted"}
+    todo = [(node, False) for node in tree.body]
+    while todo:
+        node, is_method = todo.pop()
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            todo += [(child, True) for child in node.body]
+        if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):
+            continue
+        names = {part.id for mark in node.decorator_list for part in ast.walk(mark) if isinstance(part, ast.Name)}
+        bound = is_method and "staticmethod" not in names
+        arguments = [*node.args.posonlyargs, *node.args.args][bound:] + node.args.kwonlyargs
+        arguments += [argument for argument in (node.args.vararg, node.args.kwarg) if argument]
+        if not names & compilers and not all([node.returns, *(argument.annotation for argument in arguments)]):
+            yield node.name
+
+
+def test_public_functions_have_type_hints(root):
+    library = root / "scripts" / "scoredag"
+    missing = {
+        str(path.relative_to(library)): names
+        for path in library.rglob("*.py")
+        if (names := list(unannotated(ast.parse(path.read_text(encoding="utf-8")))))
+    }
+    assert not missing

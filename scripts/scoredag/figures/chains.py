@@ -1,8 +1,10 @@
-"""Figures of how Langevin dynamics converges, and of its bias."""
+"""Figures of the convergence of Langevin dynamics, and of its bias."""
 
 import itertools
 
 import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
 
 from scoredag.figures import style
 
@@ -17,17 +19,17 @@ _STYLES = ("solid", "dashed", "dashdot", "dotted")
 _MARKERS = "osD^v"
 
 
-def convergence(table, titles):
+def convergence(table: pd.DataFrame, titles: dict[str, str]) -> Figure:
     """A panel a metric, over steps; `table` has variant, step, metric, value, `titles` are {variant: title}."""
     drawn = style.figure(10.0, 6.2)
     panels = drawn.subplots(2, 3, sharex=True).ravel()
     for axes, (metric, label) in zip(panels, _METRICS.items(), strict=False):
-        chosen = table[table["metric"] == metric]
-        looks = zip(titles.items(), itertools.cycle(style.SEVERAL), itertools.cycle(_STYLES), strict=False)
+        values = table[table["metric"] == metric]
+        looks = zip(titles.items(), itertools.cycle(style.CYCLE), itertools.cycle(_STYLES), strict=False)
         for (variant, title), colour, line in looks:
-            part = chosen[chosen["variant"] == variant].sort_values("step")
+            part = values[values["variant"] == variant].sort_values("step")
             axes.plot(part["step"], part["value"], color=colour, linestyle=line, label=title)
-        floor = chosen.loc[chosen["variant"] == "exact", "value"].item()
+        floor = values.loc[values["variant"] == "exact", "value"].item()
         axes.axhline(floor, color=style.BLACK, linewidth=0.8, linestyle=(0, (1, 2)), label="exact samples: noise floor")
         axes.set(yscale="log", ylabel=label)
         axes.set_xscale("symlog", linthresh=1)
@@ -37,34 +39,32 @@ def convergence(table, titles):
     for axes in panels[2:5]:
         axes.set_xlabel("step")
         axes.tick_params(labelbottom=True)
-    handles, labels = panels[0].get_legend_handles_labels()
     panels[-1].set_axis_off()
-    panels[-1].legend(handles, labels, loc="center", frameon=False)
+    panels[-1].legend(*panels[0].get_legend_handles_labels(), loc="center", frameon=False)
     return drawn
 
 
-def sweep(table):
-    """Bias of the mean log-density against the step size, and the line of order tau through the smaller ones."""
+def sweep(table: pd.DataFrame) -> Figure:
+    """Bias of the mean log-density against the step size, and a line of order tau through the smaller sizes."""
     drawn = style.figure(6.4, 4.6)
     axes = drawn.subplots()
-    looks = zip(
-        table.groupby("kernel", sort=False), itertools.cycle(style.SEVERAL), itertools.cycle(_MARKERS), strict=False
-    )
+    kernels = table.groupby("kernel", sort=False)
+    looks = zip(kernels, itertools.cycle(style.CYCLE), itertools.cycle(_MARKERS), strict=False)
     for (kernel, part), colour, marker in looks:
         bias, error = part["bias"].abs(), 2 * part["std_error"]
-        told = (bias > error).to_numpy()
+        clear = (bias > error).to_numpy()
         axes.errorbar(
-            part["step_size"][told], bias[told], np.minimum(error, 0.99 * bias)[told],
+            part["step_size"][clear], bias[clear], np.minimum(error, 0.99 * bias)[clear],
             fmt=marker, color=colour, markersize=5, capsize=2, label=kernel,
         )  # fmt: skip
-        # where chance hides the bias, what it is below
-        axes.plot(part["step_size"][~told], (bias + error)[~told], marker=7, linestyle="", color=colour, markersize=7)
+        # upper limits where the bias is within chance
+        axes.plot(part["step_size"][~clear], (bias + error)[~clear], marker=7, linestyle="", color=colour, markersize=7)
     part = table[table["kernel"] == table["kernel"].iloc[0]].sort_values("step_size")
-    told = part[part["bias"].abs() > 2 * part["std_error"]]
-    if len(told):
-        told = told.head(max(len(told) // 2, 1))  # where the step size is small
-        weights = told["step_size"] / told["std_error"] ** 2
-        slope = (weights * told["bias"].abs()).sum() / (weights * told["step_size"]).sum()
+    part = part[part["bias"].abs() > 2 * part["std_error"]]
+    if len(part):
+        part = part.head(max(len(part) // 2, 1))  # the smaller step sizes
+        weights = part["step_size"] / part["std_error"] ** 2
+        slope = (weights * part["bias"].abs()).sum() / (weights * part["step_size"]).sum()
         ends = np.array([table["step_size"].min(), table["step_size"].max()])
         axes.plot(ends, slope * ends, color=style.GREY, linewidth=1, label=f"O(tau): {slope:.2g} tau")
     axes.set(xscale="log", yscale="log", xlabel="step size tau", ylabel="bias of the mean log-density (nats)")

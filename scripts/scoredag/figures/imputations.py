@@ -1,10 +1,14 @@
 """Figures of a CSDI run: training, imputed windows, calibration, scores."""
 
 import itertools
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.colors import same_color
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from scoredag.figures import style
@@ -14,22 +18,21 @@ _METRICS = {
     "mae": "MAE (z-scores)",
     "rmse": "RMSE (z-scores)",
 }
-MOST_FEATURES = 40  # that have a row of their own
-_ENDS = {"error_kw": {"lw": 1.0}}  # of the lines at the ends of bars
+MAX_FEATURES = 40  # with a row each
 _SHADES = (style.ORANGE, style.GREEN, style.PURPLE, style.VERMILION, style.SKY, style.BLUE, style.BLACK)
 _MARKERS = "osD^vPX*"
+Panel = Mapping[str, Any]  # with the keys that each figure names
 
 
-def history(table, colour):
+def history(table: pd.DataFrame, colour: str) -> Figure:
     """Training and validation loss over the steps; columns of history.parquet."""
     drawn = style.figure(6.4, 4.0)
     axes = drawn.subplots()
     looks = {"train": (style.GREY, "o", "training"), "valid": (colour, "s", "validation (averaged weights)")}
     for split, (shade, marker, label) in looks.items():
         rows = table[table["split"] == split]
-        if rows.empty:  # nothing was trained
-            continue
-        axes.plot(rows["step"], rows["loss"], color=shade, marker=marker, markersize=4, label=label)
+        if not rows.empty:  # as it is where nothing was trained
+            axes.plot(rows["step"], rows["loss"], color=shade, marker=marker, markersize=4, label=label)
     valid = table[table["split"] == "valid"]
     best = valid.loc[valid["loss"].idxmin()]
     axes.plot(best["step"], best["loss"], "o", markersize=11, markerfacecolor="none", color=style.BLACK)
@@ -44,7 +47,7 @@ def history(table, colour):
     return drawn
 
 
-def imputation(panels, pattern, colour):
+def imputation(panels: list[list[Panel]], pattern: str, colour: str) -> Figure:
     """Windows with their held-out entries imputed.
 
     Args:
@@ -70,8 +73,7 @@ def imputation(panels, pattern, colour):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     drawn.align_ylabels()
     drawn.suptitle(f"Test windows, held out: {pattern}", fontsize=12)
-    handles, labels = grid[0][0].get_legend_handles_labels()
-    drawn.legend(handles, labels, loc="outside lower center", ncols=5)
+    drawn.legend(*grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return drawn
 
 
@@ -90,11 +92,11 @@ def _window(axes, x, panel, colour):
         axes.set_yticks([])
     axes.margins(y=0.15)
     low, high = axes.get_ylim()
-    wider = max(panel["least_span"] - (high - low), 0) / 2  # or rounding errors would fill the panel
-    axes.set_ylim(low - wider, high + wider)
+    padding = max(panel["least_span"] - (high - low), 0) / 2  # or rounding errors would fill the panel
+    axes.set_ylim(low - padding, high + padding)
 
 
-def surprise(scores, columns, pattern, colour):
+def surprise(scores: pd.DataFrame, columns: list[Panel], pattern: str, colour: str) -> Figure:
     """The bound of all windows, and below it some of the windows, a column each.
 
     Args:
@@ -106,7 +108,7 @@ def surprise(scores, columns, pattern, colour):
     """
     n_rows = max(len(column["panels"]) for column in columns)
     drawn = style.figure(max(3.1 * len(columns), 6.4), 2.6 + 2.0 * n_rows + 0.9)
-    top, bottom = drawn.subfigures(2, 1, height_ratios=(2.6, 2.0 * n_rows + 0.9))
+    top, bottom = drawn.subfigures(2, 1, squeeze=False, height_ratios=(2.6, 2.0 * n_rows + 0.9))[:, 0]
     _surprises(top.subplots(), scores, columns)
     grid = bottom.subplots(n_rows, len(columns), squeeze=False, sharex="col")
     for column, axes_of in zip(columns, grid.T, strict=True):
@@ -118,15 +120,19 @@ def surprise(scores, columns, pattern, colour):
             axes.set_ylabel(panel["label"], fontsize=9)
             axes.set_title(panel["title"], fontsize=9, loc="right")
         axes_of[0].set_title(column["title"] + "\n", loc="left", fontsize=9, fontweight="bold", color=column["shade"])
-        locator = AutoDateLocator(minticks=3, maxticks=5)
-        shown[-1].xaxis.set_major_locator(locator)
-        shown[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
+        _label_dates(shown[-1], AutoDateLocator(minticks=3, maxticks=5), show_offset=False)
         shown[-1].set_xlabel("time (UTC)")
         shown[-1].tick_params(labelbottom=True)
     drawn.suptitle(f"Surprise of the test windows, held out: {pattern}", fontsize=12)
-    handles, labels = grid[0][0].get_legend_handles_labels()
-    bottom.legend(handles, labels, loc="outside lower center", ncols=5 if len(columns) > 2 else 3)
+    n_columns = 5 if len(columns) > 2 else 3
+    bottom.legend(*grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=n_columns)
     return drawn
+
+
+def _label_dates(axes, locator, show_offset=True):
+    """Label the horizontal axis with dates; without the offset at its end where a title says it."""
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=show_offset))
 
 
 def _surprises(axes, scores, columns):
@@ -136,17 +142,13 @@ def _surprises(axes, scores, columns):
         fmt="o", ms=3.5, lw=1, color=style.GREY, label="test windows, ± 2 standard errors of the estimate",
     )  # fmt: skip
     for column in columns:
-        place = column["of"]["x"], column["of"]["nll_bound"]
-        axes.plot(*place, "o", ms=7, mew=1.5, mfc="none", color=column["shade"])
+        place, shade = (column["of"]["x"], column["of"]["nll_bound"]), column["shade"]
+        axes.plot(*place, "o", ms=7, mew=1.5, mfc="none", color=shade)
         letter = column["title"][0]
-        axes.annotate(
-            letter, place, (7, 0), textcoords="offset points", va="center", color=column["shade"], fontweight="bold"
-        )
+        axes.annotate(letter, place, (7, 0), textcoords="offset points", va="center", color=shade, fontweight="bold")
     axes.set_ylabel("bound on -log p\n(nats per target)")
     if np.issubdtype(np.asarray(scores["x"]).dtype, np.datetime64):
-        locator = AutoDateLocator()
-        axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        _label_dates(axes, AutoDateLocator())
         axes.set_xlabel("start of the window (UTC)")
     else:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -154,7 +156,7 @@ def _surprises(axes, scores, columns):
     axes.legend(loc="best", fontsize=8)
 
 
-def gaps(panels, colour):
+def filled_gaps(panels: list[Panel], colour: str) -> Figure:
     """Gaps of a series as they were filled, a panel each.
 
     Args:
@@ -163,12 +165,11 @@ def gaps(panels, colour):
             95 % quantiles; where a value is observed all three are the value.
         colour: of median and band.
     """
-    n_columns = min(len(panels), 3)
-    n_rows = -(-len(panels) // 3)
     if not panels:
         drawn = style.figure(6.4, 2.0)
         drawn.text(0.5, 0.5, "The series has no gaps.", ha="center", va="center", fontsize=12)
         return drawn
+    n_columns, n_rows = min(len(panels), 3), -(-len(panels) // 3)
     drawn = style.figure(max(3.9 * n_columns, 6.4), 2.7 * n_rows + 0.6)
     grid = drawn.subplots(n_rows, n_columns, squeeze=False)
     for axes in grid.flat[len(panels) :]:
@@ -179,29 +180,28 @@ def gaps(panels, colour):
         axes.axvspan(*panel["ends"], color=style.GREY, alpha=0.15, lw=0, label="the gap")
         axes.fill_between(panel["times"], lower, upper, color=colour, alpha=0.3, lw=0, label="5-95 % band")
         axes.plot(panel["times"], median, color=colour, lw=1.2, label="median")
-        small = 4 if len(imputed) <= 120 else 2
-        axes.plot(panel["times"][imputed], median[imputed], "s", color=colour, ms=small, label="imputed")
-        axes.plot(panel["times"], panel["observed"], "o", color=style.BLACK, ms=0.65 * small, label="observed")
+        size = 4 if len(imputed) <= 120 else 2
+        axes.plot(panel["times"][imputed], median[imputed], "s", color=colour, ms=size, label="imputed")
+        axes.plot(panel["times"], panel["observed"], "o", color=style.BLACK, ms=0.65 * size, label="observed")
         axes.set_title(panel["title"])
         axes.set_ylabel(panel["label"])
         axes.margins(y=0.15)
-        locator = AutoDateLocator(minticks=3, maxticks=6)
-        axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # the title says it
+        _label_dates(axes, AutoDateLocator(minticks=3, maxticks=6), show_offset=False)
     for axes in grid.flat[max(len(panels) - n_columns, 0) : len(panels)]:
         axes.set_xlabel("time (UTC)")
-    handles, labels = grid[0][0].get_legend_handles_labels()
-    drawn.legend(handles, labels, loc="outside lower center", ncols=5)
+    drawn.legend(*grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return drawn
 
 
-def calibration(panels, n_samples, colour):
+def calibration(
+    panels: Mapping[str, tuple[np.ndarray, Mapping[str, tuple[Any, int]]]], n_samples: int, colour: str
+) -> Figure:
     """Coverage of central intervals against what they promise, both in [0, 1].
 
     Args:
         panels: {what the intervals are: (nominal levels (n,), {pattern: (coverage (n,), number of targets)})}.
         n_samples: S.
-        colour: of the first pattern; the others' are told apart by colour-blind readers, too.
+        colour: of the first pattern.
     """
     n_patterns = max(len(curves) for _, curves in panels.values())
     width, height = (5.0, 5.4) if len(panels) == 1 else (4.4 * len(panels), 5.2)
@@ -214,41 +214,35 @@ def calibration(panels, n_samples, colour):
         for (name, (actual, n_targets)), (shade, marker) in zip(curves.items(), looks, strict=False):
             label = f"held out: {name} ({n_targets:,} targets)"
             axes.plot(nominal, actual, marker=marker, color=shade, ms=5, lw=1.2, mfc="none", mew=1.2, label=label)
-        axes.set(
-            xlim=(0, 1),
-            ylim=(0, 1),
-            aspect="equal",
-            xlabel="nominal coverage of the central interval",
-        )
+        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="nominal coverage of the central interval")
         axes.text(0.03, 0.97, "intervals too wide", va="top", color=style.GREY)
         axes.text(0.97, 0.03, "intervals too narrow", ha="right", color=style.GREY)
         if len(panels) > 1:
             axes.set_title(title)
     row[0].set_ylabel("share of held-out values inside")
     drawn.suptitle(f"Calibration of CSDI's intervals ({n_samples} samples)", fontsize=12)
-    handles, labels = row[0].get_legend_handles_labels()
-    drawn.legend(handles, labels, loc="outside lower center")
+    drawn.legend(*row[0].get_legend_handles_labels(), loc="outside lower center")
     return drawn
 
 
-def metrics(table, colour):
+def metrics(table: pd.DataFrame, colour: str) -> Figure:
     """Scores of all methods, a row of panels for each pattern, and below CRPS feature by feature.
+
+    Bars longer than twice the median of their panel are cut; each ends in its value. Lines at the
+    ends of bars, and beside dots, are bootstrap intervals.
 
     Args:
         table: columns of metrics.parquet.
         colour: of CSDI.
-
-    Bars longer than twice the median of their panel are cut; each ends in its value. Lines at the
-    ends of bars, and beside dots, are bootstrap intervals.
     """
     table = table[table["metric"].isin(_METRICS)]
     totals = table[table["feature"] == "all"]
     methods = ["CSDI", *(name for name in reversed(dict.fromkeys(totals["method"])) if name != "CSDI")]
     patterns = list(dict.fromkeys(totals["held_out"]))
     features = [name for name in dict.fromkeys(table["feature"]) if name != "all"]
-    heights = (0.21 * len(methods) + 0.45) * len(patterns) + 0.9, 0.19 * min(len(features), MOST_FEATURES) + 1.4
+    heights = (0.21 * len(methods) + 0.45) * len(patterns) + 0.9, 0.19 * min(len(features), MAX_FEATURES) + 1.4
     drawn = style.figure(10.0, sum(heights))
-    top, bottom = drawn.subfigures(2, 1, height_ratios=heights)
+    top, bottom = drawn.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
     top.suptitle("Scores on held-out values of the test split (lower is better), 95 % bootstrap intervals", fontsize=11)
     _totals(top, totals, methods, patterns, colour)
     _by_feature(bottom, table[(table["metric"] == "crps") & (table["feature"] != "all")], features, patterns, colour)
@@ -269,7 +263,8 @@ def _totals(part, table, methods, patterns, colour):
             limit = min(lengths.max(), 2 * np.median(lengths))
             cut = lengths > limit
             ends = np.where(cut, 0, np.abs(rows[["lower", "upper"]].to_numpy().T - lengths))
-            bars = axes.barh(range(len(methods)), lengths.clip(max=limit), 0.78, xerr=ends, color=colours, **_ENDS)
+            options = {"xerr": ends, "color": colours, "error_kw": {"lw": 1.0}}
+            bars = axes.barh(range(len(methods)), lengths.clip(max=limit), 0.78, **options)
             labels = [f"{length:.3f}" + " (cut)" * bool(over) for length, over in zip(lengths, cut, strict=True)]
             axes.bar_label(bars, labels, fontsize=8, padding=2)
             axes.set_xlim(0, 1.4 * limit or 1)  # room for the values
@@ -282,7 +277,7 @@ def _totals(part, table, methods, patterns, colour):
 
 def _by_feature(part, table, features, patterns, colour):
     """CRPS of CSDI and of the best baseline, a panel for each pattern and a row for each feature."""
-    shown = features[:MOST_FEATURES]
+    shown = features[:MAX_FEATURES]
     row = part.subplots(1, len(patterns), squeeze=False, sharey=True)[0]
     row[0].set_ylim(len(shown) - 0.5, -0.5)
     for axes, pattern in zip(row, patterns, strict=True):
@@ -290,9 +285,9 @@ def _by_feature(part, table, features, patterns, colour):
         baselines = rows[rows["method"] != "CSDI"]
         best = baselines.groupby("method")["value"].mean().idxmin()
         for method, shade, marker, shift in ((best, style.GREY, "s", 0.17), ("CSDI", colour, "o", -0.17)):
-            found = rows[rows["method"] == method].set_index("feature").reindex(shown)
-            value = found["value"].to_numpy()
-            ends = np.abs(found[["lower", "upper"]].to_numpy().T - value)
+            scores = rows[rows["method"] == method].set_index("feature").reindex(shown)
+            value = scores["value"].to_numpy()
+            ends = np.abs(scores[["lower", "upper"]].to_numpy().T - value)
             places = np.arange(len(shown)) + shift
             axes.errorbar(value, places, xerr=ends, fmt=marker, color=shade, ms=4, lw=1.2)
         axes.set_xlim(0, None)

@@ -1,9 +1,11 @@
-"""Figures of the likelihood bound: both sides of each statement, where they are known."""
+"""Figures of the likelihood bound: both sides of each statement."""
 
 import itertools
 
 import numpy as np
+import pandas as pd
 from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from scoredag.figures import style
@@ -13,7 +15,7 @@ _MARKERS = "osD^vP"
 _ERRORS = 2  # standard errors that bars show, on either side
 
 
-def bounds(table):
+def bounds(table: pd.DataFrame) -> Figure:
     """A panel a score model: the bound of each point against its nll, and the diagonal; bars are two standard errors.
 
     `table` has score_model, point, x, y, nll, bound, bound_std_error.
@@ -24,7 +26,7 @@ def bounds(table):
     ends = np.array([table["nll"].min(), (table["bound"] + reach).max()])
     ends[0] = min(ends[0], (table["bound"] - reach).min())
     ends += np.array([-0.04, 0.04]) * np.ptp(ends)
-    for axes, name, colour in zip(panels, names, itertools.cycle(style.SEVERAL), strict=False):
+    for axes, name, colour in zip(panels, names, itertools.cycle(style.CYCLE), strict=False):
         part = table[table["score_model"] == name]
         axes.plot(ends, ends, color=style.BLACK, linewidth=0.8)
         axes.errorbar(
@@ -37,23 +39,23 @@ def bounds(table):
     return drawn
 
 
-def gaps(log_density, maps, sides):
+def bound_gaps(log_density: np.ndarray, maps: dict[str, np.ndarray], sides: tuple[np.ndarray, np.ndarray]) -> Figure:
     """A map of the gap for each of `maps`, {score model: (M, M)}, over contours of `log_density` (M, M).
 
-    Left grey where the density is more than nine nats below its peak. Rows are along y; `sides` are the places (M,)
+    Grey where the density is more than nine nats below its peak. Rows are along y; `sides` are the coordinates (M,)
     of columns and rows.
     """
     drawn, panels = _panels(len(maps), 3.3, 3.5, sharex=True, sharey=True)
-    # where there are data: far away gaps are large, and no point is ever there
-    near = log_density > log_density.max() - 6
-    largest = max(values[near].max() for values in maps.values())
-    shown = {"vmin": 1e-3 * max(largest, 1e-9), "vmax": max(largest, 1e-9)}
+    # the scale is that of where data are: far away gaps are large
+    dense = log_density > log_density.max() - 6
+    largest = max(1e-9, *(values[dense].max() for values in maps.values()))
+    lowest = 1e-3 * largest
     extent = (sides[0][0], sides[0][-1], sides[1][0], sides[1][-1])
     image = None
     for axes, (name, values) in zip(panels, maps.items(), strict=False):
         axes.set_facecolor("0.9")
-        seen = np.where(log_density > log_density.max() - _FLOOR, values.clip(shown["vmin"]), np.nan)
-        image = axes.imshow(seen, extent=extent, origin="lower", cmap=style.DENSITY, norm=LogNorm(**shown))
+        shown = np.where(log_density > log_density.max() - _FLOOR, values.clip(lowest), np.nan)
+        image = axes.imshow(shown, extent=extent, origin="lower", cmap=style.DENSITY, norm=LogNorm(lowest, largest))
         axes.contour(
             *sides, log_density, levels=log_density.max() + np.array([-6, -2]), colors="white", linewidths=0.6,
             linestyles="solid",
@@ -68,7 +70,7 @@ def gaps(log_density, maps, sides):
     return drawn
 
 
-def statements(summary, flow):
+def statements(summary: pd.DataFrame, flow: dict[str, float]) -> Figure:
     """The slack of each statement, and the mean nll by SDE and by flow between entropy and bound.
 
     `summary` has statement, score_model, left, right, slack, std_error; `flow` is {score model: mean nll of the flow}.
@@ -87,7 +89,7 @@ def statements(summary, flow):
         places = np.arange(len(names)) + 0.2 * (i - 1.5)
         left.errorbar(
             part["slack"], places, xerr=_ERRORS * part["std_error"],
-            fmt=_MARKERS[i], color=style.SEVERAL[i], markersize=5, capsize=2, label=title,
+            fmt=_MARKERS[i], color=style.CYCLE[i], markersize=5, capsize=2, label=title,
         )  # fmt: skip
     left.axvline(0, color=style.BLACK, linewidth=0.8)
     left.set(yticks=range(len(names)), yticklabels=names, xlabel="right less left side (nats)")
@@ -111,7 +113,7 @@ def statements(summary, flow):
     return drawn
 
 
-def estimators(table):
+def estimators(table: pd.DataFrame) -> Figure:
     """The deviation of a single draw by each estimator; `table` has estimator, times, bound, std_error, deviation."""
     drawn = style.figure(6.4, 3.8)
     axes = drawn.subplots()
@@ -119,7 +121,7 @@ def estimators(table):
     for i, (times, part) in enumerate(table.groupby("times", sort=False)):
         values = part.set_index("estimator").loc[names, "deviation"]
         places = np.arange(len(names)) + 0.4 * (i - 0.5)
-        bars = axes.bar(places, values, 0.38, color=style.SEVERAL[i], label=f"times: {times}")
+        bars = axes.bar(places, values, 0.38, color=style.CYCLE[i], label=f"times: {times}")
         axes.bar_label(bars, [f"{value:.3g}" for value in values], fontsize=9)
     axes.set(yscale="log", ylabel="deviation of a draw (nats)")
     style.plain_numbers(axes.yaxis)
@@ -130,7 +132,7 @@ def estimators(table):
     return drawn
 
 
-def score_errors(table):
+def score_errors(table: pd.DataFrame) -> Figure:
     """Divergence and bound against the amount of each error.
 
     `table` has law (gaussian, mixture), error, amount, divergence, bound, std_error.
@@ -144,11 +146,11 @@ def score_errors(table):
         for law, part in table[table["error"] == kind].groupby("law", sort=False):
             colour, marker, line = looks[law]
             part = part.sort_values("amount")
-            style_of = {"color": colour, "marker": marker, "linestyle": line, "linewidth": 1.2, "markersize": 5}
-            axes.plot(part["amount"], part["divergence"], label=f"{law}: divergence", **style_of)
+            look = {"color": colour, "marker": marker, "linestyle": line, "linewidth": 1.2, "markersize": 5}
+            axes.plot(part["amount"], part["divergence"], label=f"{law}: divergence", **look)
             axes.errorbar(
                 part["amount"], part["bound"], _ERRORS * part["std_error"],
-                markerfacecolor="white", label=f"{law}: bound", **style_of,
+                markerfacecolor="white", label=f"{law}: bound", **look,
             )  # fmt: skip
         axes.set(xscale="log", yscale="log", xlabel="amount a of error")
         style.plain_numbers(axes.yaxis)
@@ -157,8 +159,7 @@ def score_errors(table):
         axes.set_xticks(amounts, [f"{amount:g}" for amount in amounts])
         axes.xaxis.set_minor_formatter(NullFormatter())
     panels[0].set_ylabel("both sides of statement 1 (nats)")
-    handles, names = panels[0].get_legend_handles_labels()
-    drawn.legend(handles, names, loc="outside lower center", ncols=2)
+    drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return drawn
 
 

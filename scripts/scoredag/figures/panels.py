@@ -1,33 +1,38 @@
 """What the panels of the figures of imputed windows show."""
 
+from typing import Any
+
 import numpy as np
+import pandas as pd
 
 from scoredag import metrics
 
 
-def with_quantiles(targets, samples):
+def with_quantiles(targets: pd.DataFrame, samples: np.ndarray) -> pd.DataFrame:
     """The targets with median and 90 % interval of their samples (S, M)."""
     lower, upper = metrics.interval(samples, 0.9)
     return targets.assign(lower=lower, median=np.median(samples, axis=0), upper=upper)
 
 
-def least_spans(table):
-    """How much of the vertical axis a panel of each feature shows at least, so that rounding errors do not fill it."""
-    return table.groupby("feature", observed=True)["value"].std().fillna(0) / 2  # of one value there is none
+def least_spans(table: pd.DataFrame) -> pd.Series:
+    """The least range of a panel's vertical axis for each feature, so that rounding errors do not fill it."""
+    return table.groupby("feature", observed=True)["value"].std().fillna(0) / 2  # the std of a single value is NaN
 
 
-def when(window, dated):
-    """When a window starts, and of which series if there are several; a date that all share is left out."""
+def when(window: pd.Series, dated: bool) -> str:
+    """The start of a window, and its series if there are several; without the date if all windows share it."""
     names = [f"series {window['series']}"] if "series" in window else []
     return ", ".join(names + [f"{window['start']:%Y-%m-%d %H:%M} UTC"] * (dated or not names))
 
 
-def panel(table, targets, window, feature):
-    """One window of one feature, as the figures of `imputations` want it.
+def panel(table: pd.DataFrame, targets: pd.DataFrame, window: int, feature: str) -> dict[str, Any]:
+    """One window of one feature, as the figures of `imputations` take it.
 
     Args:
         table: of the windows.
         targets: from `with_quantiles`.
+        window: its number.
+        feature: its name.
     """
     rows, targets = (part[(part["window"] == window) & (part["feature"] == feature)] for part in (table, targets))
     values, role = rows["value"].to_numpy(), rows["role"].to_numpy()

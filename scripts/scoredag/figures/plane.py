@@ -1,18 +1,50 @@
 """Figures of the plane: the mixture's density and samples on it."""
 
 import itertools
+from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 import numpy as np
 from matplotlib.collections import EllipseCollection
+from matplotlib.figure import Figure
 
 from scoredag.figures import style
 
 _GRID = 200
 _FLOOR = 9  # nats below the peak at which the map of the log-density ends
 _CONTOURS = (-6, -4, -2, -0.7)  # nats below the peak
+_CELLS_PER_HALF_WIDTH = 200  # markers in one cell count as one place
+_TOTAL_AREA = 1.2e4  # square points of all markers together
+_MARKER_SIZES = (0.3, 30.0)  # least and largest area of a marker
 
 
-def density(gmm, view, ellipses):
+class Mixture(Protocol):
+    """What is drawn of a `gmm.mixture.GaussianMixture`."""
+
+    means: np.ndarray
+    covariances: np.ndarray
+
+    @property
+    def n_components(self) -> int:
+        """K."""
+
+    def log_density(self, x: np.ndarray) -> np.ndarray:
+        """log p(x) in nats; `x` (N, 2) to (N,)."""
+
+
+class View(Protocol):
+    """A square part of the plane, as in `gmm.views`."""
+
+    @property
+    def centre(self) -> np.ndarray:
+        """Of the square, (2,)."""
+
+    @property
+    def half_width(self) -> float:
+        """Half its width."""
+
+
+def density(gmm: Mixture, view: View, ellipses: bool) -> Figure:
     """The mixture's log-density as a map, with the one-deviation ellipses of its components."""
     drawn = style.figure(6.4, 5.4)
     axes = drawn.subplots()
@@ -25,7 +57,7 @@ def density(gmm, view, ellipses):
     return drawn
 
 
-def scatter(gmm, points, view, colour, title):
+def scatter(gmm: Mixture, points: np.ndarray, view: View, colour: str, title: str) -> Figure:
     """Samples (N, 2) over contours of the density; the title counts those outside the axes."""
     drawn = style.figure(6.0, 6.0)
     axes = drawn.subplots()
@@ -33,7 +65,7 @@ def scatter(gmm, points, view, colour, title):
     return drawn
 
 
-def binned(gmm, counts, n_lost, view, title):
+def binned(gmm: Mixture, counts: np.ndarray, n_lost: dict[str, int], view: View, title: str) -> Figure:
     """`counts` of samples in a square grid (B, B), the first axis along x, over contours of the density."""
     drawn = style.figure(6.9, 6.0)
     axes = drawn.subplots()
@@ -49,25 +81,25 @@ def binned(gmm, counts, n_lost, view, title):
     return drawn
 
 
-def count(batches, view, n_cells=300):
-    """Samples from parts (n, 2) in a grid (B, B) over the view, and how many are {outside, not finite}."""
+def count(batches: Iterable[np.ndarray], view: View, n_cells: int = 300) -> tuple[np.ndarray, dict[str, int]]:
+    """Counts of samples, from batches (n, 2), in a grid (B, B) over the view, and of those {outside, not finite}."""
     edges = [np.linspace(centre - view.half_width, centre + view.half_width, n_cells + 1) for centre in view.centre]
     counts, lost = np.zeros((n_cells, n_cells)), {"outside": 0, "not finite": 0}
     for points in batches:
         finite = points[np.isfinite(points).all(axis=1)]
-        inside = np.histogram2d(*finite.T, bins=edges)[0]
+        inside = np.histogram2d(finite[:, 0], finite[:, 1], bins=edges)[0]
         counts += inside
         lost["outside"] += len(finite) - int(inside.sum())
         lost["not finite"] += len(points) - len(finite)
     return counts, lost
 
 
-def trajectories(gmm, chains, view, title):
-    """The way of a few particles, `chains` (C, T, 2), over contours of the density; a dot where each ends."""
+def trajectories(gmm: Mixture, chains: np.ndarray, view: View, title: str) -> Figure:
+    """The paths of a few particles, `chains` (C, T, 2), over contours of the density; a dot where each ends."""
     drawn = style.figure(6.0, 6.0)
     axes = drawn.subplots()
     _contours(axes, _density_grid(gmm, view))
-    for chain, colour in zip(chains, itertools.cycle(style.SEVERAL), strict=False):
+    for chain, colour in zip(chains, itertools.cycle(style.CYCLE), strict=False):
         axes.plot(*chain.T, color=colour, linewidth=0.5, alpha=0.8)
         axes.plot(*chain[-1], "o", color=colour, markersize=6, markeredgecolor="white", zorder=3)
     axes.plot(*chains[:, 0].T, "x", color=style.BLACK, markersize=5, label="start")
@@ -78,20 +110,20 @@ def trajectories(gmm, chains, view, title):
     return drawn
 
 
-def frames(gmm, snapshots, view, colour, title):
+def frames(gmm: Mixture, snapshots: dict[int, np.ndarray], view: View, colour: str, title: str) -> Iterator[Figure]:
     """A figure for each of `snapshots`, {step: (N, 2)}."""
     grid = _density_grid(gmm, view)
     for step, points in snapshots.items():
         drawn = style.figure(4.8, 4.9)
         axes = drawn.subplots()
         _contours(axes, grid)
-        axes.scatter(*points.T, s=4, color=colour, alpha=0.6, linewidths=0)
+        axes.scatter(points[:, 0], points[:, 1], s=4, color=colour, alpha=0.6, linewidths=0)
         axes.set_title(f"{title}\nstep {step}")
         _plane(axes, view)
         yield drawn
 
 
-def comparison(gmm, samples, view, colour):
+def comparison(gmm: Mixture, samples: dict[str, np.ndarray], view: View, colour: str) -> Figure:
     """The density and one panel for each entry of `samples`, {title: (N, 2)}, on the same axes."""
     n_columns = 3
     n_rows = -(-(len(samples) + 1) // n_columns)
@@ -134,42 +166,30 @@ def _contours(axes, grid):
 
 
 def _marker_size(points, view):
-    """Area in square points: 1.2 for 10^4 samples that stay apart, more for fewer or collapsed ones."""
+    """Area of a marker in square points: 1.2 for 10^4 samples that do not overlap, more for fewer or collapsed ones."""
     finite = points[np.isfinite(points).all(axis=1)]
-    places = np.unique(np.round(finite * (200 / view.half_width)), axis=0)
-    return float(np.clip(1.2e4 / max(len(places), 1), 0.3, 30.0))
+    places = np.unique(np.round(finite * (_CELLS_PER_HALF_WIDTH / view.half_width)), axis=0)
+    return float(np.clip(_TOTAL_AREA / max(len(places), 1), *_MARKER_SIZES))
 
 
 def _map(axes, gmm, view):
     x, y, log_density = _density_grid(gmm, view)
     peak = log_density.max()
     return axes.imshow(
-        log_density,
-        extent=(x[0], x[-1], y[0], y[-1]),
-        origin="lower",
-        cmap=style.DENSITY,
-        vmin=peak - _FLOOR,
-        vmax=peak,
-        interpolation="bilinear",
-    )
+        log_density, extent=(x[0], x[-1], y[0], y[-1]), origin="lower",
+        cmap=style.DENSITY, vmin=peak - _FLOOR, vmax=peak, interpolation="bilinear",
+    )  # fmt: skip
 
 
 def _ellipses(axes, gmm):
     values, vectors = np.linalg.eigh(gmm.covariances)
     angles = np.degrees(np.arctan2(vectors[:, 1, 1], vectors[:, 0, 1]))
-    axes.add_collection(
-        EllipseCollection(
-            2 * np.sqrt(values[:, 1]),
-            2 * np.sqrt(values[:, 0]),
-            angles,
-            units="xy",
-            offsets=gmm.means,
-            offset_transform=axes.transData,
-            facecolors="none",
-            edgecolors="white",
-            linewidths=0.4,
-        )
-    )
+    widths, heights = 2 * np.sqrt(values[:, 1]), 2 * np.sqrt(values[:, 0])
+    ellipses = EllipseCollection(
+        widths, heights, angles, units="xy", offsets=gmm.means, offset_transform=axes.transData,
+        facecolors="none", edgecolors="white", linewidths=0.4,
+    )  # fmt: skip
+    axes.add_collection(ellipses)
 
 
 def _density_grid(gmm, view):

@@ -12,80 +12,103 @@ The integrand is written with sigma s and a standard normal z: x' = alpha x + si
     g^2 |s - grad log p_0t|^2 = (g / sigma)^2 |sigma s + z|^2.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from scoredag import streams
 from scoredag.likelihood import mixtures
-from scoredag.likelihood.sde import HORIZON
+from scoredag.likelihood.scores import ScoreModel
+from scoredag.likelihood.sde import HORIZON, SDE
 
-ESTIMATORS = ("separate", "paired", "antithetic", "controlled")
-TIMES = ("uniform", "importance")
 _BATCH = 1 << 16  # evaluations of the score at once
 
 
+class Estimator(NamedTuple):
+    """How `score_matching` draws; all have the same mean."""
+
+    joint: bool = True  # one draw for both terms: |sigma s|^2 + 2 sigma s z
+    signs: tuple[int, ...] = (1,)  # z is taken with each of them, and the draws are averaged
+    controlled: bool = False  # the same for the standard normal's score, whose bound is known, is subtracted
+
+
+ESTIMATORS = {
+    "separate": Estimator(joint=False),  # |sigma s + z|^2 less E|z|^2: the second term is integrated on its own
+    "paired": Estimator(),
+    "antithetic": Estimator(signs=(1, -1)),  # stays bounded where it is divided by sigma^2
+    "controlled": Estimator(signs=(1, -1), controlled=True),
+}
+
+
 class Estimate(NamedTuple):
-    """Means of draws, their standard errors, and the deviations of single draws."""
+    """Means of draws, their standard errors, and the deviations of single draws: arrays, or numbers."""
 
-    value: np.ndarray
-    std_error: np.ndarray
-    deviation: np.ndarray
+    value: np.ndarray | float
+    std_error: np.ndarray | float
+    deviation: np.ndarray | float
 
 
-def draw_times(sde, smallest_time, n, rng, times="importance"):
-    """Times (n,) in eps .. T and g^2 / (2 sigma^2) over their density.
-
-    `importance` has a density proportional to g^2 / sigma^2 (Song et al. 2021, section 4.1): log(sigma^2 / alpha^2) is
-    uniform. `uniform` is uniform in time.
-    """
-    uniform = rng.random(n)
-    if times == "importance":
-        lowest, highest = (sde.log_noise_to_signal(t) for t in (smallest_time, HORIZON))
-        return sde.time_at(lowest + uniform * (highest - lowest)), np.full(n, (highest - lowest) / 2)
-    t = smallest_time + uniform * (HORIZON - smallest_time)
+def _uniform(sde, smallest_time, shares):
+    t = smallest_time + shares * (HORIZON - smallest_time)
     return t, (HORIZON - smallest_time) * sde.squared_diffusion(t) / (2 * np.square(sde.noise(t)))
 
 
-def score_matching(model, sde, x, t, z, estimator="controlled"):
-    """Draws (N,) of sigma^2 (|s - grad log p_0t|^2 - |grad log p_0t|^2) at x' = alpha x + sigma z.
+def _importance(sde, smallest_time, shares):
+    """A density proportional to g^2 / sigma^2 (Song et al. 2021, section 4.1): log(sigma^2 / alpha^2) is uniform."""
+    lowest, highest = (sde.log_noise_to_signal(t) for t in (smallest_time, HORIZON))
+    return sde.time_at(lowest + shares * (highest - lowest)), np.full(len(shares), (highest - lowest) / 2)
 
-    - `separate`: |sigma s + z|^2 less the mean of |z|^2, as where the second term is integrated on its own;
-    - `paired`: the same draw in both terms, which leaves |sigma s|^2 + 2 sigma s z, with the same mean;
-    - `antithetic`: the mean of `paired` for z and -z, which stays bounded where it is divided by sigma^2;
-    - `controlled`: `antithetic` less the same for the standard normal's score, whose bound is known (`known_part`).
-    """
+
+# (sde, eps, shares of the way (n,)) -> what `draw_times` returns
+TIMES: dict[str, Callable[[SDE, float, np.ndarray], tuple[np.ndarray, np.ndarray]]] = {
+    "uniform": _uniform,
+    "importance": _importance,
+}
+
+
+def draw_times(
+    sde: SDE, smallest_time: float, n: int, rng: np.random.Generator, times: str = "importance"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Times (n,) in eps .. T, drawn by one of `TIMES`, and g^2 / (2 sigma^2) over their density."""
+    return TIMES[times](sde, smallest_time, rng.random(n))
+
+
+def score_matching(
+    model: ScoreModel, sde: SDE, x: np.ndarray, t: np.ndarray, z: np.ndarray, estimator: str = "controlled"
+) -> np.ndarray:
+    """Draws (N,) of sigma^2 (|s - grad log p_0t|^2 - |grad log p_0t|^2) at x' = alpha x + sigma z."""
+    joint, signs, controlled = ESTIMATORS[estimator]
     signal, noise = np.reshape(sde.signal(t), (-1, 1)), np.reshape(sde.noise(t), (-1, 1))
-    if estimator == "separate":
+    if not joint:
         return np.square(noise * model.score(signal * x + noise * z, t) + z).sum(axis=1) - x.shape[1]
-    signs = (1,) if estimator == "paired" else (1, -1)
-    found = np.zeros(len(x))
+    draws = np.zeros(len(x))
     for sign in signs:
-        there = signal * x + sign * noise * z
-        scaled = noise * model.score(there, t)
-        found += np.square(scaled).sum(axis=1) + 2 * sign * (scaled * z).sum(axis=1)
-        if estimator == "controlled":
-            scaled = noise * -there / (signal**2 + noise**2)
-            found -= np.square(scaled).sum(axis=1) + 2 * sign * (scaled * z).sum(axis=1)
-    return found / len(signs)
+        noisy = signal * x + sign * noise * z
+        scaled = noise * model.score(noisy, t)
+        draws += np.square(scaled).sum(axis=1) + 2 * sign * (scaled * z).sum(axis=1)
+        if controlled:
+            scaled = noise * -noisy / (signal**2 + noise**2)
+            draws -= np.square(scaled).sum(axis=1) + 2 * sign * (scaled * z).sum(axis=1)
+    return draws / len(signs)
 
 
-def known_part(sde, x, smallest_time, estimator="controlled"):
+def analytic_part(sde: SDE, x: np.ndarray, smallest_time: float, estimator: str = "controlled") -> np.ndarray:
     """What `pointwise` adds to the mean of the draws, (N,): prior and drift, or the bound for the standard normal.
 
     That bound has s = -x / (alpha^2 + sigma^2). On the clock B its integrand is (|y|^2 - 4) / 2, of which
     E|y|^2 = 2 + (|x|^2 - 2) exp(-B) over the forward process.
     """
-    found = prior_term(sde, x) - drift_term(sde, smallest_time)
-    if estimator != "controlled":
-        return found
+    ends = prior_term(sde, x) - drift_term(sde, smallest_time)
+    if not ESTIMATORS[estimator].controlled:
+        return ends
     first, last = (sde.clock(t) for t in (smallest_time, HORIZON))
     n = x.shape[1]
     decayed = np.exp(-first) - np.exp(-last)
-    return found + ((np.square(x).sum(axis=1) - n) * decayed - n * (last - first)) / 2
+    return ends + ((np.square(x).sum(axis=1) - n) * decayed - n * (last - first)) / 2
 
 
-def prior_term(sde, x):
+def prior_term(sde: SDE, x: np.ndarray) -> np.ndarray:
     """-E[log pi(x_T)] over p_0T(.|x), (N,)."""
     alpha, sigma, variance = float(sde.signal(HORIZON)), float(sde.noise(HORIZON)), sde.prior_variance
     n = x.shape[1]
@@ -93,17 +116,27 @@ def prior_term(sde, x):
     return n / 2 * np.log(2 * np.pi * variance) + squares / (2 * variance)
 
 
-def drift_term(sde, smallest_time, n=2):
+def drift_term(sde: SDE, smallest_time: float, n: int = 2) -> float:
     """int div f dt from eps to T: as f = a x, n times the logarithm of alpha_T / alpha_eps."""
     return n * float(np.log(sde.signal(HORIZON) / sde.signal(smallest_time)))
 
 
-def pointwise(model, sde, x, *, smallest_time, n_draws, seed, estimator="controlled", times="importance"):
+def pointwise(
+    model: ScoreModel,
+    sde: SDE,
+    x: np.ndarray,
+    *,
+    smallest_time: float,
+    n_draws: int,
+    seed: int,
+    estimator: str = "controlled",
+    times: str = "importance",
+) -> Estimate:
     """L(x), the bound on the negative log-likelihood of single points (Song et al. 2021, theorem 3).
 
     Args:
-        model: a `ScoreModel`.
-        sde: an `SDE`.
+        model: the score, whose reverse SDE has the likelihood.
+        sde: the forward SDE.
         x: points (N, 2) at time 0.
         smallest_time: eps.
         n_draws: times and noises a point; `antithetic` and `controlled` take each noise with both signs.
@@ -119,17 +152,19 @@ def pointwise(model, sde, x, *, smallest_time, n_draws, seed, estimator="control
     for first in range(0, len(x), size):
         block = slice(first, min(first + size, len(x)))
         generators = [streams.generator(seed, "bound", point) for point in range(block.start, block.stop)]
-        drawn = [draw_times(sde, smallest_time, n_draws, rng, times) for rng in generators]
+        drawn = (draw_times(sde, smallest_time, n_draws, rng, times) for rng in generators)
         t, weight = (np.concatenate(part) for part in zip(*drawn, strict=True))
         z = np.concatenate([rng.standard_normal((n_draws, 2)) for rng in generators])
         draws = weight * score_matching(model, sde, np.repeat(x[block], n_draws, axis=0), t, z, estimator)
         draws = draws.reshape(-1, n_draws)
         means[block], deviations[block] = draws.mean(axis=1), draws.std(axis=1, ddof=1)
-    return Estimate(known_part(sde, x, smallest_time, estimator) + means, deviations / np.sqrt(n_draws), deviations)
+    return Estimate(analytic_part(sde, x, smallest_time, estimator) + means, deviations / np.sqrt(n_draws), deviations)
 
 
-def averaged(model, gmm, sde, *, smallest_time, n_draws, seed):
-    """What the statements about the whole law need, over x ~ p_0, times by importance, antithetic noise.
+def averaged(
+    model: ScoreModel, gmm: mixtures.Mixture, sde: SDE, *, smallest_time: float, n_draws: int, seed: int
+) -> dict[str, Estimate]:
+    """Means over x ~ p_0 for the statements about the whole law; times by importance, antithetic noise.
 
     Returns:
         {name: `Estimate`} in nats of
@@ -137,9 +172,9 @@ def averaged(model, gmm, sde, *, smallest_time, n_draws, seed):
         `score_matching`: J_SM(theta; g^2) = int g^2 E|grad log p_t - s|^2 dt / 2 (equation 5);
         `information`: int (2 div f + g^2 E|grad log p_t|^2) dt / 2, by which the entropy grows (theorem 4).
     """
-    found = {"bound": [], "score_matching": [], "information": []}
+    draws: dict[str, list[np.ndarray]] = {"bound": [], "score_matching": [], "information": []}
     truth = mixtures.spectrum(gmm)
-    known = drift_term(sde, smallest_time) + _mean_square(gmm, sde, smallest_time) / 2
+    offset = drift_term(sde, smallest_time) + _mean_square(gmm, sde, smallest_time) / 2
     for block, first in enumerate(range(0, n_draws, _BATCH)):
         n = min(_BATCH, n_draws - first)
         rng = streams.generator(seed, "averages", block)
@@ -147,15 +182,15 @@ def averaged(model, gmm, sde, *, smallest_time, n_draws, seed):
         t, weight = draw_times(sde, smallest_time, n, rng)
         z = rng.standard_normal((n, 2))
         noise = np.reshape(sde.noise(t), (-1, 1))
-        there = np.reshape(sde.signal(t), (-1, 1)) * x + noise * z
-        exact = mixtures.evaluate(truth, there, sde.signal(t), sde.noise(t))[1]
-        error = model.score(there, t) - exact
-        found["bound"].append(known_part(sde, x, smallest_time) + weight * score_matching(model, sde, x, t, z))
-        found["score_matching"].append(weight * np.square(noise * error).sum(axis=1))
-        normal = noise * there / np.reshape(sde.spread(t), (-1, 1)) ** 2  # sigma times the score of the standard normal
-        apart = np.square(noise * exact).sum(axis=1) - np.square(normal).sum(axis=1)
-        found["information"].append(weight * apart + known)
-    return {name: _estimate(np.concatenate(parts)) for name, parts in found.items()}
+        noisy = np.reshape(sde.signal(t), (-1, 1)) * x + noise * z
+        exact = mixtures.evaluate(truth, noisy, sde.signal(t), sde.noise(t))[1]
+        error = model.score(noisy, t) - exact
+        draws["bound"].append(analytic_part(sde, x, smallest_time) + weight * score_matching(model, sde, x, t, z))
+        draws["score_matching"].append(weight * np.square(noise * error).sum(axis=1))
+        normal = noise * noisy / np.reshape(sde.spread(t), (-1, 1)) ** 2  # sigma times the score of the standard normal
+        difference = np.square(noise * exact).sum(axis=1) - np.square(normal).sum(axis=1)
+        draws["information"].append(weight * difference + offset)
+    return {name: _estimate(np.concatenate(parts)) for name, parts in draws.items()}
 
 
 def _mean_square(gmm, sde, smallest_time):

@@ -1,7 +1,7 @@
 """The law of the reverse SDE on a grid, and how far the likelihood bound is above it.
 
-Everything is in the unit and on the clock on which all linear SDEs are dy = -y/2 dB + dw (see `sde`). From the last
-clock B_T down, r = B_T - B, the reverse SDE is dy = (y/2 + s) dr + dw, and two equations are solved side by side:
+Everything is in the unit and on the clock in which all linear SDEs are dy = -y/2 dB + dw (see `sde`). With r = B_T - B,
+from the last clock time down, the reverse SDE is dy = (y/2 + s) dr + dw, and two equations are solved side by side:
 
 - the density q of its law, by Fokker & Planck: dq/dr = -div((y/2 + s) q) + lap q / 2, from the prior;
 - the gap G between the pointwise bound and -log q, by Kolmogorov, from 0:
@@ -13,6 +13,7 @@ alternating directions (Peaceman & Rachford 1955), coefficients at the middle of
 """
 
 import itertools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -20,30 +21,31 @@ from numba import njit
 from scipy.interpolate import RectBivariateSpline
 
 from scoredag.errors import InputError
+from scoredag.likelihood.sde import Numbers
 
 _TINY = 1e-280
-_NEGATIVE = 1e-6  # mass below 0, from which on steps are too long
+_MAX_NEGATIVE_MASS = 1e-6  # where more of the density is below 0 the steps are too long
 
 
 class Grid(NamedTuple):
-    """A square of cells, the same along both axes: centres, widths and weights of sums over the centres, (n,)."""
+    """A square of cells, the same along both axes; all (n,)."""
 
     centres: np.ndarray
     widths: np.ndarray
-    weights: np.ndarray  # nearer to an integral than the widths where cells widen
+    weights: np.ndarray  # of sums over the centres: closer to an integral than the widths where cells widen
 
     @property
-    def points(self):
+    def points(self) -> np.ndarray:
         """The centres (c_i, c_j) as points (n n, 2), in the order of raveled arrays."""
         return np.stack(np.meshgrid(self.centres, self.centres, indexing="ij"), axis=-1).reshape(-1, 2)
 
     @property
-    def areas(self):
-        """Of the cells, (n, n)."""
+    def areas(self) -> np.ndarray:
+        """The areas (n, n) of the cells."""
         return self.widths[:, None] * self.widths
 
-    def integral(self, values):
-        """Of values (n n,) at the points."""
+    def integral(self, values: np.ndarray) -> float:
+        """The integral of values (n n,) at the points."""
         return float(self.weights @ np.reshape(values, (len(self.weights), -1)) @ self.weights)
 
 
@@ -55,52 +57,52 @@ class Solution(NamedTuple):
     gap: np.ndarray
     mass: float
 
-    def at(self, y):
+    def at(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Log-density and gap at points `y` (N, 2), each (N,), by cubic splines."""
         sides = self.grid.centres, self.grid.centres
-        return tuple(RectBivariateSpline(*sides, values).ev(y[:, 0], y[:, 1]) for values in self[1:3])
+        log_density, gap = (RectBivariateSpline(*sides, values).ev(*y.T) for values in (self.log_density, self.gap))
+        return log_density, gap
 
 
-def grid(inner, half_width, n_cells):
-    """A `Grid` from -half_width to half_width, of cells of one width within +-inner that widen smoothly beyond."""
+def grid(inner: float, half_width: float, n_cells: int) -> Grid:
+    """A `Grid` from -half_width to half_width, with cells of one width within +-inner that widen smoothly outside."""
     reach = extent(inner, half_width) / 2
     edges = np.linspace(-reach, reach, n_cells + 1)
     middles = (edges[1:] + edges[:-1]) / 2
 
-    def placed(u):
+    def stretched(u):
         return u + np.sign(u) * np.maximum(np.abs(u) - inner, 0) ** 3
 
     slopes = 1 + 3 * np.maximum(np.abs(middles) - inner, 0) ** 2
-    return Grid(placed(middles), np.diff(placed(edges)), slopes * np.diff(edges))
+    return Grid(stretched(middles), np.diff(stretched(edges)), slopes * np.diff(edges))
 
 
-def extent(inner, half_width):
-    """What the square would measure with as many cells, all of the inner width: beyond `inner`, u + u^3 is one of u."""
+def extent(inner: float, half_width: float) -> float:
+    """The width of a square with as many cells, all of the inner width: outside `inner`, u is stretched to u + u^3."""
     if half_width <= inner:
         return 2 * half_width
     outer = max(root.real for root in np.roots([1, 0, 1, inner - half_width]) if abs(root.imag) < 1e-9)
     return 2 * (inner + outer)
 
 
-def steps(first, last, n_steps, finest=1e-3):
+def steps(first: float, last: float, n_steps: int, finest: float = 1e-3) -> np.ndarray:
     """Clock times (n_steps + 1,), falling from `last` to `first`, even in log(sigma^2 / alpha^2 + finest)."""
-    ends = np.log(np.expm1([last, first]) + finest)
-    clocks = np.log1p(np.exp(np.linspace(*ends, n_steps + 1)) - finest)
+    start, stop = np.log(np.expm1([last, first]) + finest)
+    clocks = np.log1p(np.exp(np.linspace(start, stop, n_steps + 1)) - finest)
     clocks[0], clocks[-1] = last, first
     return clocks
 
 
-def solve(score, clocks, prior_variance, cells):
+def solve(
+    score: Callable[[np.ndarray, float], np.ndarray], clocks: np.ndarray, prior_variance: float, cells: Grid
+) -> Solution:
     """The law of the reverse SDE at the last of `clocks`.
 
     Args:
         score: (y, B) -> (N, 2), the score model in this unit and on this clock.
         clocks: falling times B.
-        prior_variance: of the law N(0, . I) at the first of them.
-        cells: a `Grid`; nothing flows across its edge.
-
-    Returns:
-        A `Solution`.
+        prior_variance: of the law N(0, prior_variance I) at the first of them.
+        cells: the grid; nothing flows across its edge.
 
     Raises:
         InputError: the steps are so long that the density is negative somewhere.
@@ -109,53 +111,62 @@ def solve(score, clocks, prior_variance, cells):
     density = np.exp(-np.square(points).sum(axis=1) / (2 * prior_variance)).reshape(n, n)
     density /= (density * areas).sum()
     gap = np.zeros_like(density)
-    pull = np.broadcast_to(-cells.centres[:, None] / 2, density.shape)  # of the forward process
+    pull = np.broadcast_to(-cells.centres[:, None] / 2, density.shape)  # drift of the forward process
     forward = _adjoint(_operator(pull, cells), cells.widths)  # the same along both axes
     for before, after in itertools.pairwise(clocks):
         half = (before - after) / 2
-        found = score(points, (before + after) / 2).reshape(n, n, 2)
-        # the second with its axis first
-        operators = [_operator(drift - pull, cells) for drift in (found[..., 0], found[..., 1].T)]
+        score_x, score_y = np.moveaxis(score(points, (before + after) / 2).reshape(n, n, 2), -1, 0)
+        # the second along the first axis of transposed values
+        operators = [_operator(drift - pull, cells) for drift in (score_x, score_y.T)]
         moved = _alternate(operators, density, half)
         logs = np.log(np.maximum(np.sqrt(np.abs(density * moved)), _TINY))  # at the middle of the step
         slopes = np.gradient(logs, cells.centres, cells.centres, edge_order=2)
-        source = ((found[..., 0] - slopes[0]) ** 2 + (found[..., 1] - slopes[1]) ** 2) / 2
+        source = ((score_x - slopes[0]) ** 2 + (score_y - slopes[1]) ** 2) / 2
         gap = _alternate([forward, forward], gap, half, source)
         density = moved
     negative = float(-(density.clip(max=0) * areas).sum())
-    if not negative < _NEGATIVE:
+    if not negative < _MAX_NEGATIVE_MASS:
         raise InputError(f"n_steps: {len(clocks) - 1} are too few, the density is negative in places; write more")
     return Solution(cells, np.log(np.maximum(density, _TINY)), gap, float((density * areas).sum()))
 
 
-def refined(score, clocks, prior_variance, *, inner, half_width, n_cells):
+def refined(
+    score: Callable[[np.ndarray, float], np.ndarray],
+    clocks: np.ndarray,
+    prior_variance: float,
+    *,
+    inner: float,
+    half_width: float,
+    n_cells: int,
+) -> tuple[Solution, Solution]:
     """Solutions on `n_cells` a side and on two thirds of them, (fine, coarse), for `extrapolated`."""
-    return tuple(
+    fine, coarse = (
         solve(score, clocks, prior_variance, grid(inner, half_width, n)) for n in (n_cells, round(n_cells / 1.5))
     )
+    return fine, coarse
 
 
-def extrapolated(fine, coarse):
-    """What values of both grids tend to (Richardson), and how far the fine one is from it."""
+def extrapolated(fine: Numbers, coarse: Numbers) -> tuple[Numbers, Numbers]:
+    """The limit of values on both grids (Richardson), and the distance of the fine ones from it."""
     change = (fine - coarse) / (1.5**2 - 1)
     return fine + change, np.abs(change)
 
 
 def _faces(drift):
-    """The drift (n - 1, m) between the cells along the first axis, by cubic interpolation over their numbers."""
+    """The drift (n - 1, m) between the cells along the first axis, by cubic interpolation in their numbers."""
     inner = (9 * (drift[1:-2] + drift[2:-1]) - drift[:-3] - drift[3:]) / 16
     return np.concatenate([(drift[:1] + drift[1:2]) / 2, inner, (drift[-2:-1] + drift[-1:]) / 2])
 
 
 def _operator(drift, cells):
     """Lower, middle and upper diagonal (n, m) of -d(drift q) + d^2 q / 2 along the first axis."""
-    apart, widths = np.diff(cells.centres)[:, None], cells.widths[:, None]
-    peclet = 2 * apart * _faces(drift)  # drift over diffusion, from centre to centre
+    distances, widths = np.diff(cells.centres)[:, None], cells.widths[:, None]
+    peclet = 2 * distances * _faces(drift)  # drift over diffusion, from centre to centre
     small = np.abs(peclet) < 1e-5
     safe = np.where(small, 1.0, peclet)
     down = np.where(small, 1 - peclet / 2, safe / np.expm1(np.minimum(safe, 700)))  # P / (e^P - 1)
     up = down + peclet
-    down, up = down / (2 * apart), up / (2 * apart)
+    down, up = down / (2 * distances), up / (2 * distances)
     lower, middle, upper = np.zeros((3, *drift.shape))
     upper[:-1], lower[1:] = down / widths[:-1], up / widths[1:]
     middle[:-1] -= up / widths[:-1]
@@ -164,21 +175,21 @@ def _operator(drift, cells):
 
 
 def _adjoint(operator, widths):
-    """The diagonals of what acts on functions where `operator` acts on densities."""
+    """The diagonals of the adjoint, which acts on functions where `operator` acts on densities."""
     lower, middle, upper = operator
-    turned_lower, turned_upper = np.zeros_like(lower), np.zeros_like(upper)
+    adjoint_lower, adjoint_upper = np.zeros_like(lower), np.zeros_like(upper)
     ratio = (widths[1:] / widths[:-1])[:, None]
-    turned_lower[1:], turned_upper[:-1] = upper[:-1] / ratio, lower[1:] * ratio
-    return turned_lower, middle, turned_upper
+    adjoint_lower[1:], adjoint_upper[:-1] = upper[:-1] / ratio, lower[1:] * ratio
+    return adjoint_lower, middle, adjoint_upper
 
 
 def _alternate(operators, values, half, source=None):
     """A step of alternating directions, of length 2 `half`; the second operator acts on the transposed values."""
     first, second = operators
-    pushed = 0.0 if source is None else half * source
-    values = np.ascontiguousarray((_explicit(*first, half, values) + pushed).T)
+    added = 0.0 if source is None else half * source
+    values = np.ascontiguousarray((_explicit(*first, half, values) + added).T)
     values = _implicit(*second, half, values)
-    values = np.ascontiguousarray((_explicit(*second, half, values)).T) + pushed
+    values = np.ascontiguousarray((_explicit(*second, half, values)).T) + added
     return _implicit(*first, half, values)
 
 
@@ -186,35 +197,35 @@ def _alternate(operators, values, half, source=None):
 def _explicit(lower, middle, upper, half, values):
     """(1 + half A) values, A along the first axis."""
     n, m = values.shape
-    found = np.empty_like(values)
+    out = np.empty_like(values)
     for i in range(n):
         for j in range(m):
-            found[i, j] = values[i, j] * (1 + half * middle[i, j])
+            out[i, j] = values[i, j] * (1 + half * middle[i, j])
         if i > 0:
             for j in range(m):
-                found[i, j] += half * lower[i, j] * values[i - 1, j]
+                out[i, j] += half * lower[i, j] * values[i - 1, j]
         if i < n - 1:
             for j in range(m):
-                found[i, j] += half * upper[i, j] * values[i + 1, j]
-    return found
+                out[i, j] += half * upper[i, j] * values[i + 1, j]
+    return out
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _implicit(lower, middle, upper, half, values):
     """(1 - half A)^-1 values, by elimination along the first axis (Thomas)."""
     n, m = values.shape
-    found, ratio = values.copy(), np.empty_like(values)
+    out, ratio = values.copy(), np.empty_like(values)
     for j in range(m):
         pivot = 1 / (1 - half * middle[0, j])
         ratio[0, j] = -half * upper[0, j] * pivot
-        found[0, j] *= pivot
+        out[0, j] *= pivot
     for i in range(1, n):
         for j in range(m):
             below = -half * lower[i, j]
             pivot = 1 / (1 - half * middle[i, j] - below * ratio[i - 1, j])
             ratio[i, j] = -half * upper[i, j] * pivot
-            found[i, j] = (found[i, j] - below * found[i - 1, j]) * pivot
+            out[i, j] = (out[i, j] - below * out[i - 1, j]) * pivot
     for i in range(n - 2, -1, -1):
         for j in range(m):
-            found[i, j] -= ratio[i, j] * found[i + 1, j]
-    return found
+            out[i, j] -= ratio[i, j] * out[i + 1, j]
+    return out

@@ -1,26 +1,48 @@
 """Marginals of the forward process that starts from a Gaussian mixture: mixtures again, p_t in the papers."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 from numba import njit
 
+from scoredag.likelihood.sde import SDE, Numbers
+
+
+class Mixture(Protocol):
+    """What is used here of a `gmm.mixture.GaussianMixture`: K components in the plane."""
+
+    weights: np.ndarray
+    means: np.ndarray
+    covariances: np.ndarray
+
+    def sample(self, n: int, seed: int) -> np.ndarray:
+        """Points (n, 2)."""
+
+    def diffused(self, level: float) -> Self:
+        """The mixture after noise of deviation `level` was added."""
+
+    def scaled(self, factor: float) -> Self:
+        """The mixture of `factor` x."""
+
+    def moved(self, by: np.ndarray) -> Self:
+        """The mixture of x + `by`, (2,)."""
+
 
 class Standardised(NamedTuple):
-    """A mixture in the unit in which priors of variance one fit: x = centre + unit * y."""
+    """A mixture in the unit that suits priors of variance one: x = centre + unit * y."""
 
-    gmm: object  # the mixture of y
+    gmm: Mixture  # of y
     centre: np.ndarray  # (2,)
     unit: float
 
     @property
-    def nats(self):
-        """log |dx / dy|, what a negative log-density of y lacks to be one of x."""
+    def nats(self) -> float:
+        """log |dx / dy|: nats to add to turn an NLL of y into one of x."""
         return 2 * np.log(self.unit)
 
 
 class Spectrum(NamedTuple):
-    """A mixture by the axes of its components, on which isotropic noise acts number by number."""
+    """A mixture by the principal axes of its components, along which isotropic noise adds to the variances."""
 
     weights: np.ndarray  # (K,)
     means: np.ndarray  # (2, K), along both axes of each component
@@ -28,21 +50,21 @@ class Spectrum(NamedTuple):
     variances: np.ndarray  # (2, K)
 
 
-def standardise(gmm):
+def standardise(gmm: Mixture) -> Standardised:
     """The mixture moved to mean 0 and scaled by one number, so that its variance is 1 on average over directions."""
     centre = gmm.weights @ gmm.means
-    apart = gmm.means - centre
-    variances = np.trace(gmm.covariances, axis1=1, axis2=2) + (apart**2).sum(axis=1)
+    offsets = gmm.means - centre
+    variances = np.trace(gmm.covariances, axis1=1, axis2=2) + (offsets**2).sum(axis=1)
     unit = float(np.sqrt(gmm.weights @ variances / 2))
     return Standardised(gmm.moved(-centre).scaled(1 / unit), centre, unit)
 
 
-def marginal(gmm, sde, t):
+def marginal(gmm: Mixture, sde: SDE, t: float) -> Mixture:
     """p_t of the forward process from `gmm`: means alpha mu_k, covariances alpha^2 Sigma_k + sigma^2 I."""
     return gmm.scaled(float(sde.signal(t))).diffused(float(sde.noise(t)))
 
 
-def spectrum(gmm):
+def spectrum(gmm: Mixture) -> Spectrum:
     """The `Spectrum` of a mixture."""
     variances, vectors = np.linalg.eigh(gmm.covariances)
     first = vectors[:, :, 0]
@@ -52,11 +74,13 @@ def spectrum(gmm):
     return Spectrum(gmm.weights, np.stack([along, across]), np.stack([cosine, sine]), np.ascontiguousarray(variances.T))
 
 
-def evaluate(spectrum, x, signal, noise):
+def evaluate(
+    spectrum: Spectrum, x: np.ndarray, signal: Numbers, noise: Numbers
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Log-density, score and its divergence of marginals, at a signal alpha and noise sigma for each point.
 
     Args:
-        spectrum: a `Spectrum`.
+        spectrum: of the mixture at time 0.
         x: (N, 2).
         signal: alpha, a number or (N,).
         noise: sigma, a number or (N,).
@@ -71,40 +95,40 @@ def evaluate(spectrum, x, signal, noise):
     return logs, scores, divergences
 
 
-_NEGLIGIBLE = 80.0  # a component whose squared whitened distance is so much larger counts below 1e-17
+_NEGLIGIBLE = 80.0  # components whose squared whitened distance is larger by this add less than 1e-17
 
 
-# loops over few arrays each, which the compiler turns into SIMD instructions
-
-
-@njit(error_model="numpy")
-def _scaled(values, factor, found):
-    for k in range(len(found)):
-        found[k] = values[k] * factor
+# short loops over few arrays, which the compiler vectorises
 
 
 @njit(error_model="numpy")
-def _precisions(variances, factor, added, found):
-    for k in range(len(found)):
-        found[k] = 1.0 / (factor * variances[k] + added)
+def _scaled(values, factor, out):
+    for k in range(len(out)):
+        out[k] = values[k] * factor
 
 
 @njit(error_model="numpy")
-def _heights(weights, first, second, found):
-    for k in range(len(found)):
-        found[k] = weights[k] * np.sqrt(first[k] * second[k])
+def _precisions(variances, factor, added, out):
+    for k in range(len(out)):
+        out[k] = 1.0 / (factor * variances[k] + added)
 
 
 @njit(error_model="numpy")
-def _offsets(means, cosine, sine, x, y, found):
-    for k in range(len(found)):
-        found[k] = means[k] - (cosine[k] * x + sine[k] * y)
+def _heights(weights, first, second, out):
+    for k in range(len(out)):
+        out[k] = weights[k] * np.sqrt(first[k] * second[k])
 
 
 @njit(error_model="numpy")
-def _distances(along, across, first, second, found):
-    for k in range(len(found)):
-        found[k] = along[k] * along[k] * first[k] + across[k] * across[k] * second[k]
+def _offsets(means, cosine, sine, x, y, out):
+    for k in range(len(out)):
+        out[k] = means[k] - (cosine[k] * x + sine[k] * y)
+
+
+@njit(error_model="numpy")
+def _distances(along, across, first, second, out):
+    for k in range(len(out)):
+        out[k] = along[k] * along[k] * first[k] + across[k] * across[k] * second[k]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -2,43 +2,45 @@
 
 import itertools
 import logging
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from scoredag import streams
-from scoredag.likelihood import bounds, score_network
+from scoredag.likelihood import bounds, mixtures, score_network
+from scoredag.likelihood.sde import SDE
 
-WEIGHTINGS = {"likelihood": "importance", "noise-variance": "uniform"}
+WEIGHTINGS = {"likelihood": "importance", "noise-variance": "uniform"}  # and their times, see `bounds.TIMES`
 _CHUNK = 100  # steps whose samples are drawn at once
 
 
 def train(
-    gmm,
-    sde,
+    gmm: mixtures.Mixture,
+    sde: SDE,
     *,
-    weighting,
-    smallest_time,
-    n_steps,
-    batch_size,
-    width,
-    n_layers,
-    learning_rate,
-    average_decay,
-    seed,
-    threads,
-    progress=None,
-):
+    weighting: str,
+    smallest_time: float,
+    n_steps: int,
+    batch_size: int,
+    width: int,
+    n_layers: int,
+    learning_rate: float,
+    average_decay: float,
+    seed: int,
+    threads: int,
+    progress: Any = None,
+) -> score_network.Weights:
     """A network that minimises int lambda(t) E|s - grad log p_0t|^2 dt (Song et al. 2021, equation 7).
 
     With lambda = sigma^2, `noise-variance`, that is the mean of |sigma s + z|^2 over uniform times. With lambda = g^2,
-    `likelihood`, it is up to a factor the mean of the same over times with the density of importance sampling,
+    `likelihood`, it is, up to a factor, the mean of the same over times with the density of importance sampling,
     proportional to g^2 / sigma^2 (section 4.1). So the two differ in their times alone.
 
     Args:
         gmm: the mixture p_0, in the SDE's unit.
-        sde: an `SDE`.
+        sde: the forward SDE.
         weighting: one of `WEIGHTINGS`.
         smallest_time: eps, at which times begin.
         n_steps: steps of Adam; the learning rate falls to 0 with a cosine.
@@ -52,7 +54,7 @@ def train(
         progress: a bar with `update(n)`, or None.
 
     Returns:
-        The `score_network.Weights`, float32.
+        The averaged weights, float32.
     """
     torch.set_num_threads(threads)
     torch.manual_seed(streams.seed(seed, "weights"))
@@ -88,7 +90,7 @@ def train(
 
 
 def _samples(gmm, sde, weighting, smallest_time, n, seed):
-    """Inputs of the network, the factor on its output, and what is added, so that the sum is sigma s + z."""
+    """Inputs of the network, and the factor on its output and the term that make it sigma s + z."""
     rng = streams.generator(seed, "noise")
     t, _ = bounds.draw_times(sde, smallest_time, n, rng, WEIGHTINGS[weighting])
     z = rng.standard_normal((n, 2))

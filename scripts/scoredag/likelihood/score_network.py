@@ -6,13 +6,15 @@ as the score of a mixture does.
 """
 
 import functools
-from typing import NamedTuple
+import os
+from typing import Any, NamedTuple
 
 import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError, safe_open
 
 from scoredag.errors import InputError
+from scoredag.likelihood.sde import Numbers
 from scoredag.store import stamp, weights
 
 FINEST = 0.05  # in units of the data's deviation
@@ -21,24 +23,24 @@ N_INPUTS = 3 + 4 * len(_FREQUENCIES)
 
 
 class Weights(NamedTuple):
-    """The layers of a network: matrices (n_in, n_out) and biases (n_out,), the last two long."""
+    """The layers of a network: matrices (n_in, n_out) and biases (n_out,), with two outputs of the last layer."""
 
-    matrices: list
-    biases: list
+    matrices: list[np.ndarray]
+    biases: list[np.ndarray]
 
 
-def features(y, noise):
-    """What the network sees (N, N_INPUTS): y, sines and cosines of it, and the logarithm of the noise."""
+def features(y: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """The network's inputs (N, N_INPUTS): y, its sines and cosines, and the logarithm of the noise."""
     waves = (y[:, :, None] * _FREQUENCIES).reshape(len(y), -1)
     return np.column_stack([y, np.sin(waves), np.cos(waves), np.log(noise**2 + FINEST**2) / 2])
 
 
-def relative_noise(log_noise_to_signal):
+def relative_noise(log_noise_to_signal: Numbers) -> np.ndarray:
     """sigma / sqrt(alpha^2 + sigma^2)."""
     return np.exp(-np.logaddexp(0, -np.asarray(log_noise_to_signal, dtype=np.float64)) / 2)
 
 
-def score(weights, y, log_noise_to_signal):
+def score(weights: Weights, y: np.ndarray, log_noise_to_signal: Numbers) -> np.ndarray:
     """The score of y (N, 2) at the logarithm of sigma^2 / alpha^2, a number or (N,)."""
     noise = np.broadcast_to(relative_noise(log_noise_to_signal), len(y))
     values = features(y, noise).astype(weights.matrices[0].dtype)
@@ -49,7 +51,7 @@ def score(weights, y, log_noise_to_signal):
     return values / np.hypot(noise, FINEST)[:, None] - y
 
 
-def divergence(weights, y, log_noise_to_signal):
+def divergence(weights: Weights, y: np.ndarray, log_noise_to_signal: Numbers) -> np.ndarray:
     """The divergence (N,) of `score`, by forward differentiation along both axes."""
     noise = np.broadcast_to(relative_noise(log_noise_to_signal), len(y))
     values = features(y, noise).astype(weights.matrices[0].dtype)
@@ -63,15 +65,15 @@ def divergence(weights, y, log_noise_to_signal):
     return (slopes[0] @ last[:, 0] + slopes[1] @ last[:, 1]) / np.hypot(noise, FINEST) - 2
 
 
-def save(network, path, metadata):
+def save(network: Weights, path: str | os.PathLike[str], metadata: dict[str, Any]) -> None:
     """Write a network's weights as safetensors, with `metadata` (what JSON can hold) and the record of the job."""
-    tensors = {}
+    tensors: dict[str, np.ndarray] = {}
     for i, (matrix, bias) in enumerate(zip(*network, strict=True)):
         tensors |= {f"layers.{i}.matrix": np.ascontiguousarray(matrix), f"layers.{i}.bias": np.ascontiguousarray(bias)}
     weights.write(path, metadata | stamp.record(), functools.partial(safetensors.numpy.save, tensors))
 
 
-def load(path):
+def load(path: str | os.PathLike[str]) -> Weights:
     """The `Weights` at `path`, in float64; InputError where it holds something else."""
     try:
         weights.check(path)
@@ -89,14 +91,14 @@ def load(path):
 
 
 def _feature_slopes(y):
-    """Derivatives (2, N, N_INPUTS) of the features by either coordinate."""
-    found = np.zeros((2, len(y), N_INPUTS))
+    """Derivatives (2, N, N_INPUTS) of the features with respect to either coordinate."""
+    slopes = np.zeros((2, len(y), N_INPUTS))
     n = len(_FREQUENCIES)
     for axis in range(2):
         waves = y[:, axis, None] * _FREQUENCIES
         sines = slice(2 + axis * n, 2 + (axis + 1) * n)
         cosines = slice(2 + (2 + axis) * n, 2 + (3 + axis) * n)
-        found[axis, :, axis] = 1
-        found[axis, :, sines] = _FREQUENCIES * np.cos(waves)
-        found[axis, :, cosines] = -_FREQUENCIES * np.sin(waves)
-    return found
+        slopes[axis, :, axis] = 1
+        slopes[axis, :, sines] = _FREQUENCIES * np.cos(waves)
+        slopes[axis, :, cosines] = -_FREQUENCIES * np.sin(waves)
+    return slopes
