@@ -129,7 +129,7 @@ rule fill_gaps:
         runtime=240,
     params:
         settings=settings(
-            "csdi", "runs", "{run}", only=["device"], dataset=gap_settings, sampling=sampling, seed=config["seed"]
+            "csdi", "runs", "{run}", only=["device", "level"], dataset=gap_settings, sampling=sampling, seed=config["seed"]
         ),
     script:
         "../scripts/fill_gaps.py"
@@ -148,7 +148,7 @@ rule plot_gaps:
     resources:
         mem_mb=2000,
     params:
-        settings=settings("csdi", "runs", "{run}", "figure", only=["colour"], length=window_length, units=units),
+        settings=settings("csdi", "runs", "{run}", "figure", only=["colour"], length=window_length, level=level, units=units),
     script:
         "../scripts/plot_gaps.py"
 
@@ -208,7 +208,7 @@ rule plot_imputation:
     resources:
         mem_mb=2000,
     params:
-        settings=settings("csdi", "runs", "{run}", "figure", units=units),
+        settings=settings("csdi", "runs", "{run}", "figure", level=level, units=units),
     script:
         "../scripts/plot_imputation.py"
 
@@ -229,7 +229,7 @@ rule plot_surprise:
     resources:
         mem_mb=2000,
     params:
-        settings=settings("csdi", "runs", "{run}", "figure", only=["colour", "held_out"], units=units),
+        settings=settings("csdi", "runs", "{run}", "figure", only=["colour", "held_out"], level=level, units=units),
     script:
         "../scripts/plot_surprise.py"
 

@@ -54,5 +54,7 @@ def save_every(wildcards, output):
     return run_setting("training", "save_every")(wildcards)
 
 
+level = run_setting("level")
+
 # without the threads, which do not change samples
 sampling = settings("csdi", "runs", "{run}", "sampling", without=["threads"])

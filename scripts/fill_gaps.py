@@ -10,7 +10,6 @@ from scoredag.job import logs
 from scoredag.series import angles, features, gaps, tidy
 from scoredag.store import files, tables
 
-LEVEL = 0.9  # of the intervals: from the 5 % to the 95 % quantile
 ROWS = 1 << 16  # steps that are written at once
 TOLD = 20  # long gaps, and blind windows, that the log names one by one
 
@@ -45,7 +44,7 @@ def fill_gaps(
     for steps, which, samples in gaps.merge(windows, drawn, length):
         samples = samples * stats["std"].to_numpy()[which] + stats["mean"].to_numpy()[which]
         samples = samples.clip(lowest[which], highest[which])
-        ends = metrics.interval(samples, LEVEL)
+        ends = metrics.interval(samples, settings["level"])
         for column, values in zip((filled, lower, upper), (np.median(samples, axis=0), *ends), strict=True):
             column[steps, which] = _rounded(values, decimals[which]).clip(lowest[which], highest[which])
     _write(wide, filled, lower, upper, imputed_path)

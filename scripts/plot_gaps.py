@@ -32,7 +32,7 @@ def plot_gaps(imputed_path: str, figure_path: str, settings: dict) -> None:
     panels = [
         _panel(gap, edges, wide.index, cubes, names[gap.feature], settings["units"]) for gap in shown.itertuples()
     ]
-    style.save(imputations.filled_gaps(panels, style.colour(settings["colour"])), figure_path)
+    style.save(imputations.filled_gaps(panels, style.colour(settings["colour"]), settings["level"]), figure_path)
 
 
 def _panel(gap, edges, index, cubes, name, units):

@@ -20,7 +20,7 @@ def plot_imputation(samples_path: str, windows_path: str, starts_path: str, figu
     of_pattern = starts.index[starts["held_out"] == pattern]
     windows = _fullest(table[table["window"].isin(of_pattern)], shown, settings["n_windows"])
     targets, samples = tables.read_imputations(samples_path)
-    targets = panels.with_quantiles(targets, samples)
+    targets = panels.with_quantiles(targets, samples, settings["level"])
     titles = {window: panels.when(starts.loc[window], starts["start"].nunique() > 1) for window in windows}
     spans = panels.least_spans(table)
     grid = [
@@ -35,7 +35,7 @@ def plot_imputation(samples_path: str, windows_path: str, starts_path: str, figu
         ]
         for feature in shown
     ]
-    style.save(imputations.imputation(grid, pattern, style.colour(settings["colour"])), figure_path)
+    style.save(imputations.imputation(grid, pattern, style.colour(settings["colour"]), settings["level"]), figure_path)
 
 
 def _fullest(table, features, n):

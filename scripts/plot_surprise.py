@@ -30,7 +30,7 @@ def plot_surprise(
     dated = whole["start"].nunique() > 1  # of many series all may start at one time
     whole = whole.assign(x=whole["start"].dt.tz_localize(None) if dated else np.arange(len(whole), 0, -1))
     table = tables.read(windows_path, tables.WINDOWS, filters=[("split", "==", "test")])
-    targets = panels.with_quantiles(*tables.read_imputations(samples_path))
+    targets = panels.with_quantiles(*tables.read_imputations(samples_path), settings["level"])
     spans, interval = panels.least_spans(table), _interval(series_path)
 
     def column(letter, shade, row, parts):
@@ -57,7 +57,9 @@ def plot_surprise(
         column(letter, style.VERMILION if most else style.GREEN, row, _telling(scores, row["window"], most))
         for letter, (most, row) in zip("abcd", _ends(whole), strict=False)
     ]
-    style.save(imputations.surprise(whole, columns, pattern, style.colour(settings["colour"])), figure_path)
+    style.save(
+        imputations.surprise(whole, columns, pattern, style.colour(settings["colour"]), settings["level"]), figure_path
+    )
 
 
 def _ends(whole):

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from scoredag.errors import InputError
-from scoredag.figures import chains, imputations, plane, style
+from scoredag.figures import chains, imputations, panels, plane, style
 from scoredag.gmm import mixture_files, views
 from scoredag.gmm.mixture import GaussianMixture
 
@@ -133,7 +133,9 @@ def test_gaps_have_a_panel_each(n_panels, n_axes):
     observed = np.where(np.arange(9) // 3 == 1, np.nan, 1.0)
     quantiles = np.where(np.isnan(observed), [[0.0], [1.0], [2.0]], observed)
     panel = {"title": "t", "label": "x (m)", "times": times, "ends": (times[3], times[5])}
-    drawn = imputations.filled_gaps([panel | {"observed": observed, "quantiles": quantiles}] * n_panels, style.BLUE)
+    drawn = imputations.filled_gaps(
+        [panel | {"observed": observed, "quantiles": quantiles}] * n_panels, style.BLUE, 0.9
+    )
     assert len(drawn.axes) == n_axes
     if n_panels:
         assert drawn.axes[0].get_ylabel() == "x (m)" and drawn.axes[0].get_title() == "t"
@@ -223,7 +225,7 @@ def test_a_feature_with_dollars_in_its_name_is_no_formula(tmp_path):
     times = pd.date_range("2020-01-01", periods=4, freq="1h").to_numpy()
     observed = np.array([1.0, np.nan, np.nan, 2.0])
     panel = {"title": "a gap", "label": "US $^$", "times": times, "ends": (times[1], times[2])}
-    drawn = imputations.filled_gaps([panel | {"observed": observed, "quantiles": np.ones((3, 4))}], "blue")
+    drawn = imputations.filled_gaps([panel | {"observed": observed, "quantiles": np.ones((3, 4))}], "blue", 0.9)
     style.save(drawn, tmp_path / "gaps.png")
     assert (tmp_path / "gaps.png").stat().st_size > 1000
 
@@ -245,7 +247,7 @@ def test_a_window_with_fewer_features_leaves_its_places_empty():
     scores = pd.DataFrame({"x": [2, 1], "nll_bound": [2.0, 1.0], "nll_bound_std_error": 0.1})
     columns = surprise_columns(scores, 2, 3)
     columns[1]["panels"] = columns[1]["panels"][:1]
-    _, *panels = imputations.surprise(scores, columns, "random-10", style.BLUE).axes
+    _, *panels = imputations.surprise(scores, columns, "random-10", style.BLUE, 0.9).axes
     assert [axes.axison for axes in panels] == [True, True, True, False, True, False]
     assert [bool(axes.get_xlabel()) for axes in panels] == [False, True, False, False, True, False]
 
@@ -254,7 +256,7 @@ def test_a_window_with_fewer_features_leaves_its_places_empty():
 def test_the_surprise_of_all_windows_stands_above_a_column_for_each_that_is_shown(n_columns, dated):
     x = pd.date_range("2020-01-01", periods=8, freq="30D") if dated else np.arange(8, 0, -1)
     scores = pd.DataFrame({"x": x, "nll_bound": np.arange(8.0, 0, -1), "nll_bound_std_error": 0.25})
-    drawn = imputations.surprise(scores, surprise_columns(scores, n_columns, 3), "random-10", style.BLUE)
+    drawn = imputations.surprise(scores, surprise_columns(scores, n_columns, 3), "random-10", style.BLUE, 0.9)
     top, *panels = drawn.axes
     assert len(panels) == 3 * n_columns and "random-10" in drawn.get_suptitle()
     assert [text.get_text() for text in top.texts] == list("abcd"[:n_columns])
@@ -264,3 +266,8 @@ def test_the_surprise_of_all_windows_stands_above_a_column_for_each_that_is_show
     assert "(UTC)" in top.get_xlabel() if dated else "least to the most" in top.get_xlabel()
     assert panels[0].get_ylabel() == "x (m)" and panels[-1].get_xlabel() == "time (UTC)"
     assert all(axes.get_ylim()[0] < 1 and axes.get_ylim()[1] > 9 for axes in panels)
+
+
+@pytest.mark.parametrize(("level", "label"), [(0.9, "5-95 % band"), (0.5, "25-75 % band"), (0.95, "2.5-97.5 % band")])
+def test_a_band_is_labelled_by_its_quantiles(level, label):
+    assert panels.band_label(level) == label

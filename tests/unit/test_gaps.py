@@ -171,6 +171,7 @@ def test_a_series_shorter_than_a_window_is_refused():
 SAMPLING = {"sampler": "ddim", "n_steps": 3, "eta": 0.0, "n_samples": 6, "antithetic": True, "chunk": 50}
 SETTINGS = {
     "device": "cpu",
+    "level": 0.9,
     "seed": 1,
     "sampling": SAMPLING,
     "dataset": {
@@ -182,7 +183,7 @@ SETTINGS = {
 }
 
 
-FIGURE = {"colour": "blue", "length": LENGTH, "units": {}}
+FIGURE = {"level": 0.9, "colour": "blue", "length": LENGTH, "units": {}}
 
 
 @pytest.fixture
@@ -288,7 +289,7 @@ def test_the_longest_gap_of_each_feature_is_drawn_first(results, monkeypatch):
     folder, _ = results
     fill(folder)
     drawn = []
-    monkeypatch.setattr("scoredag.figures.imputations.filled_gaps", lambda panels, colour: drawn.extend(panels))
+    monkeypatch.setattr("scoredag.figures.imputations.filled_gaps", lambda panels, colour, level: drawn.extend(panels))
     monkeypatch.setattr("scoredag.figures.style.save", lambda figure, path: None)
     plot_gaps(folder / "imputed.parquet", folder / "gaps.png", FIGURE | {"units": {"temp": "°C"}})
     assert [panel["title"] for panel in drawn] == [

@@ -44,7 +44,6 @@ COLUMNS = {
     "epoch": [0.0, 0.5, 1.0],
     "loss": [3.0, 2.0, np.nan],
     "learning_rate": [1e-3, 1e-4, 0.0],
-    "seconds": [0.1, 0.2, 0.3],
     "held_out": pd.Categorical(["random-10", "blocks-6", "blocks-6"], categories=["random-10", "blocks-6"]),
     "method": ["csdi", "mean", "linear"],
     "n_targets": [1, 2, 3],

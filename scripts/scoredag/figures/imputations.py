@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from scoredag.figures import style
+from scoredag.figures.panels import band_label
 
 _METRICS = {
     "crps": "CRPS (relative to the mean |z-score|)",
@@ -47,23 +48,24 @@ def history(table: pd.DataFrame, colour: str) -> Figure:
     return drawn
 
 
-def imputation(panels: list[list[Panel]], pattern: str, colour: str) -> Figure:
+def imputation(panels: list[list[Panel]], pattern: str, colour: str, level: float) -> Figure:
     """Windows with their held-out entries imputed.
 
     Args:
         panels: rows of panels, each a dict with `title`, `label` (feature and unit), `steps` (L,),
             `observed` (L,) and `target` (L,), NaN where not of that role, and `quantiles` (3, L),
-            the 5, 50 and 95 % quantiles: those of the samples at targets, the observation itself
+            lower end, median and upper end: of the samples at targets, the observation itself
             at observed entries, NaN where missing; `least_span` of the vertical axis.
         pattern: name of the pattern by which entries were held out.
         colour: of median and band.
+        level: of the central interval that the band shows.
     """
     n_rows, n_columns = len(panels), len(panels[0])
     drawn = style.figure(3.6 * n_columns, 2.1 * n_rows + 1.2)
     grid = drawn.subplots(n_rows, n_columns, squeeze=False, sharex=True)
     for row, panel_row in zip(grid, panels, strict=True):
         for axes, panel in zip(row, panel_row, strict=True):
-            _window(axes, panel["steps"], panel, colour)
+            _window(axes, panel["steps"], panel, colour, level)
             if panel_row is panels[0]:  # a column is a window
                 axes.set_title(panel["title"])
             if axes is row[0]:
@@ -77,10 +79,10 @@ def imputation(panels: list[list[Panel]], pattern: str, colour: str) -> Figure:
     return drawn
 
 
-def _window(axes, x, panel, colour):
+def _window(axes, x, panel, colour, level):
     """Draw one feature of one window over `x` (L,), steps or times."""
     lower, median, upper = panel["quantiles"]
-    axes.fill_between(x, lower, upper, color=colour, alpha=0.3, lw=0, label="5-95 % band")
+    axes.fill_between(x, lower, upper, color=colour, alpha=0.3, lw=0, label=band_label(level))
     axes.plot(x, median, color=colour, lw=1.2, label="median")
     held_out = ~np.isnan(panel["target"])  # also shown where a neighbour is missing
     axes.vlines(x[held_out], lower[held_out], upper[held_out], color=colour, alpha=0.5, lw=2)
@@ -96,7 +98,7 @@ def _window(axes, x, panel, colour):
     axes.set_ylim(low - padding, high + padding)
 
 
-def surprise(scores: pd.DataFrame, columns: list[Panel], pattern: str, colour: str) -> Figure:
+def surprise(scores: pd.DataFrame, columns: list[Panel], pattern: str, colour: str, level: float) -> Figure:
     """The bound of all windows, and below it some of the windows, a column each.
 
     Args:
@@ -105,6 +107,7 @@ def surprise(scores: pd.DataFrame, columns: list[Panel], pattern: str, colour: s
             `imputation` but with `times` (L,) in place of `steps`.
         pattern: name of the pattern by which entries were held out.
         colour: of median and band.
+        level: of the central interval that the band shows.
     """
     n_rows = max(len(column["panels"]) for column in columns)
     drawn = style.figure(max(3.1 * len(columns), 6.4), 2.6 + 2.0 * n_rows + 0.9)
@@ -116,7 +119,7 @@ def surprise(scores: pd.DataFrame, columns: list[Panel], pattern: str, colour: s
         for axes in axes_of[len(shown) :]:
             axes.set_axis_off()
         for axes, panel in zip(shown, column["panels"], strict=True):
-            _window(axes, panel["times"], panel, colour)
+            _window(axes, panel["times"], panel, colour, level)
             axes.set_ylabel(panel["label"], fontsize=9)
             axes.set_title(panel["title"], fontsize=9, loc="right")
         axes_of[0].set_title(column["title"] + "\n", loc="left", fontsize=9, fontweight="bold", color=column["shade"])
@@ -156,14 +159,15 @@ def _surprises(axes, scores, columns):
     axes.legend(loc="best", fontsize=8)
 
 
-def filled_gaps(panels: list[Panel], colour: str) -> Figure:
+def filled_gaps(panels: list[Panel], colour: str, level: float) -> Figure:
     """Gaps of a series as they were filled, a panel each.
 
     Args:
         panels: dicts with `title`, `label` (feature and unit), `times` (n,), the gap's first and last
-            time as `ends`, `observed` (n,), NaN where missing, and `quantiles` (3, n), the 5, 50 and
-            95 % quantiles; where a value is observed all three are the value.
+            time as `ends`, `observed` (n,), NaN where missing, and `quantiles` (3, n), median and ends of
+            the interval in order; where a value is observed all three are the value.
         colour: of median and band.
+        level: of the central interval that the band shows.
     """
     if not panels:
         drawn = style.figure(6.4, 2.0)
@@ -178,7 +182,7 @@ def filled_gaps(panels: list[Panel], colour: str) -> Figure:
         lower, median, upper = panel["quantiles"]
         imputed = np.isnan(panel["observed"])
         axes.axvspan(*panel["ends"], color=style.GREY, alpha=0.15, lw=0, label="the gap")
-        axes.fill_between(panel["times"], lower, upper, color=colour, alpha=0.3, lw=0, label="5-95 % band")
+        axes.fill_between(panel["times"], lower, upper, color=colour, alpha=0.3, lw=0, label=band_label(level))
         axes.plot(panel["times"], median, color=colour, lw=1.2, label="median")
         size = 4 if len(imputed) <= 120 else 2
         axes.plot(panel["times"][imputed], median[imputed], "s", color=colour, ms=size, label="imputed")

@@ -8,10 +8,15 @@ import pandas as pd
 from scoredag import metrics
 
 
-def with_quantiles(targets: pd.DataFrame, samples: np.ndarray) -> pd.DataFrame:
-    """The targets with median and 90 % interval of their samples (S, M)."""
-    lower, upper = metrics.interval(samples, 0.9)
+def with_quantiles(targets: pd.DataFrame, samples: np.ndarray, level: float) -> pd.DataFrame:
+    """The targets with the median and the central interval of a level of their samples (S, M)."""
+    lower, upper = metrics.interval(samples, level)
     return targets.assign(lower=lower, median=np.median(samples, axis=0), upper=upper)
+
+
+def band_label(level: float) -> str:
+    """The band of a central interval in a legend: 5-95 % band for 0.9."""
+    return f"{50 * (1 - level):.3g}-{50 * (1 + level):.3g} % band"
 
 
 def least_spans(table: pd.DataFrame) -> pd.Series:

@@ -88,7 +88,6 @@ HISTORY = _schema(
     split=pa.string(),
     loss=pa.float64(),
     learning_rate=pa.float64(),
-    seconds=pa.float64(),
 )
 WINDOW_SCORES = _schema(
     window=pa.int32(),
