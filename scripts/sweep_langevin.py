@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from scoredag import streams
-from scoredag.gmm import fields, kernels, langevin, mixture
+from scoredag.gmm import fields, langevin, mixture
 from scoredag.job import cache, logs
 from scoredag.store import tables
 
@@ -19,7 +19,7 @@ def sweep_langevin(parameters_path, sweep_path, settings, threads):
     field = fields.build(gmm, threads)
     seed = streams.seed(settings["seed"], "sweep")
     start = gmm.sample(settings["n_particles"], seed)
-    before = kernels.scores(start, field)[1]
+    before = fields.scores(start, field)[1]
     rows = []
     for kernel in settings["kernels"]:
         for tau in settings["step_sizes"]:
@@ -35,7 +35,7 @@ def sweep_langevin(parameters_path, sweep_path, settings, threads):
                 seed=streams.seed(seed, kernel, str(tau)),
                 threads=threads,
             )
-            gain = kernels.scores(found.positions[-1], field)[1] - before
+            gain = fields.scores(found.positions[-1], field)[1] - before
             rows.append((kernel, tau, n_steps, gain.mean(), gain.std() / math.sqrt(len(gain))))
     tables.write_rows(rows, sweep_path, tables.SWEEP)
 

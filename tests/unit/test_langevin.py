@@ -10,7 +10,8 @@ from scipy import stats
 from scipy.linalg import solve_discrete_lyapunov
 
 from scoredag.errors import InputError
-from scoredag.gmm import kernels, langevin, mixture, mixture_files, particles
+from scoredag.gmm import langevin, mixture, mixture_files, particles
+from scoredag.simd import random
 from scoredag.store import tables
 
 IDENTITY = [[1.0, 0.0], [0.0, 1.0]]
@@ -94,7 +95,7 @@ def test_stationary_covariance_solves_the_lyapunov_equation(gaussian, noise):
 
 def test_noise_is_standard_normal_and_independent():
     """Kolmogorov & Smirnov for all draws, for squares, and for sums of draws that stand 1, 8 and 16 apart."""
-    state = np.random.default_rng(5).integers(2**64, size=4 * kernels.LANES, dtype=np.uint64).view(np.int64)
+    state = np.random.default_rng(5).integers(2**64, size=random.STATE, dtype=np.uint64).view(np.int64)
     z = np.zeros(400_000 + 16)
     fill(state, z)
     z = z[:400_000]
@@ -109,7 +110,7 @@ def test_noise_is_standard_normal_and_independent():
 
 @numba.njit
 def fill(state, z):
-    kernels.normals(state.ctypes.data, z.ctypes.data, len(z) - 16)
+    random.normals(state, z, len(z) - 16)
 
 
 # --- each kernel on one Gaussian, whose stationary covariance is known --------------------------

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scoredag.errors import InputError
-from scoredag.gmm.field import at, build, log_density_and_score, opened
+from scoredag.gmm.fields import at, build, log_density_and_score, opened
 from scoredag.gmm.mixture import GaussianMixture
 from scoredag.simd.compiling import compiled
 from scoredag.simd.lanes import LANES, emitted, number

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from scoredag import streams
 from scoredag.errors import InputError
-from scoredag.gmm import field
+from scoredag.gmm import fields
 from scoredag.gmm.kernels import KERNELS, stability_limit
 from scoredag.gmm.mixture import GaussianMixture
 from scoredag.simd import random
@@ -129,7 +129,7 @@ def run(
 
 def score(gmm: GaussianMixture, x: np.ndarray) -> np.ndarray:
     """The score at `x` (N, 2) as the compiled loop computes it; equals `gmm.score(x)`."""
-    return field.scores(x, field.build(gmm))[0]
+    return fields.scores(x, fields.build(gmm))[0]
 
 
 def _check_numbers(step_size, n_particles, n_steps, friction, first, divergence):

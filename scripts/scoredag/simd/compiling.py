@@ -12,7 +12,7 @@ from numba.misc.appdirs import AppDirs
 _LIBRARY = Path(__file__).resolve().parents[1]
 # every source of code under `compiled` or `inner`, and of what is emitted into it
 SOURCES = [*sorted(Path(__file__).parent.glob("*.py"))]
-SOURCES += [_LIBRARY / name for name in ("gmm/field.py", "gmm/kernels.py", "csdi/layers.py")]
+SOURCES += [_LIBRARY / name for name in ("gmm/fields.py", "gmm/kernels.py", "csdi/layers.py")]
 
 
 def compiled(function: Callable) -> Callable:

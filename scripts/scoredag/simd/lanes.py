@@ -98,10 +98,12 @@ class Value:
             other = list(other) if isinstance(other, Iterable) else [other] * LANES
         return self.new(ir.Constant(_llvm(self.kind), other))
 
-    def __gt__(self, other):
+    def __gt__(self, other: "Value | float") -> "Value":
+        """In which lanes floats are greater."""
         return self._compared(self.builder.fcmp_ordered(">", self.ir, self.like(other).ir))
 
-    def __ge__(self, other):
+    def __ge__(self, other: "Value | float") -> "Value":
+        """In which lanes floats are at least as great."""
         return self._compared(self.builder.fcmp_ordered(">=", self.ir, self.like(other).ir))
 
     def is_odd(self) -> "Value":
