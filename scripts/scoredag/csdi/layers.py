@@ -1,4 +1,4 @@
-"""Compiled CPU kernels for all of CSDI but its matrix products: attention with heads of width 8,
+"""Compiled CPU layers for all of CSDI but its matrix products: attention with heads of width 8,
 and what stands between two products in one pass instead of several.
 
 All work on float32 rows of channels. Attention wants its channels in the order (width, head)
@@ -33,7 +33,9 @@ ERF_T = 0.3275911 / math.sqrt(2)
 ERF = (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)
 
 
-def attention(qkv, bias, sequence_axis, rate=0.0, seed=0):
+def attention(
+    qkv: torch.Tensor, bias: torch.Tensor, sequence_axis: int, rate: float = 0.0, seed: int = 0
+) -> torch.Tensor:
     """Softmax attention in eight heads, one pass over each sequence.
 
     Args:
@@ -49,17 +51,25 @@ def attention(qkv, bias, sequence_axis, rate=0.0, seed=0):
     return _Attention.apply(qkv, bias, sequence_axis, rate, seed)
 
 
-def add_and_norm(x, y, bias, weight, shift, rate=0.0, seed=0):
+def add_and_norm(
+    x: torch.Tensor,
+    y: torch.Tensor,
+    bias: torch.Tensor,
+    weight: torch.Tensor,
+    shift: torch.Tensor,
+    rate: float = 0.0,
+    seed: int = 0,
+) -> torch.Tensor:
     """Layer norm of `x` + dropout(`y` + `bias`), times `weight` plus `shift`; x, y (..., C)."""
     return _AddAndNorm.apply(x, y, bias, weight, shift, rate, seed)
 
 
-def gelu(x, bias, rate=0.0, seed=0):
+def gelu(x: torch.Tensor, bias: torch.Tensor, rate: float = 0.0, seed: int = 0) -> torch.Tensor:
     """Dropout of the exact GELU of `x` + `bias`; x (..., C), bias (C,)."""
     return _Gelu.apply(x, bias, rate, seed)
 
 
-def gate(z, side):
+def gate(z: torch.Tensor, side: torch.Tensor) -> torch.Tensor:
     """sigmoid(a) tanh(b), where `z` + `side` = (a, b); `z` (K, S, M, 2 C), `side` (K, 1, M, 2 C)."""
     return _Gate.apply(z, side)
 
@@ -137,7 +147,7 @@ class _Gate(torch.autograd.Function):
 
 
 def _new_like(x):
-    """What a kernel may write to: of the shape of `x`, contiguous whatever `x` is."""
+    """An empty tensor of the shape of `x`, contiguous even if `x` is not."""
     return torch.empty_like(x, memory_format=torch.contiguous_format)
 
 

@@ -14,7 +14,20 @@ from numpy.polynomial import chebyshev
 
 from scoredag.gmm.mixture import GaussianMixture
 from scoredag.simd.compiling import compiled, inner
-from scoredag.simd.lanes import LANES, emitted, highest, load, maximum, number, select, spread, store, total, whole
+from scoredag.simd.lanes import (
+    LANES,
+    Value,
+    emitted,
+    highest,
+    load,
+    maximum,
+    number,
+    select,
+    spread,
+    store,
+    total,
+    whole,
+)
 from scoredag.simd.maths import absolute, exp2, square_root
 
 ENTRIES = 6  # of a component: mean_x, mean_y, the whitening factor (a, b, c), log2-scale
@@ -53,7 +66,7 @@ class Field(NamedTuple):
 
 
 @emitted
-def opened(field):
+def opened(field: Field) -> list[Value]:
     """The numbers of a field's box, and pointers to its other arrays, which are faster to pass on than arrays.
 
     Only for a `Field` that is an argument of a compiled function: its caller owns the arrays.
@@ -125,7 +138,7 @@ def _polynomial(t, s, records, at):
 
 
 @inner
-def at(x, y, field):
+def at(x: float, y: float, field: tuple) -> tuple[float, float, float, float]:
     """The density over 2^reference, the reference, and both components of the score; `field` is `opened`."""
     left, bottom, per_x, per_y, side, components, starts, groups, references, places, records = field
     across, up = (x - left) * per_x, (y - bottom) * per_y
@@ -156,7 +169,7 @@ def at(x, y, field):
 
 
 @inner
-def log_density_and_score(x, y, field):
+def log_density_and_score(x: float, y: float, field: tuple) -> tuple[float, float, float]:
     """The log-density (nats) and both components of the score; `field` is `opened`."""
     density, reference, score_x, score_y = at(x, y, field)
     return math.log(density) + reference * math.log(2), score_x, score_y

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 from numba import types
 
 from scoredag.simd import maths
@@ -49,7 +50,7 @@ def _store_uniforms(state, out, i):
 
 
 @inner
-def normals(state, out, n):
+def normals(state: np.ndarray, out: np.ndarray, n: int) -> None:
     """Write standard normal numbers to `out`, 16 at a time: `n`, or up to 15 more (Box & Muller 1958).
 
     `state` (STATE,) int64 is the random stream.
@@ -59,7 +60,7 @@ def normals(state, out, n):
 
 
 @inner
-def uniforms(state, out, n):
+def uniforms(state: np.ndarray, out: np.ndarray, n: int) -> None:
     """Write uniform numbers in (0, 1] to `out`, eight at a time: `n`, or up to 7 more."""
     for i in range(0, n, LANES):
         _store_uniforms(state, out, i)
