@@ -33,7 +33,7 @@ import yaml
 from snakemake.utils import validate
 
 from scoredag import metrics
-from scoredag.csdi import checkpoint, devices, diffusion, imputation, training
+from scoredag.csdi import checkpoint, devices, diffusion, imputation, network, training
 from scoredag.series import windows
 from scoredag.store import tables
 
@@ -186,12 +186,17 @@ def training_rows(options):
         yield faster(options, f"{what}, dropout 0, peer {DROPOUT}", seconds["no dropout"], seconds["peer"], 2)
 
 
+def step_settings(options):
+    """`training.Settings` of the steps that are measured."""
+    wanted = {name: value for name, value in run_settings()["training"].items() if name != "dropout"}
+    wanted |= {"optimizer": "adam", "learning_rate": 0.001, "trainable": "all", "threads": options.threads}
+    return training.Settings(**wanted)
+
+
 def step_seconds(n_features, length, options):
     """Median seconds of a training step: ours with and without dropout, and the peer's."""
     batch, noise, level = draw_batch(n_features, length, BATCH)
-    wanted = {name: value for name, value in run_settings()["training"].items() if name != "dropout"}
-    wanted |= {"optimizer": "adam", "learning_rate": 0.001, "trainable": "all", "threads": options.threads}
-    settings = training.Settings(**wanted)
+    settings = step_settings(options)
     peer = make_peer(checkpoint.load(BASE, n_features), length).train()
     optimizer = torch.optim.Adam(peer.parameters(), settings.learning_rate, weight_decay=training.WEIGHT_DECAY["adam"])
     inputs = {
@@ -215,6 +220,40 @@ def step_seconds(n_features, length, options):
     with devices.workers(options.threads, CPU) as pool:
         sides = {name: functools.partial(run.update, pool, batch, noise, level) for name, run in runs.items()}
         return interleave(sides | {"peer": peer_step}, options.repetitions)
+
+
+def plain_rows(options):
+    """What the compiled layers bring: ours with them, and in plain PyTorch alone, as on a GPU."""
+    for n_features, length in SHAPES:
+        log.info("compiled layers and plain PyTorch, K=%d L=%d", n_features, length)
+        batch, noise, level = draw_batch(n_features, length, BATCH)
+        model = checkpoint.load(BASE, n_features, DROPOUT)
+        steps = training._Run(checkpoint.load(BASE, n_features, DROPOUT), step_settings(options), 0)
+        size = f"K={n_features} L={length}, batch {BATCH}"
+
+        def predict(model=model, inputs=(noise, batch.values, batch.cond_mask, batch.time_points, level)):
+            with torch.no_grad(), torch_threads(options.threads):
+                model(*inputs)
+
+        with devices.workers(options.threads, CPU) as pool:
+            step = functools.partial(steps.update, pool, batch, noise, level)
+            seconds = interleave({"ours": step, "plain": plain(step)}, options.repetitions)
+        what = f"training step, {size}, dropout {DROPOUT}; peer column: ours, plain PyTorch"
+        yield faster(options, what, seconds["ours"], seconds["plain"])
+        model.eval()
+        seconds = interleave({"ours": predict, "plain": plain(predict)}, options.repetitions)
+        what = f"noise of {BATCH} windows, K={n_features} L={length}; peer column: ours, plain PyTorch"
+        yield faster(options, what, seconds["ours"], seconds["plain"])
+
+
+def plain(function):
+    """`function` without the compiled layers."""
+
+    def call():
+        with mock.patch.object(network, "_compiled", return_value=False):
+            function()
+
+    return call
 
 
 def sampling_rows(options):
@@ -352,6 +391,7 @@ def read_crps(path):
 
 ROWS = {
     "training": training_rows,
+    "plain": plain_rows,
     "sampling": sampling_rows,
     "quality": quality_rows,
     "memory": memory_rows,
@@ -369,10 +409,11 @@ def require(*paths, command):
 # --- the table -------------------------------------------------------------------------------
 
 
-def faster(options, what, ours, peer, goal):
+def faster(options, what, ours, peer, goal=None):
     """A row of seconds; the ratio says how many times as long the peer takes."""
-    met = yes(peer >= goal * ours) if options.share >= IDLE else "busy"
-    return Row(what, f"{ours:.3g} s", f"{peer:.3g} s", f"{peer / ours:.2f}", f"{goal:g} at least", met)
+    met = yes(peer >= (goal or 0) * ours) if options.share >= IDLE else "busy"
+    judged = (f"{goal:g} at least", met) if goal else ("", "")
+    return Row(what, f"{ours:.3g} s", f"{peer:.3g} s", f"{peer / ours:.2f}", *judged)
 
 
 def lower(what, ours, peer, goal=None):

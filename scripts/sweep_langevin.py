@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from scoredag import job, streams
-from scoredag.gmm import fields, kernels, langevin, mixture
+from scoredag.gmm import fields, langevin, mixture
 from scoredag.store import tables
 
 
@@ -18,7 +18,7 @@ def sweep_langevin(parameters_path: str, sweep_path: str, settings: dict, thread
     field = fields.build(gmm, threads)
     seed = streams.seed(settings["seed"], "sweep")
     start = gmm.sample(settings["n_particles"], seed)
-    before = kernels.scores(start, field)[1]
+    before = fields.scores(start, field)[1]
     rows = []
     for kernel in settings["kernels"]:
         for tau in settings["step_sizes"]:
@@ -34,7 +34,7 @@ def sweep_langevin(parameters_path: str, sweep_path: str, settings: dict, thread
                 seed=streams.seed(seed, kernel, str(tau)),
                 threads=threads,
             )
-            gain = kernels.scores(found.positions[-1], field)[1] - before
+            gain = fields.scores(found.positions[-1], field)[1] - before
             rows.append((kernel, tau, n_steps, gain.mean(), gain.std() / math.sqrt(len(gain))))
     tables.write_rows(rows, sweep_path, tables.SWEEP)
 

@@ -7,21 +7,20 @@ import numba
 import numpy as np
 import pytest
 
-from scoredag.gmm import fields, kernels, mixture, mixture_files
+from scoredag.gmm import fields, mixture, mixture_files
+from scoredag.simd import lanes, maths
 
 
 @numba.njit
 def exponentials(x, y):
-    for i in range(0, x.size, kernels.LANES):
-        kernels.store(y.ctypes.data, i, kernels.exp2(kernels.load(x.ctypes.data, i)))
-    y[0] += 0 * x[0]
+    for i in range(0, x.size, lanes.LANES):
+        lanes.store(y, i, maths.exp2(lanes.load(x, i)))
 
 
 @numba.njit
 def logarithms(x, y):
-    for i in range(0, x.size, kernels.LANES):
-        kernels.store(y.ctypes.data, i, kernels.log(kernels.load(x.ctypes.data, i)))
-    y[0] += 0 * x[0]
+    for i in range(0, x.size, lanes.LANES):
+        lanes.store(y, i, maths.log(lanes.load(x, i)))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +72,7 @@ def test_skipped_components_change_nothing(shipped, field):
         groups=np.tile(np.arange(n_groups), len(field.references) + 1),
     )
     x = np.concatenate([shipped.sample(5000, 1), np.random.default_rng(2).uniform(-16, 16, (5000, 2))])
-    some, whole = kernels.scores(x, bare)[0], kernels.scores(x, every)[0]
+    some, whole = fields.scores(x, bare)[0], fields.scores(x, every)[0]
     assert relative_errors(some, whole, unit=1.0).max() < 2e-15
 
 
@@ -84,13 +83,13 @@ def test_polynomials_are_as_good_as_their_certificate(shipped, field):
     x, cells = x[inside], (row * int(field.box[4]) + column)[inside]
     x = x[field.places[cells] >= 0]
     assert len(x) > 8000
-    found, densities = kernels.scores(x, field)
+    found, densities = fields.scores(x, field)
     bare = field._replace(places=np.full_like(field.places, -1))
-    summed, expected = kernels.scores(x, bare)
+    summed, expected = fields.scores(x, bare)
     unit = 1 / np.sqrt(np.linalg.eigvalsh(shipped.covariances).max())
     # rounding besides: each of 136 terms has its own
-    assert relative_errors(found, summed, unit).max() < 4 * kernels.TOLERANCE
-    np.testing.assert_allclose(densities, expected, rtol=0, atol=4 * kernels.TOLERANCE)
+    assert relative_errors(found, summed, unit).max() < 4 * fields.TOLERANCE
+    np.testing.assert_allclose(densities, expected, rtol=0, atol=4 * fields.TOLERANCE)
 
 
 def test_corners_of_cells_are_certified_too(shipped, field):
@@ -99,13 +98,13 @@ def test_corners_of_cells_are_certified_too(shipped, field):
     side = int(field.box[4])
     corner = np.stack([cells % side, cells // side], axis=1) + np.array([0.9999, 0.0001])
     x = field.box[:2] + corner / field.box[2:4]
-    assert relative_errors(kernels.scores(x, field)[0], shipped.score(x), unit=1.0).max() < 1e-12
+    assert relative_errors(fields.scores(x, field)[0], shipped.score(x), unit=1.0).max() < 1e-12
 
 
 def test_components_too_sharp_for_the_grid_are_summed():
     sharp = mixture.GaussianMixture([0.5, 0.5], [[0, 0], [20, 20]], [1e-8 * np.eye(2), np.eye(2)])
     x = np.concatenate([sharp.sample(500, 1), np.random.default_rng(0).normal(size=(500, 2)) * 10])
-    assert relative_errors(kernels.scores(x, fields.build(sharp))[0], sharp.score(x)).max() < 1e-12
+    assert relative_errors(fields.scores(x, fields.build(sharp))[0], sharp.score(x)).max() < 1e-12
 
 
 @pytest.mark.parametrize("threads", [2, 5])

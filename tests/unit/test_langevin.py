@@ -6,11 +6,13 @@ import numba
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from scipy import stats
 from scipy.linalg import solve_discrete_lyapunov
 
 from scoredag.errors import InputError
-from scoredag.gmm import kernels, langevin, mixture, mixture_files, particles
+from scoredag.gmm import langevin, mixture, mixture_files, particles
+from scoredag.simd import random
 from scoredag.store import tables
 
 IDENTITY = [[1.0, 0.0], [0.0, 1.0]]
@@ -94,7 +96,7 @@ def test_stationary_covariance_solves_the_lyapunov_equation(gaussian, noise):
 
 def test_noise_is_standard_normal_and_independent():
     """Kolmogorov & Smirnov for all draws, for squares, and for sums of draws that stand 1, 8 and 16 apart."""
-    state = np.random.default_rng(5).integers(2**64, size=4 * kernels.LANES, dtype=np.uint64).view(np.int64)
+    state = np.random.default_rng(5).integers(2**64, size=random.STATE, dtype=np.uint64).view(np.int64)
     z = np.zeros(400_000 + 16)
     fill(state, z)
     z = z[:400_000]
@@ -109,7 +111,7 @@ def test_noise_is_standard_normal_and_independent():
 
 @numba.njit
 def fill(state, z):
-    kernels.normals(state.ctypes.data, z.ctypes.data, len(z) - 16)
+    random.normals(state, z, len(z) - 16)
 
 
 # --- each kernel on one Gaussian, whose stationary covariance is known --------------------------
@@ -173,6 +175,7 @@ def test_annealing_takes_larger_steps_at_higher_levels(gaussian):
     assert (covariance_deviations(found - mean, expected) < 5).all()
 
 
+# settings of a run by each
 KERNELS = {
     "overdamped": {},
     "mala": {"noise_covariance": None},
@@ -180,6 +183,23 @@ KERNELS = {
     "annealed": {"noise_covariance": None, "noise_levels": [1.0, 0.5, 0.1]},
     "tempering": {"noise_covariance": None, "temperatures": [1, 3]},
 }
+
+
+def test_the_schema_and_these_tests_have_the_kernels_and_what_they_take(root):
+    """The workflow checks a config by the schema, since it starts without numba."""
+    schema = yaml.safe_load((root / "config/schema.yaml").read_text(encoding="utf-8"))
+    keys = schema["$defs"]["variant"]["properties"]
+    assert keys["kernel"]["enum"] == list(langevin.KERNELS) == list(KERNELS)
+    taken_by = {
+        key: [name for name, kernel in langevin.KERNELS.items() if key in kernel.takes]
+        for key in set().union(*(kernel.takes for kernel in langevin.KERNELS.values()))
+    }
+    assert {key: value["kernels"] for key, value in keys.items() if "kernels" in value} == taken_by
+
+
+def test_settings_that_no_kernel_takes_are_refused(shipped):
+    with pytest.raises(TypeError, match="temperature"):
+        simulate(shipped, temperature=[1, 2])
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

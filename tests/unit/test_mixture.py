@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from scoredag.errors import InputError
-from scoredag.gmm import fields, kernels, mixture, mixture_files
+from scoredag.gmm import fields, mixture, mixture_files
 from scoredag.store import tables
 
 ROOT = Path(__file__).parents[2]
@@ -117,7 +117,7 @@ def test_hard_mixtures_are_right_to_what_the_rounding_of_x_allows(name, radius):
     x = np.concatenate([near + radius * on_circle(1.0, 20), radius * rng.normal(size=(20, 2))])
     expected = [exact_log_density_and_score(hard, point) for point in x]
     field = fields.build(hard)
-    compiled_score, compiled_density = kernels.scores(x, field)
+    compiled_score, compiled_density = fields.scores(x, field)
     for density, score in ((hard.log_density(x), hard.score(x)), (compiled_density, compiled_score)):
         assert np.isfinite(score).all() and np.isfinite(density).all()
         np.testing.assert_allclose(density, [value for value, _ in expected], rtol=1e-8, atol=1e-9)
@@ -132,7 +132,7 @@ def test_ten_thousand_components_are_right():
     covariances = roots @ roots.transpose(0, 2, 1) + 0.05 * np.eye(2)
     many = mixture.GaussianMixture(rng.dirichlet(np.ones(10_000)), rng.uniform(-30, 30, (10_000, 2)), covariances)
     x = np.concatenate([rng.uniform(-35, 35, (100, 2)), rng.normal(size=(20, 2)) * 1e3, rng.normal(size=(5, 2)) * 1e8])
-    found, density = kernels.scores(x, fields.build(many, 2))
+    found, density = fields.scores(x, fields.build(many, 2))
     expected = many.score(x)
     errors = np.linalg.norm(found - expected, axis=1) / np.linalg.norm(expected, axis=1)
     assert errors.max() < 1e-12

@@ -167,12 +167,15 @@ def test_an_edit_before_a_job_begins_stops_it(edited):
 
 @pytest.mark.parametrize(
     ("module", "old", "new"),
-    [("langevin.py", "math.sqrt(2 * tau)", "math.sqrt(8 * tau)"), ("kernels.py", "spread(-2.0)", "spread(-9.0)")],
+    [
+        ("gmm/kernels.py", "math.sqrt(2 * step_size) * square_root(cov", "math.sqrt(8 * step_size) * square_root(cov"),
+        ("simd/random.py", "-2.0 * maths.log", "-9.0 * maths.log"),
+    ],
     ids=["python", "numba"],
 )
 def test_code_that_was_compiled_before_an_edit_is_not_run(edited, module, old, new):
     """Both compilers take the size and time of a source for its content."""
-    path = edited.folder / "scripts/scoredag/gmm" / module
+    path = edited.folder / "scripts/scoredag" / module
     times = (0, 1_000_000_000)
     os.utime(path, times)
     target, environment = "results/langevin/c/samples.parquet", {"PYTHONDONTWRITEBYTECODE": ""}

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from scoredag import streams
 from scoredag.errors import InputError
@@ -21,7 +22,7 @@ class GaussianMixture:
         InputError: the arrays are not of these shapes, or not a mixture.
     """
 
-    def __init__(self, weights, means, covariances):
+    def __init__(self, weights: ArrayLike, means: ArrayLike, covariances: ArrayLike):
         try:
             weights, means, covariances = (np.asarray(a, dtype=np.float64) for a in (weights, means, covariances))
         except (TypeError, ValueError) as error:
@@ -38,17 +39,17 @@ class GaussianMixture:
         self.log_scales = np.log(self.weights) - 0.5 * np.log(_determinant(covariances)) - math.log(2 * math.pi)
 
     @property
-    def n_components(self):
+    def n_components(self) -> int:
         """K."""
         return len(self.weights)
 
-    def log_density(self, x):
+    def log_density(self, x: np.ndarray) -> np.ndarray:
         """log p(x) in nats; `x` (N, 2) to (N,)."""
         terms, _, _ = self._terms(x)
         peak = terms.max(axis=1)
         return peak + np.log(np.exp(terms - peak[:, None]).sum(axis=1))
 
-    def score(self, x):
+    def score(self, x: np.ndarray) -> np.ndarray:
         """grad log p(x) = sum_k r_k(x) Sigma_k^{-1} (mu_k - x); `x` (N, 2) to (N, 2).
 
         The responsibilities r_k come from log-sum-exp, so that the score is finite far from
@@ -58,26 +59,26 @@ class GaussianMixture:
         shares = _softmax(terms)
         return np.stack([(shares * pull_x).sum(axis=1), (shares * pull_y).sum(axis=1)], axis=1)
 
-    def responsibilities(self, x):
+    def responsibilities(self, x: np.ndarray) -> np.ndarray:
         """The share r_k(x) of each component in the density; `x` (N, 2) to (N, K), rows sum to 1."""
         return _softmax(self._terms(x)[0])
 
-    def sample(self, n, seed):
+    def sample(self, n: int, seed: int) -> np.ndarray:
         """`n` exact samples (n, 2) for an integer seed: a component by weight, then its Gaussian."""
         rng = streams.generator(seed, "exact samples")
         chosen = rng.choice(self.n_components, size=n, p=self.weights)
         normal = rng.standard_normal((n, 2))
         return self.means[chosen] + np.einsum("nij,nj->ni", self.factors[chosen], normal)
 
-    def diffused(self, level):
+    def diffused(self, level: float) -> "GaussianMixture":
         """The mixture after noise of deviation `level` was added: covariances Sigma_k + level^2 I."""
         return GaussianMixture(self.weights, self.means, self.covariances + level**2 * np.eye(2))
 
-    def scaled(self, factor):
+    def scaled(self, factor: float) -> "GaussianMixture":
         """The mixture of `factor` x, for a factor > 0."""
         return GaussianMixture(self.weights, factor * self.means, factor**2 * self.covariances)
 
-    def moved(self, by):
+    def moved(self, by: np.ndarray) -> "GaussianMixture":
         """The mixture of x + `by`, (2,)."""
         return GaussianMixture(self.weights, self.means + by, self.covariances)
 
@@ -90,7 +91,7 @@ class GaussianMixture:
         return self.log_scales - 0.5 * (u * u + v * v), a * u, b * u + c * v
 
 
-def normalised(weights):
+def normalised(weights: ArrayLike) -> np.ndarray:
     """Weights (K,) over their sum, where they have one; `GaussianMixture` judges the rest."""
     weights = np.asarray(weights, dtype=np.float64)
     total = weights.sum()
@@ -102,13 +103,13 @@ def _softmax(terms):
     return shares / shares.sum(axis=1, keepdims=True)
 
 
-def from_table(table):
+def from_table(table: pd.DataFrame) -> GaussianMixture:
     """The mixture in a data frame with the columns of results/gmm/parameters.parquet."""
     covariances = table[["cov_xx", "cov_xy", "cov_xy", "cov_yy"]].to_numpy(np.float64).reshape(-1, 2, 2)
     return GaussianMixture(table["weight"], table[["mean_x", "mean_y"]], covariances)
 
 
-def to_table(gmm):
+def to_table(gmm: GaussianMixture) -> pd.DataFrame:
     """The columns of results/gmm/parameters.parquet."""
     return pd.DataFrame(
         {

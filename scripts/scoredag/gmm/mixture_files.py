@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -26,7 +27,7 @@ CONVERT = (
 )
 
 
-def read(path, normalise=False):
+def read(path: str | os.PathLike[str], normalise: bool = False) -> mixture.GaussianMixture:
     """The mixture in a file, by its suffix.
 
     - .csv, .csv.gz, .parquet: the columns of `COLUMNS`, one row a component.
@@ -58,38 +59,38 @@ def _read_table(path):
         if values.isna().any():
             n_values, line = values.notna().sum(), f"{values.index.name} {values.isna().idxmax()}"
             raise InputError(f"{path}: {n_values} values of '{name}' for {len(table)} components; {line} has none")
-    return _of_columns(table.to_numpy())
+    return _from_rows(table.to_numpy())
 
 
 def _read_json(path):
     with _readable(path, "JSON"), open(path, encoding="utf-8") as stream:
-        found = json.load(stream)
-    return _of_arrays(path, found if isinstance(found, dict) else {})
+        content = json.load(stream)
+    return _from_arrays(path, content if isinstance(content, dict) else {})
 
 
 def _read_npz(path):
     with _readable(path, "NumPy"), np.load(path, allow_pickle=False) as stream:
-        return _of_arrays(path, dict(stream))
+        return _from_arrays(path, dict(stream))
 
 
 def _read_npy(path):
     with _readable(path, "NumPy"):
-        found = np.load(path, allow_pickle=False)
-    if found.dtype.names:
-        return _of_arrays(path, {name: found[name] for name in found.dtype.names})
-    if found.ndim != 2 or found.shape[1] != len(COLUMNS):
-        raise InputError(f"{path}: shape {found.shape} is not (K, 6), with the columns {', '.join(COLUMNS)}")
-    return _of_columns(found)
+        array = np.load(path, allow_pickle=False)
+    if array.dtype.names:
+        return _from_arrays(path, {name: array[name] for name in array.dtype.names})
+    if array.ndim != 2 or array.shape[1] != len(COLUMNS):
+        raise InputError(f"{path}: shape {array.shape} is not (K, 6), with the columns {', '.join(COLUMNS)}")
+    return _from_rows(array)
 
 
 def _read_mat(path):
     with _readable(path, "MATLAB"), open(path, "rb") as stream:
-        found = {name: value for name, value in io.loadmat(stream).items() if not name.startswith("__")}
-    if len(found) == 1:
-        (value,) = found.values()
+        arrays = {name: value for name, value in io.loadmat(stream).items() if not name.startswith("__")}
+    if len(arrays) == 1:
+        (value,) = arrays.values()
         if value.dtype.names and value.size == 1:  # a struct
-            found = {name: value[name].item() for name in value.dtype.names}
-    weights, means, covariances = _of_arrays(path, found)
+            arrays = {name: value[name].item() for name in value.dtype.names}
+    weights, means, covariances = _from_arrays(path, arrays)
     if covariances.ndim == 3 and covariances.shape[:2] == (2, 2):
         covariances = np.moveaxis(covariances, -1, 0)
     elif covariances.shape == (1, weights.size) != (1, 2) or covariances.shape == (weights.size, 1):
@@ -101,30 +102,30 @@ def _read_pt(path):
     import torch  # slow to import, and needed for this format alone
 
     with _readable(path, "PyTorch"):
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    found = found if isinstance(found, dict) else {}
-    tensors = {str(name): value.numpy() for name, value in found.items() if isinstance(value, torch.Tensor)}
-    return _of_arrays(path, tensors)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    content = content if isinstance(content, dict) else {}
+    tensors = {str(name): value.numpy() for name, value in content.items() if isinstance(value, torch.Tensor)}
+    return _from_arrays(path, tensors)
 
 
 READERS = {".json": _read_json, ".npz": _read_npz, ".npy": _read_npy, ".mat": _read_mat, ".pt": _read_pt}
 
 
-def _of_columns(rows):
-    """Arrays of the mixture from rows (K, 6)."""
+def _from_rows(rows):
+    """Weights, means and covariances from rows (K, 6), a component a row."""
     rows = np.asarray(rows, dtype=np.float64)
     return rows[:, 0], rows[:, 1:3], rows[:, [3, 4, 4, 5]].reshape(-1, 2, 2)
 
 
-def _of_arrays(path, found):
-    """Weights, means and covariances from {name: array}, under the names that are usual."""
-    lower = {name.lower(): value for name, value in found.items()}
+def _from_arrays(path, named):
+    """Weights, means and covariances from {name: array}, by the names of `NAMES`."""
+    lower = {name.lower(): value for name, value in named.items()}
     arrays = []
     for what, names in NAMES.items():
         chosen = [name for name in names if name in lower]
         if len(chosen) != 1:
-            there = f"both '{chosen[0]}' and '{chosen[1]}'" if chosen else f"none among {', '.join(found) or 'nothing'}"
-            raise InputError(f"{path}: {what}: there is {there}; name one array {' or '.join(names[:3])}")
+            got = f"both '{chosen[0]}' and '{chosen[1]}'" if chosen else f"none among {', '.join(named) or 'nothing'}"
+            raise InputError(f"{path}: {what}: there is {got}; name one array {' or '.join(names[:3])}")
         try:
             arrays.append(np.asarray(lower[chosen[0]], dtype=np.float64))
         except (TypeError, ValueError) as error:

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from scoredag.gmm.mixture import GaussianMixture
+
 
 class View(NamedTuple):
     """A square part of the plane: its centre (2,) and half its width."""
@@ -12,7 +14,7 @@ class View(NamedTuple):
     half_width: float
 
 
-def view_of(gmm, half_width=None):
+def view_of(gmm: GaussianMixture, half_width: float | None = None) -> View:
     """The view that holds the mixture, means and three deviations; or of the given half-width.
 
     Its centre is a round number, so that a mixture about the origin is seen from there.
