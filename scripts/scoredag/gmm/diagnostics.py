@@ -85,7 +85,7 @@ def grid_divergence(x: np.ndarray, view: View, masses: np.ndarray) -> float:
     centre, half_width = view
     n_cells = round(np.sqrt(len(masses) - 1))
     edges = [np.linspace(c - half_width, c + half_width, n_cells + 1) for c in centre]
-    counts = np.histogram2d(*x.T, bins=edges)[0].ravel()
+    counts = np.histogram2d(x[:, 0], x[:, 1], bins=edges)[0].ravel()
     return float(special.rel_entr(np.append(counts, len(x) - counts.sum()) / len(x), masses).sum())
 
 

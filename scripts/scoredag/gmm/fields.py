@@ -263,9 +263,9 @@ def _select(low, high, side, parents, starts, groups, components, unit):
         cell, group = np.nonzero(counts.T)
         owners.append(inside[cell])
         chosen.append(here[group])
-    owners = np.concatenate(owners)
-    starts = np.append(0, np.cumsum(np.bincount(owners, minlength=side**2)))
-    return starts, np.concatenate(chosen)[np.argsort(owners, kind="stable")], references
+    owner = np.concatenate(owners)
+    starts = np.append(0, np.cumsum(np.bincount(owner, minlength=side**2)))
+    return starts, np.concatenate(chosen)[np.argsort(owner, kind="stable")], references
 
 
 @np.errstate(over="ignore")  # a bound may be infinite

@@ -188,7 +188,9 @@ def overdamped(
     drift = step_size * _definite(preconditioner, "preconditioner")
     covariance = preconditioner if noise_covariance is None else noise_covariance
     noisy = covariance is not None
-    noise = math.sqrt(2 * step_size) * square_root(covariance if noisy else np.zeros((2, 2)), "noise_covariance")
+    noise = math.sqrt(2 * step_size) * square_root(
+        np.zeros((2, 2)) if covariance is None else covariance, "noise_covariance"
+    )
     field = build(gmm, threads)
 
     def move(x, state, kept, positions):
@@ -315,7 +317,7 @@ def _visit(advance, x, kept, positions):
 
     Returns the sum of what `advance` counts as accepted, NaN where it counts nothing; and NaN.
     """
-    accepted, done = 0, 0
+    accepted, done = 0.0, 0
     for k, step in enumerate(kept):
         if step > done:
             count = advance(done, step)

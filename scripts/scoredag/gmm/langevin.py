@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from scoredag import streams
 from scoredag.errors import InputError
@@ -69,7 +68,7 @@ def run(
     kernel: str = "overdamped",
     divergence: str = "keep",
     snapshots: Sequence[int] = (),
-    start: ArrayLike | None = None,
+    start: np.ndarray | None = None,
     first: int = 0,
     threads: int = 1,
     **settings: Any,

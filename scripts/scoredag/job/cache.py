@@ -106,5 +106,6 @@ def key(job: Any, record: dict[str, Any]) -> str:
 def _hardware(job):
     """The kind of processor, and the GPU that a job takes, if any: their numbers differ."""
     device, torch = job.params.get("settings", {}).get("device", "cpu"), sys.modules.get("torch")
-    with_gpu = device != "cpu" and torch is not None and torch.cuda.is_available()
-    return platform.machine(), torch.cuda.get_device_name() if with_gpu else None
+    if device == "cpu" or torch is None or not torch.cuda.is_available():
+        return platform.machine(), None
+    return platform.machine(), torch.cuda.get_device_name()

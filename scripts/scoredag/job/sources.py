@@ -35,7 +35,7 @@ def modules(path: Path, folder: Path, imports: Callable[[Path, Path], list[Path]
 
 def imported(path: Path, folder: Path) -> list[Path]:
     """The modules below `folder` that the file `path` names in an import."""
-    names = set()
+    names: set[str] = set()
     for node in statements(ast.parse(path.read_bytes(), str(path))):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)

@@ -268,8 +268,9 @@ def spread(value: Value) -> Value:
 @emitted
 def select(condition: Value, a: Value | float, b: Value | float) -> Value:
     """`a` in the lanes where the condition holds, else `b`; one of them is a `Value`."""
-    a, b = (b.like(a), b) if isinstance(b, Value) else (a, a.like(b))
-    return a.new(a.builder.select(condition.ir, a.ir, b.ir))
+    kind = a if isinstance(a, Value) else b
+    assert isinstance(kind, Value)
+    return kind.new(kind.builder.select(condition.ir, kind.like(a).ir, kind.like(b).ir))
 
 
 @emitted
