@@ -64,11 +64,12 @@ def complete(steps):
 
     Snakemake compares a script by its time, and what it imports not at all.
     """
-    scripts = {step: SCRIPTS / Path(str(step.script)).name for step in steps if step.script}
-    digests = sources.digests(scripts.values())
-    for step, script in scripts.items():
+    digest = sources.digester()
+    for step in (step for step in steps if step.script):
+        script = SCRIPTS / Path(str(step.script)).name
         step.conda_env = str(HOME / "envs" / "scoredag.yaml")
-        step.set_params(code=digests[script])
+        # only for the rules that some job is of
+        step.set_params(code=lambda wildcards, script=script: digest(script))
 
 
 def input_file(entry):

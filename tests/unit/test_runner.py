@@ -49,7 +49,7 @@ def function(root, tmp_path, a_job, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "part", raising=False)
     script = tmp_path.resolve() / "script.py"
-    a_job.params["code"] = sources.digests([script])[script]
+    a_job.params["code"] = sources.digester()(script)
     scope = {"__file__": str(script), "snakemake": a_job, "__name__": "script"}
     exec(SCRIPT, scope)
     return scope["repeat"]

@@ -29,7 +29,7 @@ def run(function: Callable[..., None], snakemake: Any = None, *, cached: bool = 
         return
 
     def current() -> dict[str, Any]:
-        return record.build(job, sources.digests([script])[script])
+        return record.build(job, sources.digester()(script))
 
     with logs.to_file(job.log[0]):
         before = current()

@@ -6,7 +6,7 @@ Standard library alone: rules import it while Snakemake parses them, and jobs wh
 import ast
 import functools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,13 @@ from scoredag.errors import InputError
 from scoredag.store import files
 
 
-def digests(scripts: Iterable[Path]) -> dict[Path, str]:
-    """{script: SHA-256 of its content and of every module below its folder that it imports, directly or not}."""
+def digester() -> Callable[[Path], str]:
+    """A function of a script: SHA-256 of its content and of every module below its folder that it imports.
+
+    It reads each file once, so that it takes many scripts quickly; whoever wants to see edits takes a new one.
+    """
     sha256, imports = functools.cache(files.sha256), functools.cache(imported)
-    return {script: files.combined(map(sha256, modules(script, script.parent, imports))) for script in scripts}
+    return functools.cache(lambda script: files.combined(map(sha256, modules(script, script.parent, imports))))
 
 
 def modules(path: Path, folder: Path, imports: Callable[[Path, Path], list[Path]] | None = None) -> list[Path]:
