@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.io import flag
 
 HOME = Path(workflow.basedir)
 SCRIPTS = HOME / "scripts"
@@ -52,17 +53,17 @@ def settings(*keys, only=None, without=(), **more):
     return chosen
 
 
-def figure(path, category, caption=None, label=None, **labels):
-    """A figure of the report; caption, a file of report/, and label are named as the figure where nothing else is said."""
-    name = Path(path).stem
-    labels = {"figure": label or name} | labels
-    return report(path, caption=f"../report/{caption or name}.rst", category=category, labels=labels)
+def figure(path, category, caption, label=None, **labels):
+    """A figure of the report: its caption, with wildcards in braces, and labels to find it by."""
+    labels = {"figure": label or Path(path).stem} | labels
+    return flag(report(path, "../report/caption.rst", category=category, labels=labels), "caption", caption)
 
 
 def complete(steps):
-    """Give all `steps` that have a script their environment, and a digest of their code as a parameter.
+    """Give all `steps` that have a script their environment, and a digest of their code and a caption as parameters.
 
-    Snakemake compares a script by its time, and what it imports not at all.
+    Snakemake compares a script by its time, and what it imports not at all. It never compares a parameter that
+    depends on the output: another caption draws no figure again.
     """
     digest = sources.digester()
     for step in (step for step in steps if step.script):
@@ -70,6 +71,8 @@ def complete(steps):
         step.conda_env = str(HOME / "envs" / "scoredag.yaml")
         # only for the rules that some job is of
         step.set_params(code=lambda wildcards, script=script: digest(script))
+        for caption in (path.flags["caption"] for path in step.output if "caption" in path.flags):
+            step.set_params(caption=lambda wildcards, output, text=caption: text.format(**dict(wildcards.items())))
 
 
 def input_file(entry):

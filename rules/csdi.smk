@@ -129,7 +129,13 @@ rule fill_gaps:
         runtime=240,
     params:
         settings=settings(
-            "csdi", "runs", "{run}", only=["device", "level"], dataset=gap_settings, sampling=sampling, seed=config["seed"]
+            "csdi",
+            "runs",
+            "{run}",
+            only=["device", "level"],
+            dataset=gap_settings,
+            sampling=sampling,
+            seed=config["seed"],
         ),
     script:
         "../scripts/fill_gaps.py"
@@ -140,7 +146,16 @@ rule plot_gaps:
     input:
         imputed="results/csdi/{run}/imputed.parquet",
     output:
-        figure=figure("results/csdi/{run}/gaps.png", "CSDI", run="{run}"),
+        figure=figure(
+            "results/csdi/{run}/gaps.png",
+            "CSDI",
+            "The longest gaps of the series as filled by run {run}: observed values (dots), the median of the "
+            "samples (line) and their central interval (band, 5 to 95 % by default). The longest gap of every "
+            "feature comes first. Where a value is observed, the band closes. A gap that does not fit into a "
+            "window, as its title then says, is filled from several windows; its middle does not see its "
+            "ends.",
+            run="{run}",
+        ),
     log:
         "logs/csdi/{run}/plot_gaps.log",
     benchmark:
@@ -148,7 +163,9 @@ rule plot_gaps:
     resources:
         mem_mb=2000,
     params:
-        settings=settings("csdi", "runs", "{run}", "figure", only=["colour"], length=window_length, level=level, units=units),
+        settings=settings(
+            "csdi", "runs", "{run}", "figure", only=["colour"], length=window_length, level=level, units=units
+        ),
     script:
         "../scripts/plot_gaps.py"
 
@@ -182,7 +199,15 @@ rule plot_loss:
     input:
         history="results/csdi/{run}/history.parquet",
     output:
-        figure=figure("results/csdi/{run}/loss.png", "CSDI", run="{run}"),
+        figure=figure(
+            "results/csdi/{run}/loss.png",
+            "CSDI",
+            "Training history of run {run}. The validation loss is that of the averaged weights, with fixed "
+            "noise and diffusion steps, spread evenly over all steps; the circle marks the weights that were "
+            "kept. The training loss mostly lies above it: low noise, from which the noise is harder to "
+            "predict, comes more often there (`step_power`).",
+            run="{run}",
+        ),
     log:
         "logs/csdi/{run}/plot_loss.log",
     benchmark:
@@ -200,7 +225,14 @@ rule plot_imputation:
         windows=dataset_file("windows.parquet"),
         starts=dataset_file("window_starts.parquet"),
     output:
-        figure=figure("results/csdi/{run}/imputation.png", "CSDI", run="{run}"),
+        figure=figure(
+            "results/csdi/{run}/imputation.png",
+            "CSDI",
+            "Test windows of run {run} under one pattern of missing entries: given values (dots), held-out "
+            "values (diamonds), the median of the samples (line) and their central interval (band, 5 to 95 % "
+            "by default). Where a value was given, the band closes.",
+            run="{run}",
+        ),
     log:
         "logs/csdi/{run}/plot_imputation.log",
     benchmark:
@@ -221,7 +253,17 @@ rule plot_surprise:
         windows=dataset_file("windows.parquet"),
         series=dataset_file("series.parquet"),
     output:
-        figure=figure("results/csdi/{run}/surprise.png", "CSDI", run="{run}"),
+        figure=figure(
+            "results/csdi/{run}/surprise.png",
+            "CSDI",
+            "Above, how surprising the held-out values of each test window are to run {run}, under one "
+            "pattern of missing entries: the variational bound on their negative log-likelihood in nats per "
+            "target, in z-scores, with two standard errors of the estimate. Below, the two most and the two "
+            "least surprising windows, each with the three features that contribute most: given values "
+            "(dots), held-out values (diamonds), the median of the samples (line) and their central interval "
+            "(band, 5 to 95 % by default).",
+            run="{run}",
+        ),
     log:
         "logs/csdi/{run}/plot_surprise.log",
     benchmark:
@@ -242,7 +284,16 @@ rule plot_calibration:
         starts=dataset_file("window_starts.parquet"),
         statistics=dataset_file("statistics.parquet"),
     output:
-        figure=figure("results/csdi/{run}/calibration.png", "CSDI", run="{run}"),
+        figure=figure(
+            "results/csdi/{run}/calibration.png",
+            "CSDI",
+            "Coverage of central intervals of run {run} on the held-out values of the test split, one line "
+            "for each pattern of missing entries. Below the diagonal intervals are too narrow, above it too "
+            "wide. Ends of intervals lie between order statistics, so that calibrated samples lie on the "
+            "diagonal however few they are. With `conformal: true`, the second panel shows the same intervals "
+            "after correction by those of the validation windows (Romano et al. 2019).",
+            run="{run}",
+        ),
     log:
         "logs/csdi/{run}/plot_calibration.log",
     benchmark:
@@ -258,7 +309,16 @@ rule plot_metrics:
     input:
         metrics="results/csdi/{run}/metrics.parquet",
     output:
-        figure=figure("results/csdi/{run}/metrics.png", "CSDI", run="{run}"),
+        figure=figure(
+            "results/csdi/{run}/metrics.png",
+            "CSDI",
+            "Scores of run {run} on the held-out values of the test split, for each pattern of missing "
+            "entries, beside baselines that see the same window. MAE and RMSE are those of the median in "
+            "z-scores; CRPS is normalised as in the paper. Lines are 95 % bootstrap intervals over windows. "
+            "Below, CRPS for each feature beside the baseline that is best on average. Coverage and width of "
+            "intervals are in metrics.parquet. Bars marked (cut) are longer than drawn.",
+            run="{run}",
+        ),
     log:
         "logs/csdi/{run}/plot_metrics.log",
     benchmark:

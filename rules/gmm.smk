@@ -39,7 +39,12 @@ rule plot_density:
     input:
         parameters="results/gmm/parameters.parquet",
     output:
-        figure=figure("results/gmm/density.png", "Mixture"),
+        figure=figure(
+            "results/gmm/density.png",
+            "Mixture",
+            "Log-density of the Gaussian mixture in nats, clipped nine nats below its peak. Ellipses: one "
+            "standard deviation of each component.",
+        ),
     log:
         "logs/gmm/plot_density.log",
     benchmark:

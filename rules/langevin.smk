@@ -112,7 +112,13 @@ rule plot_scatter:
         parameters="results/gmm/parameters.parquet",
         samples="results/langevin/{variant}/samples.parquet",
     output:
-        figure=figure("results/langevin/{variant}/scatter.png", "Langevin", variant="{variant}"),
+        figure=figure(
+            "results/langevin/{variant}/scatter.png",
+            "Langevin",
+            "Particles of Langevin variant {variant} at the last step, over contours of the mixture's density "
+            "at 0.7, 2, 4 and 6 nats below its peak. The title counts particles outside the axes.",
+            variant="{variant}",
+        ),
     log:
         "logs/langevin/{variant}/plot_scatter.log",
     benchmark:
@@ -129,7 +135,13 @@ rule plot_trajectories:
         parameters="results/gmm/parameters.parquet",
         chains="results/langevin/{variant}/chains.parquet",
     output:
-        figure=figure("results/langevin/{variant}/trajectories.png", "Langevin", variant="{variant}"),
+        figure=figure(
+            "results/langevin/{variant}/trajectories.png",
+            "Langevin",
+            "The paths of a few particles of variant {variant} from their start (crosses) to their last step "
+            "(dots), over contours of the mixture's density.",
+            variant="{variant}",
+        ),
     log:
         "logs/langevin/{variant}/plot_trajectories.log",
     benchmark:
@@ -146,7 +158,12 @@ rule animate_langevin:
         parameters="results/gmm/parameters.parquet",
         history="results/langevin/{variant}/history.parquet",
     output:
-        animation=figure("results/langevin/{variant}/animation.gif", "Langevin", variant="{variant}"),
+        animation=figure(
+            "results/langevin/{variant}/animation.gif",
+            "Langevin",
+            "Particles of variant {variant} at steps that are evenly spaced on a logarithmic scale.",
+            variant="{variant}",
+        ),
     log:
         "logs/langevin/{variant}/animate_langevin.log",
     benchmark:
@@ -206,7 +223,13 @@ rule plot_convergence:
     input:
         convergence="results/langevin/convergence.parquet",
     output:
-        figure=figure("results/langevin/convergence.png", "Langevin", variant="all"),
+        figure=figure(
+            "results/langevin/convergence.png",
+            "Langevin",
+            "Distances between the particles and exact samples, over the steps. The dotted line is the noise "
+            "floor: the same distance between two exact samples of the same size.",
+            variant="all",
+        ),
     log:
         "logs/langevin/plot_convergence.log",
     benchmark:
@@ -239,7 +262,13 @@ rule plot_sweep:
     input:
         sweep="results/langevin/sweep.parquet",
     output:
-        figure=figure("results/langevin/sweep.png", "Langevin", variant="all"),
+        figure=figure(
+            "results/langevin/sweep.png",
+            "Langevin",
+            "The effect of a finite step size: the bias of the mean log-density after the same time, for "
+            "particles that start as exact samples, with a line of order tau. Bars are two standard errors.",
+            variant="all",
+        ),
     log:
         "logs/langevin/plot_sweep.log",
     benchmark:
@@ -255,7 +284,13 @@ rule plot_comparison:
         exact="results/gmm/exact.parquet",
         samples=of_variants("samples.parquet"),
     output:
-        figure=figure("results/langevin/comparison.png", "Langevin", variant="all"),
+        figure=figure(
+            "results/langevin/comparison.png",
+            "Langevin",
+            "The density, exact samples of the mixture, and the particles of each Langevin variant at the "
+            "last step, all on the same axes.",
+            variant="all",
+        ),
     log:
         "logs/langevin/plot_comparison.log",
     benchmark:

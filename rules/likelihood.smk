@@ -168,7 +168,15 @@ rule plot_bounds:
     input:
         bounds="results/likelihood/bounds.parquet",
     output:
-        figure=figure("results/likelihood/bounds.png", "Likelihood", variant="all"),
+        figure=figure(
+            "results/likelihood/bounds.png",
+            "Likelihood",
+            "The bound on the negative log-likelihood of each point (Song et al. 2021, theorem 3) against the "
+            "negative log-likelihood of the reverse SDE itself, which is solved on a grid; one panel per "
+            "score model. Points lie below the diagonal only by chance. Bars are two standard errors of Monte "
+            "Carlo.",
+            variant="all",
+        ),
     log:
         "logs/likelihood/plot_bounds.log",
     benchmark:
@@ -184,7 +192,13 @@ rule plot_bound_gaps:
         maps=of_score_models("map.parquet"),
     output:
         figure=figure(
-            "results/likelihood/gaps.png", "Likelihood", caption="bound_gaps", label="gaps of the bound", variant="all"
+            "results/likelihood/gaps.png",
+            "Likelihood",
+            "Gap between the bound and the negative log-likelihood over the plane: half the mean squared "
+            "distance, along the forward process, between the score model and the score of the distribution "
+            "that it generates. Contours: the mixture's density two and six nats below its peak.",
+            label="gaps of the bound",
+            variant="all",
         ),
     log:
         "logs/likelihood/plot_bound_gaps.log",
@@ -202,7 +216,14 @@ rule plot_statements:
         summary="results/likelihood/summary.parquet",
         likelihoods=of_score_models("likelihoods.parquet"),
     output:
-        figure=figure("results/likelihood/statements.png", "Likelihood", variant="all"),
+        figure=figure(
+            "results/likelihood/statements.png",
+            "Likelihood",
+            "Left: right less left side of each statement of docs/likelihood-bound.md for each score model. "
+            "Right: mean negative log-likelihood by the reverse SDE, the bound on it, and that by the "
+            "probability flow ODE; no model is below the entropy of the data.",
+            variant="all",
+        ),
     log:
         "logs/likelihood/plot_statements.log",
     benchmark:
@@ -218,7 +239,13 @@ rule plot_estimators:
     input:
         estimators="results/likelihood/estimators.parquet",
     output:
-        figure=figure("results/likelihood/estimators.png", "Likelihood", variant="all"),
+        figure=figure(
+            "results/likelihood/estimators.png",
+            "Likelihood",
+            "Standard deviation of a single draw of the bound, for estimators with the same mean, with times "
+            "drawn uniformly and with importance sampling.",
+            variant="all",
+        ),
     log:
         "logs/likelihood/plot_estimators.log",
     benchmark:
@@ -232,7 +259,14 @@ rule plot_score_errors:
     input:
         score_errors="results/likelihood/score_errors.parquet",
     output:
-        figure=figure("results/likelihood/score_errors.png", "Likelihood", label="errors of the score", variant="all"),
+        figure=figure(
+            "results/likelihood/score_errors.png",
+            "Likelihood",
+            "Both sides of statement 1 against the size of the error in the score, for the mixture (on a "
+            "grid) and for one Gaussian with its mean and covariance (in closed form).",
+            label="errors of the score",
+            variant="all",
+        ),
     log:
         "logs/likelihood/plot_score_errors.log",
     benchmark:

@@ -10,7 +10,7 @@ from scoredag.errors import InputError
 from scoredag.job import cache, logs, record, sources
 from scoredag.store import files, stamp
 
-TRACKED = ("code", "content")  # params that say what a job was planned with; a function need not take them
+OPTIONAL = ("code", "content", "caption")  # params that a function need not take
 
 
 def run(function: Callable[..., None], snakemake: Any = None, *, cached: bool = False) -> None:
@@ -67,7 +67,7 @@ def arguments(function: Callable[..., None], job: Any) -> dict[str, Any]:
 
     A file that the rule calls `samples` is the argument `samples_path`, a list of files `samples_paths`; an optional
     input that the job has not is None. Params and wildcards keep their names, and `threads` is the number of threads.
-    A function has to take all inputs, outputs and params, but for those that are `TRACKED`.
+    A function has to take all inputs, outputs and params, but for `OPTIONAL` ones.
 
     Args:
         function: of a script.
@@ -100,6 +100,6 @@ def _offers(job: Any, parameters: Iterable[str]) -> Iterator[Offer]:
                 yield Offer(f"{name}_path", None, True)
             else:
                 yield Offer(f"{name}_paths", list(entry), True)
-    yield from (Offer(name, value, name not in TRACKED) for name, value in job.params.items())
+    yield from (Offer(name, value, name not in OPTIONAL) for name, value in job.params.items())
     yield from (Offer(name, value, False) for name, value in job.wildcards.items())
     yield Offer("threads", job.threads, False)
