@@ -22,7 +22,7 @@ langevin:
 def test_shards_give_the_samples_of_one_job(root, project):
     (project.folder / "sharded.yaml").write_text(SHARDED, encoding="utf-8")
     target = "results/langevin/b/scatter.png"
-    assert project.jobs(target, configfiles=("sharded.yaml",)) >= {"sample_shard", "gather_shards"}
+    assert project.jobs(target, configfiles=("sharded.yaml",)) >= {"sample_shard:b", "gather_shards:b"}
     done = project.snakemake(target, configfiles=("sharded.yaml",))
     assert done.returncode == 0, done.stdout
     found = pd.read_parquet(project.folder / "results/langevin/b/samples.parquet")

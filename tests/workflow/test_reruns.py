@@ -67,7 +67,7 @@ def test_nothing_is_to_be_done_after_another_branch_and_back(edited):
     git(edited, "checkout", "-b", "two")
     edited.edit("scripts/scoredag/gmm/langevin.py", "BLOCK = 500", "BLOCK = 400")
     edited.edit("data/gmm.csv", "0.", "1.")
-    edited.edit("rules/gmm.smk", "mem_mb=500", "mem_mb=600")
+    edited.edit("rules/csdi.smk", "mem_mb=4000", "mem_mb=5000")
     git(edited, "commit", "--all", "--message", "two")
     assert "read_mixture" in edited.jobs()
     git(edited, "checkout", "one")
@@ -168,7 +168,7 @@ def test_an_edit_before_a_job_begins_stops_it(edited):
 @pytest.mark.parametrize(
     ("module", "old", "new"),
     [
-        ("gmm/kernels.py", "math.sqrt(2 * step_size) * square_root(cov", "math.sqrt(8 * step_size) * square_root(cov"),
+        ("gmm/kernels.py", "math.sqrt(2 * step_size) * root", "math.sqrt(8 * step_size) * root"),
         ("simd/random.py", "-2.0 * maths.log", "-9.0 * maths.log"),
     ],
     ids=["python", "numba"],
