@@ -317,7 +317,7 @@ def quality_rows(options):
     peer *= len(chosen) * options.samples
 
     default = run_settings()["sampling"] | {"n_samples": options.samples, "threads": options.threads}
-    default["n_steps"] = default["n_steps"] or diffusion.SAMPLERS[default["sampler"]][0]
+    default["n_steps"] = default["n_steps"] or diffusion.SAMPLERS[default["sampler"]].n_steps
     reference = default | {"sampler": "ddpm", "n_steps": diffusion.N_STEPS}
     reference.pop("antithetic", None)
     solvers = {"equal quality": (default | EQUAL_QUALITY, True), "default sampler": (default, False)}
