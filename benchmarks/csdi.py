@@ -33,7 +33,7 @@ import yaml
 from snakemake.utils import validate
 
 from scoredag import metrics
-from scoredag.csdi import checkpoint, devices, diffusion, imputation, network, training
+from scoredag.csdi import batches, checkpoint, devices, diffusion, imputation, network, optimizers, training
 from scoredag.series import windows
 from scoredag.store import tables
 
@@ -136,10 +136,10 @@ def check_same(model, peer, length):
 
 
 def draw_batch(n_features, length, size):
-    """A `training.Batch` of random windows, half of each given, and noise and diffusion steps for it."""
+    """A `batches.Batch` of random windows, half of each given, and noise and diffusion steps for it."""
     generator = torch.Generator().manual_seed(0)
     shape = (size, n_features, length)
-    batch = training.Batch(
+    batch = batches.Batch(
         values=torch.randn(shape, generator=generator),
         observed_mask=torch.ones(shape),
         cond_mask=(torch.rand(shape, generator=generator) < 0.5).float(),
@@ -198,7 +198,9 @@ def step_seconds(n_features, length, options):
     batch, noise, level = draw_batch(n_features, length, BATCH)
     settings = step_settings(options)
     peer = make_peer(checkpoint.load(BASE, n_features), length).train()
-    optimizer = torch.optim.Adam(peer.parameters(), settings.learning_rate, weight_decay=training.WEIGHT_DECAY["adam"])
+    optimizer = torch.optim.Adam(
+        peer.parameters(), settings.learning_rate, weight_decay=optimizers.OPTIMIZERS["adam"].weight_decay
+    )
     inputs = {
         "X_ori": batch.values,
         "indicating_mask": batch.observed_mask - batch.cond_mask,
