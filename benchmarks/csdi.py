@@ -287,8 +287,10 @@ def sampling_seconds(n_features, length, options):
             chunk=max(1, n_windows * n_samples // options.threads),  # work for every thread
             seed=0,
             threads=options.threads,
+            device="cpu",
             sampler="ddpm",
             n_steps=n_steps,
+            antithetic=False,
         )
         for _ in samples:
             pass
@@ -320,8 +322,7 @@ def quality_rows(options):
 
     default = run_settings()["sampling"] | {"n_samples": options.samples, "threads": options.threads}
     default["n_steps"] = default["n_steps"] or diffusion.SAMPLERS[default["sampler"]].n_steps
-    reference = default | {"sampler": "ddpm", "n_steps": diffusion.N_STEPS}
-    reference.pop("antithetic", None)
+    reference = default | {"sampler": "ddpm", "n_steps": diffusion.N_STEPS, "antithetic": False}
     solvers = {"equal quality": (default | EQUAL_QUALITY, True), "default sampler": (default, False)}
     known, score = roles == windows.OBSERVED, functools.partial(scores, truth=values, mask=roles == windows.TARGET)
     samples, _ = drawn(model, numbers, values, known, reference)
@@ -346,7 +347,7 @@ def drawn(model, numbers, values, known, settings):
     """Samples (S, N, K, L) of the windows by a sampler, and the seconds that they took."""
     log.info("quality: %s, %d steps", settings["sampler"], settings["n_steps"])
     start = time.perf_counter()
-    parts = imputation.impute(model, numbers, values, known, seed=0, **settings)
+    parts = imputation.impute(model, numbers, values, known, seed=0, device="cpu", **settings)
     samples = np.concatenate([samples for _, samples in parts], axis=1)
     return samples, time.perf_counter() - start
 

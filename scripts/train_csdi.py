@@ -73,7 +73,7 @@ def train_csdi(
                 progress=bar,
                 device=settings["device"],
             )
-        except training.TrainingDivergedError as error:
+        except training.DivergenceError as error:
             if error.best is not None:
                 model.load_state_dict(error.best)
                 checkpoint.save(model, last_good_path, metadata)

@@ -48,9 +48,8 @@ def train(seed=0, **changes):
     torch.manual_seed(0)
     model = CSDI(3)
     values, known = a_dataset()
-    history = training.train(
-        model, values, known, a_batch(*a_dataset(6, seed=9)), SETTINGS._replace(**changes), seed, device="cpu"
-    )
+    valid, settings = a_batch(*a_dataset(6, seed=9)), SETTINGS._replace(**changes)
+    history = training.train(model, values, known, valid, settings, seed, device="cpu")
     return model, history
 
 
@@ -124,7 +123,7 @@ def test_fewer_windows_than_a_batch_are_all_taken():
 
 
 def test_a_loss_that_is_not_finite_stops_with_one_line():
-    with pytest.raises(training.TrainingDivergedError, match=r"^training: the loss is .*learning_rate$"):
+    with pytest.raises(training.DivergenceError, match=r"^training: the loss is .*learning_rate$"):
         train(learning_rate=1e30, warm_up=0, gradient_clip=1e30)
 
 
@@ -385,9 +384,7 @@ def test_diverging_leaves_the_best_weights_so_far(monkeypatch):
         return batch, noise * (math.inf if arguments[-1] == 5 else 1.0), level
 
     monkeypatch.setattr(batches, "draw", explode)
-    with pytest.raises(
-        training.TrainingDivergedError, match=r"nan at step 6; lower training.learning_rate\Z"
-    ) as caught:
+    with pytest.raises(training.DivergenceError, match=r"nan at step 6; lower training.learning_rate\Z") as caught:
         train(validate_every=2)
     best = CSDI(3)
     best.load_state_dict(caught.value.best)
@@ -396,7 +393,7 @@ def test_diverging_leaves_the_best_weights_so_far(monkeypatch):
 
 
 def test_diverging_before_the_first_validation_leaves_nothing():
-    with pytest.raises(training.TrainingDivergedError) as caught:
+    with pytest.raises(training.DivergenceError) as caught:
         train(learning_rate=1e30, warm_up=0, gradient_clip=1e30)
     assert caught.value.best is None
 

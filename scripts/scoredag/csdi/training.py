@@ -27,7 +27,7 @@ from scoredag.errors import InputError, UserFacingError
 log = logging.getLogger(__name__)
 
 
-class TrainingDivergedError(UserFacingError, RuntimeError):
+class DivergenceError(UserFacingError, RuntimeError):
     """The loss stopped being finite; `best` is the state dict of the best weights so far, or None."""
 
     def __init__(self, message: str, best: dict[str, torch.Tensor] | None):
@@ -83,7 +83,7 @@ def train(
 
     Raises:
         InputError: nothing observed to train on, an unknown setting, or out of memory.
-        TrainingDivergedError: the loss stopped being finite.
+        DivergenceError: the loss stopped being finite.
     """
     if not observed_mask.any():
         raise InputError("training: no value is observed in the training windows")
@@ -104,7 +104,7 @@ def train(
             batch, noise, level = batches.draw(values, observed_mask, valid.cond_mask, settings, seed, run.step)
             value = run.update(pool, batch.to(place), noise.to(place), level.to(place))
             if not math.isfinite(value):
-                raise TrainingDivergedError(
+                raise DivergenceError(
                     f"training: the loss is {value} at step {run.step}; lower training.learning_rate", run.best_weights
                 )
             last = run.step == settings.n_steps
@@ -117,9 +117,7 @@ def train(
                 run.seconds = time.perf_counter() - start
                 store.save(run.state())
     if run.best_weights is None:
-        raise TrainingDivergedError(
-            "training: the validation loss was never finite; lower training.learning_rate", None
-        )
+        raise DivergenceError("training: the validation loss was never finite; lower training.learning_rate", None)
     model.load_state_dict(run.best_weights)
     model.to("cpu").eval()
     return run.history
@@ -148,7 +146,8 @@ def validation_loss(
 
     def score(part):
         with torch.no_grad(), devices.precision(valid.values.device):
-            return [value.item() for value in _squared_error(model, *part, schedule)]
+            batch, noise, level = part
+            return [value.item() for value in _squared_error(model, batch, noise, level, schedule)]
 
     scores = list(pool.map(score, parts) if pool else map(score, parts))
     total, n_targets = (sum(column) for column in zip(*scores, strict=True))
@@ -159,7 +158,11 @@ def validation_loss(
     return total / n_targets
 
 
-_CHOICES = {"optimizer": optimizers.OPTIMIZERS, "decay": optimizers.DECAYS, "trainable": optimizers.TRAINABLE}
+_CHOICES: dict[str, dict[str, Any]] = {
+    "optimizer": optimizers.OPTIMIZERS,
+    "decay": optimizers.DECAYS,
+    "trainable": optimizers.TRAINABLE,
+}
 
 
 class _Run:
