@@ -1,4 +1,4 @@
-"""Conditional masks for training: what the network is given of a window, and what it has to find.
+"""Conditional masks for training: the part of a window's values that the network is given.
 
 A strategy takes the observed masks (B, K, L) of a batch, a `Patterns` of the same windows, and a
 torch generator; it returns conditional masks (B, K, L), subsets of the observed ones. `random`,
@@ -14,7 +14,7 @@ from scoredag.errors import InputError
 
 
 class Patterns(NamedTuple):
-    """For each window of a batch the masks (B, K, L) of others, picked at random."""
+    """Masks (B, K, L) of other windows, picked at random, one for each window of a batch."""
 
     historical: torch.Tensor  # the observed mask of a training window
     test: torch.Tensor  # the conditional mask of a window that is held out as the test windows are
@@ -86,7 +86,7 @@ def blocks(observed: torch.Tensor, patterns: Patterns, generator: torch.Generato
 
 
 def outages(observed: torch.Tensor, patterns: Patterns, generator: torch.Generator) -> torch.Tensor:
-    """Hide whole features that have values, of any number but all of them; where only one has, none."""
+    """Hide all values of some features that have any, never of all; of a single one, none."""
     n, n_features, _ = observed.shape
     seen = observed.any(dim=2)
     most = seen.sum(1, keepdim=True) - 1

@@ -29,7 +29,7 @@ class Store:
         self.key = key
 
     def load(self) -> dict[str, Any] | None:
-        """The state that was saved last, or None where there is none of this key."""
+        """The state that was saved last; None without one of this key."""
         if not self.path.exists():
             return None
         try:

@@ -73,7 +73,7 @@ def train(
         valid: a `Batch` of all validation windows with their fixed conditional masks.
         settings: a `Settings`.
         seed: integer; order of windows, masks, noise, dropout.
-        store: where the state is kept, with `load()` (None: nothing there) and `save(state)`.
+        store: where the state is saved, so that a killed training goes on; None saves none.
         progress: a tqdm bar of the steps, or something that acts like one.
         device: `auto`, `cpu` or `cuda`.
 

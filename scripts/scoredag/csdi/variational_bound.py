@@ -36,7 +36,7 @@ from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
 
 DEVIATIONS = (0.003, 3.0)  # least and largest, in z-scores, of what the observations leave open of a target
-DRAWS_A_STRATUM = 2  # the fewest that tell how sure they are
+DRAWS_A_STRATUM = 2  # the fewest with a standard error
 
 
 class Terms(NamedTuple):
