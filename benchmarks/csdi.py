@@ -33,7 +33,7 @@ import yaml
 from snakemake.utils import validate
 
 from scoredag import metrics
-from scoredag.csdi import checkpoint, devices, diffusion, imputation, network, training
+from scoredag.csdi import batches, checkpoint, devices, diffusion, imputation, network, optimizers, training
 from scoredag.series import windows
 from scoredag.store import tables
 
@@ -136,10 +136,10 @@ def check_same(model, peer, length):
 
 
 def draw_batch(n_features, length, size):
-    """A `training.Batch` of random windows, half of each given, and noise and diffusion steps for it."""
+    """A `batches.Batch` of random windows, half of each given, and noise and diffusion steps for it."""
     generator = torch.Generator().manual_seed(0)
     shape = (size, n_features, length)
-    batch = training.Batch(
+    batch = batches.Batch(
         values=torch.randn(shape, generator=generator),
         observed_mask=torch.ones(shape),
         cond_mask=(torch.rand(shape, generator=generator) < 0.5).float(),
@@ -198,7 +198,9 @@ def step_seconds(n_features, length, options):
     batch, noise, level = draw_batch(n_features, length, BATCH)
     settings = step_settings(options)
     peer = make_peer(checkpoint.load(BASE, n_features), length).train()
-    optimizer = torch.optim.Adam(peer.parameters(), settings.learning_rate, weight_decay=training.WEIGHT_DECAY["adam"])
+    optimizer = torch.optim.Adam(
+        peer.parameters(), settings.learning_rate, weight_decay=optimizers.OPTIMIZERS["adam"].weight_decay
+    )
     inputs = {
         "X_ori": batch.values,
         "indicating_mask": batch.observed_mask - batch.cond_mask,
@@ -285,8 +287,10 @@ def sampling_seconds(n_features, length, options):
             chunk=max(1, n_windows * n_samples // options.threads),  # work for every thread
             seed=0,
             threads=options.threads,
+            device="cpu",
             sampler="ddpm",
             n_steps=n_steps,
+            antithetic=False,
         )
         for _ in samples:
             pass
@@ -317,9 +321,8 @@ def quality_rows(options):
     peer *= len(chosen) * options.samples
 
     default = run_settings()["sampling"] | {"n_samples": options.samples, "threads": options.threads}
-    default["n_steps"] = default["n_steps"] or diffusion.SAMPLERS[default["sampler"]][0]
-    reference = default | {"sampler": "ddpm", "n_steps": diffusion.N_STEPS}
-    reference.pop("antithetic", None)
+    default["n_steps"] = default["n_steps"] or diffusion.SAMPLERS[default["sampler"]].n_steps
+    reference = default | {"sampler": "ddpm", "n_steps": diffusion.N_STEPS, "antithetic": False}
     solvers = {"equal quality": (default | EQUAL_QUALITY, True), "default sampler": (default, False)}
     known, score = roles == windows.OBSERVED, functools.partial(scores, truth=values, mask=roles == windows.TARGET)
     samples, _ = drawn(model, numbers, values, known, reference)
@@ -344,7 +347,7 @@ def drawn(model, numbers, values, known, settings):
     """Samples (S, N, K, L) of the windows by a sampler, and the seconds that they took."""
     log.info("quality: %s, %d steps", settings["sampler"], settings["n_steps"])
     start = time.perf_counter()
-    parts = imputation.impute(model, numbers, values, known, seed=0, **settings)
+    parts = imputation.impute(model, numbers, values, known, seed=0, device="cpu", **settings)
     samples = np.concatenate([samples for _, samples in parts], axis=1)
     return samples, time.perf_counter() - start
 

@@ -51,8 +51,11 @@ def main(n_windows, n_samples, chunk, threads, network_every):
         chunk=chunk,
         seed=0,
         threads=threads,
+        device="cpu",
         sampler="dpm-solver++",
         n_steps=N_STEPS,
+        eta=0.0,
+        antithetic=False,
     )
     for _, samples in parts:
         assert np.isfinite(samples).all()

@@ -39,21 +39,21 @@ def evaluate_csdi(
         for name, fill in _fitted(*train)
     }
     _, forecasts["CSDI"] = metrics.z_scores(*tables.read_imputations(samples_path), stats)
-    _say_what_is_too_much(len(forecasts["CSDI"]))
+    _log_too_few_samples(len(forecasts["CSDI"]))
     nll_bound, n_draws = _bounds(scores_path, numbers[window], stats["feature"].to_numpy()[feature])
     starts = tables.read(starts_path, tables.WINDOW_STARTS)
     calibration = conformal.read(validation_path, starts, stats) if validation_path else None
     held_out = starts.set_index("window")["held_out"][numbers].to_numpy()
     rows = []
     for pattern, targets in _patterns(held_out, window):
-        of_window, which = np.unique(window[targets], return_inverse=True)
-        counts = metrics.resamples(len(of_window), streams.generator(settings["seed"], "bootstrap", pattern))
+        of_pattern, window_of_target = np.unique(window[targets], return_inverse=True)
+        counts = metrics.resamples(len(of_pattern), streams.generator(settings["seed"], "bootstrap", pattern))
         of_methods = list(_terms(forecasts, truth, targets, calibration, pattern))
         of_methods.append(("CSDI", n_draws, metrics.mean_terms("nll_bound", nll_bound[targets])))
         for method, n_samples, terms in of_methods:
-            scores = _scores(terms, which, feature[targets], list(stats["feature"]), counts)
+            scores = _scores(terms, window_of_target, feature[targets], list(stats["feature"]), counts)
             rows += [(pattern, method, *score, n_samples) for score in scores]
-        _log(rows, pattern, len(of_window))
+        _log(rows, pattern, len(of_pattern))
     columns = zip(*rows, strict=True)
     tables.write(dict(zip(tables.CSDI_METRICS.names, columns, strict=True)), metrics_path, tables.CSDI_METRICS)
 
@@ -66,7 +66,7 @@ def _fitted(values, roles):
 
 
 def _bounds(path, window, feature):
-    """The bound, nats, that each target has a share of, and from how many draws it is.
+    """The bound in nats, per target, of the window and feature of each target, and its number of draws.
 
     Args:
         path: of the windows' scores.
@@ -77,8 +77,8 @@ def _bounds(path, window, feature):
     return bounds.loc[pd.MultiIndex.from_arrays([window, feature])].to_numpy(), int(table["n_draws"].iloc[0])
 
 
-def _say_what_is_too_much(n_samples):
-    """Say in the log at which levels the intervals cannot be as wide as they should."""
+def _log_too_few_samples(n_samples):
+    """Log at which levels the samples are too few for intervals of the right width."""
     for percent in metrics.PERCENTS:
         needed = round(200 / (100 - percent)) - 1
         if n_samples < needed:
@@ -90,7 +90,7 @@ def _say_what_is_too_much(n_samples):
 
 
 def _patterns(held_out, window):
-    """(name, which targets) of every pattern, given the pattern of each window and the window of each target.
+    """(name, boolean mask of its targets) of every pattern, from the pattern of each window and each target's window.
 
     Raises:
         InputError: no window has a target.
@@ -106,7 +106,7 @@ def _patterns(held_out, window):
 
 
 def _terms(forecasts, truth, targets, calibration, pattern):
-    """(method, number of its samples, what each target adds to each score), corrected intervals as a method more."""
+    """(method, number of samples, terms of each score) of each method; corrected intervals count as another method."""
     truth = truth[targets]
     for method, samples in forecasts.items():
         yield method, len(samples), metrics.terms(samples[:, targets], truth)
@@ -127,9 +127,9 @@ def _scores(terms, window, feature, names, counts):
         names: (K,), the features'.
         counts: from `metrics.resamples`.
     """
-    there, feature = np.unique(feature, return_inverse=True)
-    shape = counts.shape[1], len(there)
-    cell = window * len(there) + feature
+    scored, feature = np.unique(feature, return_inverse=True)
+    shape = counts.shape[1], len(scored)
+    cell = window * len(scored) + feature
 
     def by_window(terms):
         sums = np.bincount(cell, terms, minlength=np.prod(shape)).reshape(shape)
@@ -140,13 +140,13 @@ def _scores(terms, window, feature, names, counts):
         metric: np.stack(metrics.bootstrap(metric, by_window(numerator), by_window(denominator), counts))
         for metric, (numerator, denominator) in terms.items()
     }
-    for column, (name, n) in enumerate(zip(["all", *(names[k] for k in there)], n_targets, strict=True)):
+    for column, (name, n) in enumerate(zip(["all", *(names[k] for k in scored)], n_targets, strict=True)):
         for metric, values in scores.items():
             yield name, metric, *values[:, column].tolist(), n
 
 
 def _log(rows, pattern, n_windows):
-    """Say in a line how good CSDI is, and how sure that is."""
+    """Log the CRPS of CSDI with its bootstrap interval."""
     _, _, _, _, crps, lower, upper, n_targets, n_samples = next(
         row for row in rows if row[:4] == (pattern, "CSDI", "all", "crps")
     )

@@ -48,14 +48,14 @@ def score_windows(
     bound, squared_error = map(np.concatenate, zip(*parts, strict=True))
     n_targets = targets.sum(axis=2)
     n_targets = np.column_stack([n_targets.sum(axis=1), n_targets])
-    there = window, column = np.nonzero(n_targets)
+    scored = window, column = np.nonzero(n_targets)
     starts = tables.read(starts_path, tables.WINDOW_STARTS).set_index("window").loc[numbers[window]].reset_index()
     table = starts.assign(
         feature=np.array(["all", *stats["feature"]])[column],
-        n_targets=n_targets[there],
+        n_targets=n_targets[scored],
         n_draws=n_draws,
-        nll_bound=bound[there] / n_targets[there],
-        nll_bound_std_error=np.sqrt(squared_error[there]) / n_targets[there],
+        nll_bound=bound[scored] / n_targets[scored],
+        nll_bound_std_error=np.sqrt(squared_error[scored]) / n_targets[scored],
     )
     _log(table[table["feature"] == "all"])
     tables.write(table, scores_path, tables.WINDOW_SCORES)

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from scoredag import job, streams
-from scoredag.csdi import checkpoint, resume, training
+from scoredag.csdi import batches, checkpoint, resume, training
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
 from scoredag.job import logs
@@ -38,7 +38,7 @@ def train_csdi(
     features = list(stats["feature"])
     _, values, roles = windows.read(windows_path, stats, "train")
     _, valid_values, valid_roles = windows.read(windows_path, stats, "valid")
-    valid = training.Batch(
+    valid = batches.Batch(
         torch.from_numpy(valid_values),
         torch.from_numpy(valid_roles != windows.MISSING).float(),
         torch.from_numpy(valid_roles == windows.OBSERVED).float(),
@@ -73,7 +73,7 @@ def train_csdi(
                 progress=bar,
                 device=settings["device"],
             )
-        except training.Diverged as error:
+        except training.DivergenceError as error:
             if error.best is not None:
                 model.load_state_dict(error.best)
                 checkpoint.save(model, last_good_path, metadata)

@@ -3,24 +3,31 @@
 `samples` are (S, ...); `truth` and `mask` (...), the mask true (or 1) where an entry counts.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
+import pandas as pd
+
+Terms = dict[str, tuple[np.ndarray, np.ndarray]]  # of each score: numerators (n,), denominators (n,)
 
 LEVELS = np.arange(1, 20) / 20
 N_RESAMPLES = 1000
 PERCENTS = (50, 80, 90, 95)  # of the intervals that are scored
 
 
-def mae(samples, truth, mask):
+def mae(samples: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> float:
     """Mean absolute error of the median of the samples (CSDI, section 6.1)."""
     return float(np.abs(_median_errors(samples, truth, mask)).mean())
 
 
-def rmse(samples, truth, mask):
+def rmse(samples: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> float:
     """Root of the mean squared error of the median of the samples."""
     return float(np.sqrt(np.square(_median_errors(samples, truth, mask)).mean()))
 
 
-def crps(samples, truth, mask, levels=LEVELS):
+def crps(
+    samples: np.ndarray, truth: np.ndarray, mask: np.ndarray, levels: Sequence[float] | np.ndarray = LEVELS
+) -> float:
     """Normalised CRPS: 2 sum of pinball losses / sum |truth|, averaged over quantile `levels`.
 
     As CSDI's appendix E.1 defines it, with 19 levels 0.05 .. 0.95. It falls with the number of
@@ -30,7 +37,7 @@ def crps(samples, truth, mask, levels=LEVELS):
     return float(_pinball(samples, truth, levels).sum() / np.abs(truth).sum())
 
 
-def interval(samples, level):
+def interval(samples: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper end (...) of the central interval of `samples` (S, ...) that should hold `level`.
 
     The ends lie between order statistics (the quantiles called "weibull"): a truth that is one
@@ -39,24 +46,26 @@ def interval(samples, level):
     90 %, with 20 perfect samples. Below 2 / (1 - level) - 1 samples (19 for 90 %) no interval is
     wide enough; then it reaches from the least to the greatest.
     """
-    return np.quantile(samples, [(1 - level) / 2, (1 + level) / 2], axis=0, method="weibull")
+    lower, upper = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2], axis=0, method="weibull")
+    return lower, upper
 
 
-def coverage(samples, truth, mask, level=0.9):
+def coverage(samples: np.ndarray, truth: np.ndarray, mask: np.ndarray, level: float = 0.9) -> float:
     """Share of the truth inside the central interval of the samples that should hold `level`.
 
     Calibrated samples get `level` for any S that `interval` can serve.
     """
     samples, truth = _selected(samples, truth, mask)
-    return float(inside(*interval(samples, level), truth).mean())
+    lower, upper = interval(samples, level)
+    return float(inside(lower, upper, truth).mean())
 
 
-def inside(lower, upper, truth):
+def inside(lower: np.ndarray, upper: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Which of the truth (n,) lies in its interval, ends included; boolean (n,)."""
     return (lower <= truth) & (truth <= upper)
 
 
-def z_scores(targets, samples, stats):
+def z_scores(targets: pd.DataFrame, samples: np.ndarray, stats: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Truth (n,) and samples (S, n) of imputed targets, from physical units to z-scores, float64.
 
     Args:
@@ -64,59 +73,62 @@ def z_scores(targets, samples, stats):
         stats: table of the statistics of the features.
     """
     feature = targets["feature"]
-    where = stats.set_index("feature").index.get_indexer(list(feature.cat.categories))[feature.cat.codes]
-    mean, std = stats["mean"].to_numpy()[where], stats["std"].to_numpy()[where]
+    row = stats.set_index("feature").index.get_indexer(list(feature.cat.categories))[feature.cat.codes]
+    mean, std = stats["mean"].to_numpy()[row], stats["std"].to_numpy()[row]
     return (targets["truth"].to_numpy() - mean) / std, (samples - mean) / std
 
 
-def terms(samples, truth):
-    """What each entry adds to each score, so that scores of any part of the entries are sums away.
+def terms(samples: np.ndarray, truth: np.ndarray) -> Terms:
+    """What each entry adds to each score: the score of some entries is the `ratio` of their sums.
 
     Args:
         samples: (S, n).
         truth: (n,).
 
     Returns:
-        {score: (numerators (n,), denominators (n,))}: `ratio` of their sums is the score. MAE, RMSE,
-        CRPS, and `interval_terms` at `PERCENTS` if there are several samples.
+        {score: (numerators (n,), denominators (n,))} of MAE, RMSE and CRPS, and `interval_terms` at
+        `PERCENTS` if there are several samples.
     """
     samples = samples.astype(np.float64)
     errors, one = np.abs(np.median(samples, axis=0) - truth), np.ones(len(truth))
-    found = {
+    scores = {
         "mae": (errors, one),
         "rmse": (errors**2, one),
         "crps": (_pinball(samples, truth, LEVELS), np.abs(truth)),
     }
     if len(samples) > 1:  # a point forecast has no interval
         for percent in PERCENTS:
-            found |= interval_terms(*interval(samples, percent / 100), truth, percent)
-    return found
+            lower, upper = interval(samples, percent / 100)
+            scores |= interval_terms(lower, upper, truth, percent)
+    return scores
 
 
-def interval_terms(lower, upper, truth, percent):
+def interval_terms(lower: np.ndarray, upper: np.ndarray, truth: np.ndarray, percent: int) -> Terms:
     """`terms` of coverage and mean width of intervals from `lower` to `upper` (n,)."""
     covered, one = inside(lower, upper, truth).astype(np.float64), np.ones(len(truth))
     return {f"coverage_{percent}": (covered, one), f"interval_width_{percent}": (upper - lower, one)}
 
 
-def mean_terms(score, values):
+def mean_terms(score: str, values: np.ndarray) -> Terms:
     """`terms` of the mean of `values` (n,)."""
     return {score: (values, np.ones(len(values)))}
 
 
-def ratio(score, numerator, denominator):
-    """The score of which these are the sums of `terms`; NaN where there is nothing to score."""
+def ratio(score: str, numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """The score from the sums of its `terms`; NaN where there is nothing to score."""
     with np.errstate(invalid="ignore", divide="ignore"):
         value = numerator / denominator
     return np.sqrt(value) if score == "rmse" else value
 
 
-def resamples(n, rng):
+def resamples(n: int, rng: np.random.Generator) -> np.ndarray:
     """How often each of n windows is drawn in each of `N_RESAMPLES` bootstrap samples of them, (N_RESAMPLES, n)."""
     return rng.multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES).astype(np.float64)
 
 
-def bootstrap(score, numerators, denominators, counts):
+def bootstrap(
+    score: str, numerators: np.ndarray, denominators: np.ndarray, counts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A score and the ends of its 95 % percentile interval when windows are drawn again, three arrays (...).
 
     Args:
@@ -126,9 +138,10 @@ def bootstrap(score, numerators, denominators, counts):
     """
     value = ratio(score, numerators.sum(axis=0), denominators.sum(axis=0))
     drawn = ratio(score, counts @ numerators, counts @ denominators)
-    # what a feature misses from some bootstrap samples does not count; the plain function is much faster
+    # bootstrap samples without a feature give NaN, and do not count; the plain function is much faster
     quantile = np.nanquantile if np.isnan(drawn).any() else np.quantile
-    return value, *quantile(drawn, [0.025, 0.975], axis=0)
+    lower, upper = quantile(drawn, [0.025, 0.975], axis=0)
+    return value, lower, upper
 
 
 def _pinball(samples, truth, levels):

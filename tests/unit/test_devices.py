@@ -77,7 +77,8 @@ def test_workers_compute_with_one_thread_each_and_leave_the_number_as_it_was():
 @pytest.mark.usefixtures("three_threads")
 def test_an_imputation_that_is_given_up_leaves_the_number_of_threads_as_it_was():
     values, known = np.zeros((4, 2, 3), np.float32), np.zeros((4, 2, 3), bool)
-    parts = imputation.impute(CSDI(2).eval(), range(4), values, known, n_samples=1, chunk=1, seed=0, n_steps=1)
+    options = {"n_samples": 1, "chunk": 1, "seed": 0, "n_steps": 1, "device": "cpu"}
+    parts = imputation.impute(CSDI(2).eval(), range(4), values, known, **options)
     next(parts)
     parts.close()
     assert torch.get_num_threads() == 3
@@ -96,7 +97,7 @@ def test_a_gpu_imputes_nearly_what_a_cpu_does():
     rng = np.random.default_rng(0)
     values = rng.normal(size=(5, 3, 6)).astype(np.float32)
     known = rng.random(values.shape) < 0.6
-    options = {"n_samples": 3, "chunk": 2, "seed": 1, "n_steps": 4}
+    options = {"n_samples": 3, "chunk": 2, "seed": 1, "sampler": "ddpm", "n_steps": 4, "antithetic": False}
     results = [
         np.concatenate(
             [part for _, part in imputation.impute(model, range(5), values, known, device=name, **options)], 1

@@ -11,6 +11,7 @@ from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
 
 OPTIONS = {"n_samples": 3, "seed": 1, "sampler": "ddpm", "n_steps": 4}
+OPTIONS |= {"eta": 0.0, "noise_above": 0.0, "antithetic": False, "threads": 1, "device": "cpu"}
 
 
 def a_problem(n=5):
@@ -23,7 +24,7 @@ def a_problem(n=5):
 
 
 def impute(model, numbers, values, known, chunk, **more):
-    parts = imputation.impute(model, numbers, values, known, chunk=chunk, **OPTIONS, **more)
+    parts = imputation.impute(model, numbers, values, known, chunk=chunk, **OPTIONS | more)
     return np.concatenate([samples for _, samples in parts], axis=1)
 
 
@@ -126,7 +127,7 @@ class Watched:
 def test_results_are_handed_out_before_later_windows_are_read(threads):
     model, numbers, values, known = a_problem(40)
     watched = Watched(values)
-    parts = imputation.impute(model, numbers, watched, known, chunk=3, threads=threads, **OPTIONS)
+    parts = imputation.impute(model, numbers, watched, known, chunk=3, **OPTIONS | {"threads": threads})
     for done, (part, _) in enumerate(parts, start=1):
         assert part == slice(done - 1, done)
         assert done <= watched.last <= min(done + threads + 1, 40)

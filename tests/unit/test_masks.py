@@ -28,11 +28,11 @@ def runs(hidden):
 
 
 @pytest.mark.parametrize("shape", [(400, 5, 20), (50, 1, 20), (50, 5, 1), (50, 1, 1)], ids=str)
-@pytest.mark.parametrize("name", masks.STRATEGIES)
+@pytest.mark.parametrize("name", masks.MASKS)
 def test_what_is_given_is_observed_and_the_same_for_the_same_generator(name, shape):
     observed = observed_masks(*shape)
     before = observed.clone()
-    one, same, other = (masks.STRATEGIES[name](observed, patterns_of(observed), generator(i)) for i in (1, 1, 2))
+    one, same, other = (masks.MASKS[name](observed, patterns_of(observed), generator(i)) for i in (1, 1, 2))
     assert one.shape == observed.shape and one.dtype == observed.dtype
     assert ((one == 0) | ((one == 1) & (observed == 1))).all()
     assert torch.equal(observed, before) and torch.equal(one, same)
@@ -141,7 +141,7 @@ def test_a_window_left_without_a_target_falls_back_to_random():
     assert (shares - (torch.arange(500) + 0.5) / 500).abs().max() < 0.08
 
 
-@pytest.mark.parametrize("name", masks.STRATEGIES)
+@pytest.mark.parametrize("name", masks.MASKS)
 def test_windows_with_nothing_observed_stay_empty(name):
     observed = observed_masks(20)
     observed[::3] = 0

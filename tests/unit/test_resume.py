@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from scoredag.csdi import masks, resume, training
+from scoredag.csdi import batches, masks, resume, training
 from scoredag.csdi.network import CSDI
 
 SETTINGS = training.Settings(
@@ -20,6 +20,9 @@ SETTINGS = training.Settings(
     save_every=2,
     masks=("random", "blocks", "mix"),
     crop_steps=(5, 8),
+    optimizer="adam",
+    step_power=1.0,
+    threads=1,
 )
 
 
@@ -71,9 +74,9 @@ def train(*, store=None, progress=None, first=0, **changes):
     values, known = a_dataset(6, seed=9)
     known = torch.from_numpy(known).float()
     cond_mask = masks.random(known, None, torch.Generator().manual_seed(1))
-    valid = training.Batch(torch.from_numpy(values), known, cond_mask, torch.arange(8.0).expand(6, -1))
+    valid = batches.Batch(torch.from_numpy(values), known, cond_mask, torch.arange(8.0).expand(6, -1))
     settings = SETTINGS._replace(**changes)
-    history = training.train(model, *a_dataset(16, 0), valid, settings, 3, store=store, progress=progress)
+    history = training.train(model, *a_dataset(16, 0), valid, settings, 3, store=store, progress=progress, device="cpu")
     return model, [{key: row[key] for key in row if key != "seconds"} for row in history]
 
 

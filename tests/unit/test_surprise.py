@@ -56,7 +56,7 @@ class GaussianModel:
 def bounds(model, values, n_draws, **options):
     """Bounds of windows with nothing known, and their squared standard errors, (N, 1 + K) each."""
     nothing = np.zeros(values.shape, dtype=bool)
-    options = {"chunk": 64, "seed": 1} | options
+    options = {"chunk": 64, "seed": 1, "threads": 1, "device": "cpu"} | options
     numbers = np.arange(len(values))
     parts = variational_bound.bounds(model, numbers, values, nothing, ~nothing, n_draws=n_draws, **options)
     _, bound, squared_error = zip(*parts, strict=True)
@@ -161,7 +161,8 @@ def a_problem(n=5, n_features=3):
 
 
 def estimate(problem, **options):
-    parts = variational_bound.bounds(*problem, **{"n_draws": 4, "chunk": 2, "seed": 1} | options)
+    options = {"n_draws": 4, "chunk": 2, "seed": 1, "threads": 1, "device": "cpu"} | options
+    parts = variational_bound.bounds(*problem, **options)
     return np.concatenate([np.stack(part[1:], axis=-1) for part in parts])
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from scoredag.csdi import checkpoint, devices, diffusion, masks, training
+from scoredag.csdi import batches, checkpoint, devices, diffusion, masks, optimizers, training
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
 
@@ -22,6 +22,11 @@ SETTINGS = training.Settings(
     average_decay=0.5,
     validate_every=4,
     validation_draws=4,
+    optimizer="adam",
+    masks=("random",),
+    step_power=1.0,
+    save_every=100,
+    threads=1,
 )
 
 
@@ -36,14 +41,15 @@ def a_batch(values, known, seed=1):
     known = torch.from_numpy(known).float()
     cond_mask = masks.random(known, None, torch.Generator().manual_seed(seed))
     time_points = torch.arange(values.shape[2]).float().expand(len(values), -1)
-    return training.Batch(torch.from_numpy(values), known, cond_mask, time_points)
+    return batches.Batch(torch.from_numpy(values), known, cond_mask, time_points)
 
 
 def train(seed=0, **changes):
     torch.manual_seed(0)
     model = CSDI(3)
     values, known = a_dataset()
-    history = training.train(model, values, known, a_batch(*a_dataset(6, seed=9)), SETTINGS._replace(**changes), seed)
+    valid, settings = a_batch(*a_dataset(6, seed=9)), SETTINGS._replace(**changes)
+    history = training.train(model, values, known, valid, settings, seed, device="cpu")
     return model, history
 
 
@@ -72,7 +78,7 @@ def test_the_loss_is_the_mean_over_targets():
 
 def test_the_learning_rate_warms_up_and_falls_to_one_percent():
     settings = SETTINGS._replace(n_steps=100, warm_up=10, learning_rate=1.0)
-    rates = [training.learning_rate(step, settings) for step in range(101)]
+    rates = [optimizers.learning_rate(step, settings) for step in range(101)]
     assert rates[0] == pytest.approx(0.1) and rates[9] == pytest.approx(1.0)
     assert rates[55] == pytest.approx(0.505) and rates[100] == pytest.approx(0.01)
     assert all(b <= a for a, b in itertools.pairwise(rates[9:]))
@@ -107,17 +113,17 @@ def test_history_has_a_row_a_split_at_each_validation_and_at_the_end():
 
 
 def test_each_pass_visits_every_window_once_in_a_new_order():
-    passes = [np.concatenate([training._chosen(10, 5, 0, 2 * i + j) for j in range(2)]) for i in range(2)]
+    passes = [np.concatenate([batches.window_numbers(10, 5, 0, 2 * i + j) for j in range(2)]) for i in range(2)]
     assert all(sorted(order) == list(range(10)) for order in passes)
     assert not np.array_equal(*passes)
 
 
 def test_fewer_windows_than_a_batch_are_all_taken():
-    assert sorted(training._chosen(3, 16, 0, 7)) == [0, 1, 2]
+    assert sorted(batches.window_numbers(3, 16, 0, 7)) == [0, 1, 2]
 
 
 def test_a_loss_that_is_not_finite_stops_with_one_line():
-    with pytest.raises(InputError, match=r"^training: the loss is .*learning_rate$"):
+    with pytest.raises(training.DivergenceError, match=r"^training: the loss is .*learning_rate$"):
         train(learning_rate=1e30, warm_up=0, gradient_clip=1e30)
 
 
@@ -133,7 +139,7 @@ def test_nothing_to_train_or_validate_on_is_refused():
 def test_loss_gradients_and_adam_steps_are_the_references(parity, mirror):
     with np.load(parity / "csdi-K35-L48.npz", allow_pickle=False) as stored:
         reference = {name: stored[name] for name in stored.files}
-    batch = training.Batch(
+    batch = batches.Batch(
         *(torch.from_numpy(reference[k]) for k in ("observed_data", "observed_mask", "cond_mask", "observed_tp"))
     )
     noise, step = torch.from_numpy(reference["noise"]), torch.from_numpy(reference["t_loss"])
@@ -180,7 +186,7 @@ def moved(model):
 ALL = {name for name, _ in CSDI(3).named_parameters()}
 
 
-@pytest.mark.parametrize("optimizer", training.WEIGHT_DECAY)
+@pytest.mark.parametrize("optimizer", optimizers.OPTIMIZERS)
 def test_every_optimizer_moves_all_parameters_and_lowers_the_loss(optimizer):
     rate = 0.01 if optimizer == "muon" else 2e-3
     model, history = train(optimizer=optimizer, learning_rate=rate, n_steps=30, validate_every=10)
@@ -201,7 +207,7 @@ def test_adamw_shrinks_weights_apart_from_the_gradient_and_adam_does_not():
         model = CSDI(3)
         weight = model.embed_layer.weight
         settings = SETTINGS._replace(optimizer=optimizer, weight_decay=0.1)
-        ((update, leaves, share),) = training._optimizers(model, settings)
+        ((update, leaves, share),) = optimizers.build(model, settings)
         before = weight.detach().clone()
         for _, leaf in leaves:
             leaf.grad = torch.zeros_like(leaf)
@@ -215,11 +221,11 @@ def test_adamw_shrinks_weights_apart_from_the_gradient_and_adam_does_not():
 def test_muon_gets_the_hidden_matrices_and_adam_the_rest():
     model = CSDI(3)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    found = training._optimizers(model, SETTINGS._replace(optimizer="muon"))
+    found = optimizers.build(model, SETTINGS._replace(optimizer="muon"))
     (muon, matrices, full), (adam, others, share), (adam_too, embedding, rate) = found
     assert isinstance(muon, torch.optim.Muon)
     assert isinstance(adam, torch.optim.AdamW) and isinstance(adam_too, torch.optim.AdamW)
-    assert (full, share, rate) == (1.0, training.ADAM_SHARE, training.EMBEDDING_RATE["muon"])
+    assert (full, share, rate) == (1.0, optimizers.ADAM_SHARE, optimizers.OPTIMIZERS["muon"].embedding_rate)
     taken, left, own = ({names[id(parameter)] for parameter, _ in leaves} for leaves in (matrices, others, embedding))
     assert len(taken) + len(left) + len(own) == len(ALL) and taken | left | own == ALL
     assert own == {"embed_layer.weight"}
@@ -237,7 +243,7 @@ def test_muon_gets_the_hidden_matrices_and_adam_the_rest():
 )
 def test_the_embedding_learns_at_a_rate_of_its_own(optimizer, rate, shares):
     model = CSDI(3)
-    found = training._optimizers(model, SETTINGS._replace(optimizer=optimizer, embedding_rate=rate))
+    found = optimizers.build(model, SETTINGS._replace(optimizer=optimizer, embedding_rate=rate))
     assert [share for *_, share in found] == shares
     of_embedding = [share for _, leaves, share in found if leaves[0][0] is model.embed_layer.weight]
     assert of_embedding == [rate or 1.0]
@@ -247,7 +253,7 @@ def test_a_muon_step_is_nearly_orthogonal():
     model = CSDI(3)
     parameter = model.diffmodel.residual_layers[0].time_layer.layers[0].linear1.weight
     before = parameter.detach().clone()
-    (muon, matrices, _), *_ = training._optimizers(model, SETTINGS._replace(optimizer="muon", learning_rate=0.01))
+    (muon, matrices, _), *_ = optimizers.build(model, SETTINGS._replace(optimizer="muon", learning_rate=0.01))
     for _, leaf in matrices:
         leaf.grad = torch.randn(leaf.shape, generator=torch.Generator().manual_seed(0))
     muon.step()
@@ -257,14 +263,14 @@ def test_a_muon_step_is_nearly_orthogonal():
 
 def test_milestones_fall_to_a_tenth_twice():
     settings = SETTINGS._replace(n_steps=100, warm_up=10, learning_rate=1.0, decay="milestones")
-    rates = [training.learning_rate(step, settings) for step in range(100)]
+    rates = [optimizers.learning_rate(step, settings) for step in range(100)]
     assert rates[:10] == pytest.approx([0.1 * (i + 1) for i in range(10)])
     assert rates[10:75] == [1.0] * 65
     assert rates[75:90] == pytest.approx([0.1] * 15) and rates[90:] == pytest.approx([0.01] * 10)
 
 
 def test_a_warm_up_longer_than_the_training_only_rises():
-    rates = [training.learning_rate(step, SETTINGS._replace(n_steps=5, warm_up=10)) for step in range(5)]
+    rates = [optimizers.learning_rate(step, SETTINGS._replace(n_steps=5, warm_up=10)) for step in range(5)]
     assert all(a < b for a, b in itertools.pairwise(rates))
     assert train(n_steps=3, warm_up=10)[1][-1]["step"] == 3
 
@@ -296,7 +302,7 @@ def test_what_is_not_trainable_stays_bit_for_bit(optimizer, trainable, beginning
     torch.nn.init.normal_(model.diffmodel.output_projection2.weight, std=0.1)  # zero lets no gradient through
     before = weights_of(model)
     settings = SETTINGS._replace(optimizer=optimizer, trainable=trainable, weight_decay=0.1)
-    training.train(model, *a_dataset(), a_batch(*a_dataset(6, seed=9)), settings, 0)
+    training.train(model, *a_dataset(), a_batch(*a_dataset(6, seed=9)), settings, 0, device="cpu")
     changed = {name for name, weight in weights_of(model).items() if not torch.equal(weight, before[name])}
     assert changed == {name for name in ALL if name.startswith(beginnings)}
 
@@ -307,7 +313,7 @@ def test_a_batch_is_cropped_in_features_and_steps():
     settings = SETTINGS._replace(crop_features=(2, 4), crop_steps=(3, 7))
     shapes, firsts = set(), set()
     for step in range(200):
-        batch, noise, level = training._draw(values, known, torch.from_numpy(known[:5]), settings, 0, step)
+        batch, noise, level = batches.draw(values, known, torch.from_numpy(known[:5]), settings, 0, step)
         _, n_features, length = shape = batch.values.shape
         shapes.add((n_features, length))
         assert batch.observed_mask.shape == batch.cond_mask.shape == noise.shape == shape
@@ -316,7 +322,7 @@ def test_a_batch_is_cropped_in_features_and_steps():
         assert features.shape == (n_features,) and (features.diff() > 0).all()
         first = round((batch.values[0, 0, 0].item() - 100 * features[0].item()) / 1000)
         firsts.add(first)
-        windows = training._chosen(16, 4, 0, step)
+        windows = batches.window_numbers(16, 4, 0, step)
         inside = np.ix_(windows, features.numpy(), range(first, first + length))
         assert np.array_equal(batch.values, values[inside])
         assert np.array_equal(batch.observed_mask, known[inside])
@@ -327,9 +333,7 @@ def test_a_batch_is_cropped_in_features_and_steps():
 def test_a_crop_larger_than_the_windows_takes_all_of_them():
     values, known = a_dataset()
     settings = SETTINGS._replace(crop_features=(2, 50), crop_steps=(20, 30))
-    found = {
-        training._draw(values, known, torch.ones(2, 3, 8), settings, 0, step)[0].values.shape for step in range(30)
-    }
+    found = {batches.draw(values, known, torch.ones(2, 3, 8), settings, 0, step)[0].values.shape for step in range(30)}
     assert found == {(4, 2, 8), (4, 3, 8)}
 
 
@@ -342,7 +346,7 @@ def test_training_on_crops_moves_every_row_of_the_embedding():
 @pytest.mark.parametrize("threads", [2, 3])
 def test_a_shared_batch_has_the_gradient_of_the_whole(threads):
     values, known = a_dataset(5)
-    batch, noise, level = training._draw(values, known, torch.from_numpy(known), SETTINGS._replace(batch_size=5), 0, 0)
+    batch, noise, level = batches.draw(values, known, torch.from_numpy(known), SETTINGS._replace(batch_size=5), 0, 0)
     gradients = []
     for n in (1, threads):
         torch.manual_seed(0)
@@ -364,7 +368,7 @@ def test_more_threads_than_windows_do_no_harm():
 
 def test_the_gradient_is_clipped():
     values, known = a_dataset()
-    batch, noise, level = training._draw(values, known, torch.from_numpy(known), SETTINGS, 0, 0)
+    batch, noise, level = batches.draw(values, known, torch.from_numpy(known), SETTINGS, 0, 0)
     run = training._Run(CSDI(3), SETTINGS._replace(gradient_clip=1e-3), 0)
     with devices.workers(1, torch.device("cpu")) as pool:
         run.update(pool, batch, noise, level)
@@ -373,14 +377,14 @@ def test_the_gradient_is_clipped():
 
 
 def test_diverging_leaves_the_best_weights_so_far(monkeypatch):
-    draw = training._draw
+    draw = batches.draw
 
     def explode(*arguments):
         batch, noise, level = draw(*arguments)
         return batch, noise * (math.inf if arguments[-1] == 5 else 1.0), level
 
-    monkeypatch.setattr(training, "_draw", explode)
-    with pytest.raises(training.Diverged, match=r"nan at step 6; lower training.learning_rate\Z") as caught:
+    monkeypatch.setattr(batches, "draw", explode)
+    with pytest.raises(training.DivergenceError, match=r"nan at step 6; lower training.learning_rate\Z") as caught:
         train(validate_every=2)
     best = CSDI(3)
     best.load_state_dict(caught.value.best)
@@ -389,7 +393,7 @@ def test_diverging_leaves_the_best_weights_so_far(monkeypatch):
 
 
 def test_diverging_before_the_first_validation_leaves_nothing():
-    with pytest.raises(training.Diverged) as caught:
+    with pytest.raises(training.DivergenceError) as caught:
         train(learning_rate=1e30, warm_up=0, gradient_clip=1e30)
     assert caught.value.best is None
 
@@ -402,7 +406,7 @@ def test_no_steps_leave_the_weights_as_they_are_and_validate_them_once():
     values, known = a_dataset()
     valid = a_batch(*a_dataset(6, seed=9))
     settings = SETTINGS._replace(n_steps=0)
-    (row,) = training.train(model, values, known, valid, settings, 0)
+    (row,) = training.train(model, values, known, valid, settings, 0, device="cpu")
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), before.parameters(), strict=True))
     assert (row["step"], row["split"], row["epoch"], row["learning_rate"]) == (0, "valid", 0.0, 0.0)
     expected = training.validation_loss(before, valid, settings, 0, diffusion.quadratic_schedule())
@@ -411,7 +415,7 @@ def test_no_steps_leave_the_weights_as_they_are_and_validate_them_once():
 
 @pytest.mark.parametrize("power", [1.0, 1.5, 3.0])
 def test_diffusion_steps_are_a_power_of_a_uniform_number(power):
-    levels = training._levels(5000, power, torch.Generator().manual_seed(0))
+    levels = batches.diffusion_steps(5000, power, torch.Generator().manual_seed(0))
     assert levels.min() >= 0 and levels.max() == 49
     for share in (0.2, 0.5, 0.9):
         # the largest step of this share of them, to half a step

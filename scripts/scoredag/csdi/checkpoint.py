@@ -3,6 +3,7 @@
 import functools
 import os
 import pickle
+from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -10,13 +11,20 @@ import torch
 
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
-from scoredag.store import stamp, weights
+from scoredag.store import files, stamp, weights
 
 EMBEDDING = "embed_layer.weight"
 INPUT = "diffmodel.input_projection.weight"
 
 
-def load(path, n_features=None, dropout=0.1, *, conditional=None, new_embedding=False):
+def load(
+    path: files.PathLike,
+    n_features: int | None = None,
+    dropout: float = 0.1,
+    *,
+    conditional: bool | None = None,
+    new_embedding: bool = False,
+) -> CSDI:
     """The CSDI network stored at `path`, in evaluation mode.
 
     Args:
@@ -31,30 +39,30 @@ def load(path, n_features=None, dropout=0.1, *, conditional=None, new_embedding=
         InputError: no such file, truncated or not a checkpoint, tensors of other shapes, or
             conditional where it should not be.
     """
-    weights = _read(path)
-    if EMBEDDING not in weights or weights[EMBEDDING].ndim != 2:
+    tensors = _read(path)
+    if EMBEDDING not in tensors or tensors[EMBEDDING].ndim != 2:
         raise InputError(f"{path}: not a CSDI checkpoint: it has no matrix '{EMBEDDING}'")
-    stored = weights[EMBEDDING].shape[0]
-    found = weights.get(INPUT, torch.empty(0, 2, 1)).shape[1:] != (1, 1)
-    if conditional is not None and conditional != found:
-        kind = "a conditional" if found else "an unconditional"
-        raise InputError(f"{path}: this is {kind} model; write 'conditional: {str(found).lower()}'")
-    model = CSDI(stored if n_features is None else n_features, dropout, found)
-    if model.n_features != stored or new_embedding:
-        weights[EMBEDDING] = model.embed_layer.weight.data
-    _check_shapes(path, weights, model.state_dict())
-    model.load_state_dict(weights)
+    stored_features = tensors[EMBEDDING].shape[0]
+    is_conditional = tensors.get(INPUT, torch.empty(0, 2, 1)).shape[1:] != (1, 1)
+    if conditional is not None and conditional != is_conditional:
+        kind = "a conditional" if is_conditional else "an unconditional"
+        raise InputError(f"{path}: this is {kind} model; write 'conditional: {str(is_conditional).lower()}'")
+    model = CSDI(stored_features if n_features is None else n_features, dropout, is_conditional)
+    if model.n_features != stored_features or new_embedding:
+        tensors[EMBEDDING] = model.embed_layer.weight.data
+    _check_shapes(path, tensors, model.state_dict())
+    model.load_state_dict(tensors)
     return model.eval()
 
 
-def save(model, path, metadata):
+def save(model: CSDI, path: files.PathLike, metadata: dict[str, Any]) -> None:
     """Write the weights, `metadata` (a dict of what JSON can hold) and the record of the job to a .safetensors file."""
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     weights.write(path, metadata | stamp.record(), functools.partial(safetensors.torch.save, tensors))
 
 
-def check_features(path, features):
-    """Refuse, by InputError, a model that says it was trained on others than the list `features`."""
+def check_features(path: files.PathLike, features: list[str]) -> None:
+    """Raise InputError if the model was trained on other features; a file that does not say on which passes."""
     trained_on = weights.metadata(path).get("features", features)
     if trained_on != features:
         raise InputError(f"{path}: trained on the features {trained_on}, but the dataset has {features}")
@@ -82,13 +90,13 @@ def _unreadable(path, error):
     return InputError(f"{path}: cannot be read as a checkpoint, it may be truncated ({reason}); fetch it again")
 
 
-def _check_shapes(path, found, expected):
-    for name in sorted(expected.keys() | found.keys()):
-        if name not in found:
+def _check_shapes(path, tensors, expected):
+    for name in sorted(expected.keys() | tensors.keys()):
+        if name not in tensors:
             raise InputError(f"{path}: the tensor '{name}' is missing; is this a CSDI checkpoint?")
         if name not in expected:
             raise InputError(f"{path}: the tensor '{name}' is not part of CSDI")
-        if found[name].shape != expected[name].shape:
+        if tensors[name].shape != expected[name].shape:
             raise InputError(
-                f"{path}: the tensor '{name}' has shape {tuple(found[name].shape)}, not {tuple(expected[name].shape)}"
+                f"{path}: the tensor '{name}' has shape {tuple(tensors[name].shape)}, not {tuple(expected[name].shape)}"
             )

@@ -1,30 +1,31 @@
-"""Intervals corrected by what they held of other values: conformalized quantile regression.
+"""Intervals corrected by their coverage of validation values: conformalized quantile regression.
 
 Romano, Patterson & Candes, NeurIPS 2019, "Conformalized quantile regression". Corrected intervals
-hold `level` of new values, on average and however wrong the model is, if these are exchangeable with the
-values that the correction was found on. Neighbouring steps of a series are not quite that.
+cover `level` of new values, on average and however wrong the model is, if these are exchangeable with
+the validation values. Neighbouring steps of a series are not quite that.
 """
 
 import math
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from scoredag import metrics
-from scoredag.store import tables
+from scoredag.store import files, tables
 
-N_WINDOWS = 5  # of a pattern of missing entries, below which it is corrected by all patterns together
+N_WINDOWS = 5  # a pattern of missing entries with fewer windows is corrected by all patterns together
 
 
 class Calibration(NamedTuple):
-    """What corrections are found on: samples (S, n), truth (n,), and window and pattern (n,) of each entry."""
+    """Validation values: samples (S, n), truth (n,), and window and pattern (n,) of each entry."""
 
     samples: np.ndarray
     truth: np.ndarray
     window: np.ndarray
     pattern: np.ndarray
 
-    def of_pattern(self, pattern):
+    def of_pattern(self, pattern: str) -> "Calibration":
         """The part of it with one pattern of missing entries; all of it where that has too few windows."""
         chosen = self.pattern == pattern
         if len(np.unique(self.window[chosen])) < N_WINDOWS:
@@ -32,7 +33,7 @@ class Calibration(NamedTuple):
         return Calibration(self.samples[:, chosen], self.truth[chosen], self.window[chosen], self.pattern[chosen])
 
 
-def read(path, starts, stats):
+def read(path: files.PathLike, starts: pd.DataFrame, stats: pd.DataFrame) -> Calibration:
     """A `Calibration` from the imputed validation windows at `path`.
 
     Args:
@@ -45,14 +46,15 @@ def read(path, starts, stats):
     return Calibration(samples, truth, window, starts.set_index("window")["held_out"][window].to_numpy())
 
 
-def intervals(samples, level, calibration):
+def intervals(samples: np.ndarray, level: float, calibration: Calibration) -> tuple[np.ndarray, np.ndarray]:
     """Ends (n,) of the central intervals of `samples` (S, n) at `level`, corrected on a `Calibration`."""
-    lower, upper = metrics.interval(calibration.samples, level)
-    return widen(*metrics.interval(samples, level), margin(lower, upper, calibration.truth, level))
+    correction = margin(*metrics.interval(calibration.samples, level), calibration.truth, level)
+    lower, upper = metrics.interval(samples, level)
+    return widen(lower, upper, correction)
 
 
-def margin(lower, upper, truth, level):
-    """By how much intervals have to be moved outwards at either end to hold `level`; negative for inwards.
+def margin(lower: np.ndarray, upper: np.ndarray, truth: np.ndarray, level: float) -> float:
+    """How far to move both ends of the intervals outwards so that they cover `level`; negative for inwards.
 
     Args:
         lower, upper: (n,), the intervals' ends.
@@ -69,7 +71,7 @@ def margin(lower, upper, truth, level):
     return float(np.partition(scores, rank - 1)[rank - 1])
 
 
-def widen(lower, upper, margin):
+def widen(lower: np.ndarray, upper: np.ndarray, margin: float) -> tuple[np.ndarray, np.ndarray]:
     """The ends of intervals moved outwards by `margin`; ends that would cross both become the middle."""
     middle, half = (lower + upper) / 2, (upper - lower) / 2
     half = np.maximum(half + margin, 0.0)

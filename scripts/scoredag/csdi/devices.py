@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
@@ -11,7 +12,7 @@ from scoredag.errors import InputError
 DEVICES = ("auto", "cpu", "cuda")
 
 
-def choose(name):
+def choose(name: str) -> torch.device:
     """The torch device of `auto`, `cpu` or `cuda`; `auto` takes a GPU where there is one.
 
     Raises:
@@ -25,7 +26,7 @@ def choose(name):
 
 
 @contextlib.contextmanager
-def workers(n, device):
+def workers(n: int, device: torch.device) -> Iterator[ThreadPoolExecutor]:
     """Yield a pool of threads that share the work on a batch; each computes with one thread.
 
     On a CPU that beats `n` threads on each product: products are small, and no thread waits for
@@ -33,25 +34,25 @@ def workers(n, device):
     """
     before = torch.get_num_threads()
     if device.type == "cuda":
-        n, each = 1, before
+        n, threads_each = 1, before
     else:
-        each = 1
+        threads_each = 1
         _keep_memory()
-    torch.set_num_threads(each)
+    torch.set_num_threads(threads_each)
     try:
-        with ThreadPoolExecutor(n, initializer=torch.set_num_threads, initargs=(each,)) as pool:
+        with ThreadPoolExecutor(n, initializer=torch.set_num_threads, initargs=(threads_each,)) as pool:
             yield pool
     finally:
         torch.set_num_threads(before)
 
 
-def precision(device):
+def precision(device: torch.device) -> torch.autocast:
     """A context in which products on a GPU are in bfloat16; on a CPU all stays as it is."""
     return torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda")
 
 
 @contextlib.contextmanager
-def enough_memory(advice):
+def enough_memory(advice: str) -> Iterator[None]:
     """Turn running out of memory into one line that ends in `advice`.
 
     Raises:

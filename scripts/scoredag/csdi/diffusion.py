@@ -1,15 +1,18 @@
 """The forward process of CSDI and samplers that reverse it."""
 
 import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 
+from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
 
 N_STEPS = 50
 NOISIEST = 42  # where fewer steps start: the noise is 22 times the signal; above, errors of the network explode
-SAMPLERS = {"ddpm": (N_STEPS, 1.0), "ddim": (N_STEPS, 0.0), "dpm-solver++": (6, 1.0)}  # n_steps and eta for None
+
+Generators = torch.Generator | Sequence[Sequence[torch.Generator]]
 
 
 class Schedule(NamedTuple):
@@ -19,13 +22,13 @@ class Schedule(NamedTuple):
     alpha_bar: torch.Tensor
 
 
-def quadratic_schedule(n_steps=N_STEPS, first=0.0001, last=0.5):
+def quadratic_schedule(n_steps: int = N_STEPS, first: float = 0.0001, last: float = 0.5) -> Schedule:
     """The paper's schedule: beta from `first` to `last`, linear in its square root (section 6.1)."""
     beta = torch.linspace(first**0.5, last**0.5, n_steps, dtype=torch.float64) ** 2
     return Schedule(beta, torch.cumprod(1 - beta, 0))
 
 
-def add_noise(clean, noise, step, schedule):
+def add_noise(clean: torch.Tensor, noise: torch.Tensor, step: torch.Tensor, schedule: Schedule) -> torch.Tensor:
     """x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) noise; `clean`, `noise` (B, K, L), `step` (B,)."""
     abar = schedule.alpha_bar.to(clean.device)[step].to(clean.dtype)[:, None, None]
     return abar.sqrt() * clean + (1 - abar).sqrt() * noise
@@ -33,23 +36,25 @@ def add_noise(clean, noise, step, schedule):
 
 @torch.no_grad()
 def sample(
-    model,
-    observed,
-    cond_mask,
-    time_points,
-    n_samples,
+    model: CSDI,
+    observed: torch.Tensor,
+    cond_mask: torch.Tensor,
+    time_points: torch.Tensor,
+    n_samples: int,
     *,
-    sampler="ddpm",
-    n_steps=N_STEPS,
-    eta=0.0,
-    noise_above=0.0,
-    second_order_above=0.0,
-    x_T=None,
-    noise=None,
-    generator=None,
-    signs=None,
-):
+    sampler: str = "ddpm",
+    n_steps: int | None = N_STEPS,
+    eta: float | None = 0.0,
+    noise_above: float = 0.0,
+    second_order_above: float = 0.0,
+    x_T: torch.Tensor | None = None,
+    noise: torch.Tensor | None = None,
+    generator: Generators | None = None,
+    signs: Sequence[int] | None = None,
+) -> torch.Tensor:
     """Impute windows: draw `n_samples` from the model's conditional distribution.
+
+    The defaults are the papers'; `imputation.impute` has the workflow's.
 
     Args:
         model: a `CSDI`; more exactly, anything with its `condition` and `denoise`.
@@ -57,14 +62,11 @@ def sample(
         cond_mask: conditional mask (B, K, L), 1 = given.
         time_points: (B, L), in steps.
         n_samples: S.
-        sampler: `ddpm`, ancestral sampling (Ho et al. 2020, algorithm 2, with the posterior
-            variance; CSDI, algorithm 2); `ddim` (Song et al. 2021, equation 12) with `eta`;
-            `dpm-solver++`, second-order multistep (Lu et al. 2022, algorithm 2, and
-            SDE-DPM-Solver++(2M) of appendix A).
+        sampler: one of `SAMPLERS`.
         n_steps: network evaluations, 1 .. 50; below 50 they are denser at low noise. None takes
-            that of `SAMPLERS`.
+            the sampler's.
         eta: of `ddim` and `dpm-solver++`; 0 is deterministic after x_T, 1 is ancestral, or the
-            reverse SDE. None takes that of `SAMPLERS`.
+            reverse SDE. None takes the sampler's.
         noise_above: with `eta` > 0, the noise level sqrt((1 - abar) / abar) below which steps are
             deterministic all the same (S_tmin of Karras et al. 2022, algorithm 2).
         second_order_above: of `dpm-solver++`, the noise level from which on down steps are of first
@@ -89,8 +91,9 @@ def sample(
     """
     if sampler not in SAMPLERS:
         raise InputError(f"sampler: '{sampler}' is unknown; known are {', '.join(SAMPLERS)}")
-    n_steps = SAMPLERS[sampler][0] if n_steps is None else n_steps
-    eta = SAMPLERS[sampler][1] if eta is None else eta
+    step, default_n_steps, default_eta = SAMPLERS[sampler]
+    n_steps = default_n_steps if n_steps is None else n_steps
+    eta = default_eta if eta is None else eta
     if not 1 <= n_steps <= N_STEPS:
         raise InputError(f"n_steps: {n_steps} is not between 1 and {N_STEPS}")
     shape = (n_samples, *observed.shape)
@@ -102,16 +105,14 @@ def sample(
     x = x_T = draw() if x_T is None else x_T
     previous = None
     for i in reversed(range(n_steps)):
+        level, target = levels[i + 1], levels[i]
         if not getattr(model, "conditional", True):
-            x = torch.where(given, math.sqrt(levels[i + 1]) * observed + math.sqrt(1 - levels[i + 1]) * x_T, x)
+            x = torch.where(given, math.sqrt(level) * observed + math.sqrt(1 - level) * x_T, x)
         predicted = model.denoise(conditions, x, int(steps[i]))
-        churn = 1.0 if sampler == "ddpm" else eta * (_noise_level(levels[i + 1]) > noise_above)
-        if sampler == "dpm-solver++":
-            x, deviation, clean = _multistep(x, predicted, previous, levels, i, churn)
-            previous = clean if _noise_level(levels[i]) > second_order_above else None
-        else:
-            x, deviation = _ancestral(x, predicted, levels[i + 1], levels[i], churn)
-        if i > 0 and deviation > 0:
+        churn = eta if _noise_level(level) > noise_above else 0.0
+        x, deviation, clean = step(x, predicted, level, target, churn, previous)
+        previous = (clean, level) if clean is not None and _noise_level(target) > second_order_above else None
+        if deviation > 0:
             x = x + deviation * (draw() if noise is None else noise[:, i])
     return torch.where(given, observed, x)
 
@@ -132,15 +133,70 @@ def _spread(n_steps):
     return torch.tensor(chosen)
 
 
-def _ancestral(x, predicted, level, target, eta):
-    """From abar = `level` to `target`: the mean of the next x and the deviation of its noise.
+# --- one step of each sampler, from abar = `level` to abar = `target` --------------------------
+# x, predicted: the noisy values at `level`, and the noise that the network predicts in them.
+# eta: 0 adds no noise, 1 as much as the reverse SDE.
+# previous: the clean values that the step before predicted, and its level; None for a first-order step.
+# Returns the mean of the next x, the deviation of the noise to add, and the predicted clean values for `previous`.
 
-    At eta = 1 on all steps this is DDPM's posterior, sigma^2 = (1 - abar_{t-1}) / (1 - abar_t) beta_t.
+Previous = tuple[torch.Tensor, float]
+Moved = tuple[torch.Tensor, float, torch.Tensor | None]
+
+
+def _step_ddpm(
+    x: torch.Tensor, predicted: torch.Tensor, level: float, target: float, eta: float, previous: Previous | None
+) -> Moved:
+    """Ancestral sampling: Ho et al. 2020, algorithm 2, with the posterior variance; CSDI, algorithm 2.
+
+    It is DDIM with eta = 1, where sigma^2 = (1 - abar_{t-1}) / (1 - abar_t) beta_t (Song et al. 2021, section 4.1).
     """
-    deviation = eta * math.sqrt((1 - target) / (1 - level) * (1 - level / target))
-    scale = math.sqrt(target / level)
-    direction = math.sqrt(max(1 - target - deviation**2, 0.0))
-    return scale * (x - math.sqrt(1 - level) * predicted) + direction * predicted, deviation
+    return _step_ddim(x, predicted, level, target, 1.0, previous)
+
+
+def _step_ddim(
+    x: torch.Tensor, predicted: torch.Tensor, level: float, target: float, eta: float, previous: Previous | None
+) -> Moved:
+    """DDIM: Song et al. 2021, equation 12, with the sigma of equation 16."""
+    sigma = eta * math.sqrt((1 - target) / (1 - level) * (1 - level / target))
+    clean_part = math.sqrt(target / level) * (x - math.sqrt(1 - level) * predicted)  # sqrt(abar_{t-1}) x_0
+    direction = math.sqrt(max(1 - target - sigma**2, 0.0)) * predicted  # pointing to x_t
+    return clean_part + direction, sigma, None
+
+
+def _step_dpmpp(
+    x: torch.Tensor, predicted: torch.Tensor, level: float, target: float, eta: float, previous: Previous | None
+) -> Moved:
+    """DPM-Solver++(2M): Lu et al. 2022, algorithm 2, at eta = 0; SDE-DPM-Solver++(2M) of appendix A at eta = 1.
+
+    Between them the noise is that of k-diffusion's eta. First and last step are of first order.
+    """
+    clean = (x - math.sqrt(1 - level) * predicted) / math.sqrt(level)
+    if target == 1:  # no noise is left
+        return clean, 0.0, clean
+    h = _half_log_snr(target) - _half_log_snr(level)
+    D = clean
+    if previous is not None:
+        previous_clean, previous_level = previous
+        r = (_half_log_snr(level) - _half_log_snr(previous_level)) / h
+        D = clean + (clean - previous_clean) / (2 * r)
+    scale = math.sqrt((1 - target) / (1 - level)) * math.exp(-eta * h)
+    mean = scale * x - math.sqrt(target) * math.expm1(-(1 + eta) * h) * D
+    return mean, math.sqrt(-(1 - target) * math.expm1(-2 * eta * h)), clean
+
+
+class Sampler(NamedTuple):
+    """A way to reverse the diffusion, and the number of steps and eta that suit it."""
+
+    step: Callable[[torch.Tensor, torch.Tensor, float, float, float, Previous | None], Moved]
+    n_steps: int
+    eta: float
+
+
+SAMPLERS = {
+    "ddpm": Sampler(_step_ddpm, N_STEPS, 1.0),
+    "ddim": Sampler(_step_ddim, N_STEPS, 0.0),
+    "dpm-solver++": Sampler(_step_dpmpp, 6, 1.0),
+}
 
 
 def _noise_level(level):
@@ -148,28 +204,9 @@ def _noise_level(level):
     return math.sqrt((1 - level) / level)
 
 
-def _multistep(x, predicted, previous, levels, i, eta):
-    """One step of DPM-Solver++(2M) on the predicted clean data; Euler's at both ends.
-
-    The mean of the next x, the deviation of its noise, and the clean data. At eta = 0 it solves the
-    probability flow, at eta = 1 the reverse SDE; between them the noise is that of k-diffusion's eta.
-    """
-
-    def half_log_snr(level):
-        return -math.log(_noise_level(level))
-
-    level, target = levels[i + 1], levels[i]
-    clean = (x - math.sqrt(1 - level) * predicted) / math.sqrt(level)
-    if i == 0:  # abar = 1: no noise is left
-        return clean, 0.0, clean
-    h = half_log_snr(target) - half_log_snr(level)
-    direction = clean
-    if previous is not None:
-        r = (half_log_snr(level) - half_log_snr(levels[i + 2])) / h
-        direction = clean + (clean - previous) / (2 * r)
-    scale = math.sqrt((1 - target) / (1 - level)) * math.exp(-eta * h)
-    moved = scale * x - math.sqrt(target) * math.expm1(-(1 + eta) * h) * direction
-    return moved, math.sqrt(-(1 - target) * math.expm1(-2 * eta * h)), clean
+def _half_log_snr(level):
+    """The lambda of DPM-Solver: half the logarithm of the signal-to-noise ratio at abar = `level`."""
+    return -math.log(_noise_level(level))
 
 
 def _drawer(generator, shape, like, signs):
@@ -183,8 +220,8 @@ def _drawer(generator, shape, like, signs):
     def from_many():
         drawn = torch.empty(shape, dtype=like.dtype)
         for s, row in enumerate(generator):
-            for b, own in enumerate(row):
-                drawn[s, b].normal_(generator=own)
+            for b, of_window in enumerate(row):
+                drawn[s, b].normal_(generator=of_window)
         return (factors * drawn).to(like.device)
 
     return from_one if generator is None or isinstance(generator, torch.Generator) else from_many

@@ -2,30 +2,46 @@
 
 import collections
 import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from typing import TypeVar
 
+import numpy as np
 import torch
+from tqdm import tqdm
 
 from scoredag import streams
 from scoredag.csdi import devices, diffusion
+from scoredag.csdi.network import CSDI
+
+TimePoints = np.ndarray | torch.Tensor
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 
 def impute(
-    model,
-    numbers,
-    values,
-    known,
+    model: CSDI,
+    numbers: Sequence[int] | np.ndarray,
+    values: np.ndarray,
+    known: np.ndarray,
     *,
-    n_samples,
-    chunk,
-    seed,
-    threads=1,
-    device="cpu",
-    antithetic=False,
-    time_points=None,
-    progress=None,
-    **sampling,
-):
+    seed: int,
+    sampler: str = "dpm-solver++",
+    n_steps: int | None = None,
+    eta: float | None = None,
+    noise_above: float = 0.5,
+    second_order_above: float = 0.0,
+    n_samples: int = 20,
+    antithetic: bool = True,
+    chunk: int = 20,
+    threads: int = 2,
+    device: str = "auto",
+    time_points: TimePoints | None = None,
+    progress: tqdm | None = None,
+) -> Iterator[tuple[slice, np.ndarray]]:
     """Sample the unknown entries of windows and yield them a few windows at a time.
+
+    Defaults are the schema's of `sampling`.
 
     Args:
         model: a `CSDI` in evaluation mode.
@@ -33,17 +49,17 @@ def impute(
             so that it depends neither on `chunk` nor on the other windows.
         values: (N, K, L), z-scores.
         known: boolean (N, K, L), what the model is given.
-        n_samples: S.
-        chunk: windows x samples that a thread works on at once, which bounds the memory; 16
-            times as many on a GPU.
         seed: integer.
-        threads: chunks at the same time.
-        device: `auto`, `cpu` or `cuda`.
+        sampler, n_steps, eta, noise_above, second_order_above: as in `diffusion.sample`.
+        n_samples: S.
         antithetic: draw samples 2 i and 2 i + 1 from the same numbers with opposite signs. Each is a
             sample as before, but errors of the pair cancel, so that fewer give the same median.
+        chunk: windows x samples that a thread works on at once, which bounds the memory; 16
+            times as many on a GPU.
+        threads: chunks at the same time.
+        device: `auto`, `cpu` or `cuda`.
         time_points: (N, L), in steps; None takes 0, 1, .. L - 1.
         progress: a tqdm bar of windows, or something that acts like one.
-        sampling: `sampler`, `n_steps`, `eta`, `noise_above` and `second_order_above` of `diffusion.sample`.
 
     Yields:
         (slice, samples): which of the N windows, and an array (S, B, K, L), z-scores, float32.
@@ -51,7 +67,7 @@ def impute(
     Raises:
         InputError: out of memory, or an unknown device or sampler.
     """
-    device, time_points, chunk = prepare(model, values, time_points, chunk, device)
+    place, times, chunk = prepare(model, values, time_points, chunk, device)
 
     def sample(task):
         batch, drawn = task
@@ -60,21 +76,25 @@ def impute(
             [torch.Generator().manual_seed(streams.seed(seed, int(number), stream[s])) for number in numbers[batch]]
             for s in drawn
         ]
-        with devices.precision(device):
+        with devices.precision(place):
             return diffusion.sample(
                 model,
-                torch.from_numpy(values[batch]).to(device),
-                torch.from_numpy(known[batch]).float().to(device),
-                torch.as_tensor(time_points[batch]).to(device),
+                torch.from_numpy(values[batch]).to(place),
+                torch.from_numpy(known[batch]).float().to(place),
+                torch.as_tensor(times[batch]).to(place),
                 len(drawn),
+                sampler=sampler,
+                n_steps=n_steps,
+                eta=eta,
+                noise_above=noise_above,
+                second_order_above=second_order_above,
                 generator=generators,
                 signs=[1 if s == stream[s] else -1 for s in drawn],
-                **sampling,
             ).cpu()
 
     batches = list(slices(len(values), max(1, chunk // n_samples)))
     parts = [range(n_samples)[part] for part in slices(n_samples, chunk)]
-    with devices.workers(threads, device) as pool, devices.enough_memory("lower sampling.chunk"):
+    with devices.workers(threads, place) as pool, devices.enough_memory("lower sampling.chunk"):
         done = in_order(pool, sample, itertools.product(batches, parts), ahead=threads + 1)
         for batch in batches:
             samples = torch.cat([part.float() for part in itertools.islice(done, len(parts))])
@@ -83,27 +103,29 @@ def impute(
             yield batch, samples.numpy()
 
 
-def prepare(model, values, time_points, chunk, device):
+def prepare(
+    model: CSDI, values: np.ndarray, time_points: TimePoints | None, chunk: int, device: str
+) -> tuple[torch.device, TimePoints, int]:
     """Move the model to a device: the device, time points (N, L) with their default, and the chunk that suits it.
 
     Raises:
         InputError: an unknown device, or none such.
     """
-    device = devices.choose(device)
-    model.to(device)
+    place = devices.choose(device)
+    model.to(place)
     if time_points is None:
         time_points = torch.arange(values.shape[2], dtype=torch.float32).expand(len(values), -1)
-    return device, time_points, chunk * 16 if device.type == "cuda" else chunk
+    return place, time_points, chunk * 16 if place.type == "cuda" else chunk
 
 
-def slices(n, size):
+def slices(n: int, size: int) -> Iterator[slice]:
     """Slices of at most `size` that cover 0 .. n - 1."""
     return (slice(first, min(first + size, n)) for first in range(0, n, size))
 
 
-def in_order(pool, function, tasks, ahead):
+def in_order(pool: Executor, function: Callable[[Task], Result], tasks: Iterable[Task], ahead: int) -> Iterator[Result]:
     """Results of `function` for each task, in order, with no more than `ahead` of them at work or waiting."""
-    waiting = collections.deque()
+    waiting: collections.deque[Future[Result]] = collections.deque()
     for task in tasks:
         waiting.append(pool.submit(function, task))
         if len(waiting) == ahead:

@@ -1,10 +1,11 @@
-"""Conditional masks for training: what the network is given of a window, and what it has to find.
+"""Conditional masks for training: the part of a window's values that the network is given.
 
 A strategy takes the observed masks (B, K, L) of a batch, a `Patterns` of the same windows, and a
 torch generator; it returns conditional masks (B, K, L), subsets of the observed ones. `random`,
 `historical`, `mix` and `test-pattern` are those of CSDI, section 4.3.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -13,14 +14,16 @@ from scoredag.errors import InputError
 
 
 class Patterns(NamedTuple):
-    """For each window of a batch the masks (B, K, L) of others, picked at random."""
+    """Masks (B, K, L) of other windows, picked at random, one for each window of a batch."""
 
     historical: torch.Tensor  # the observed mask of a training window
     test: torch.Tensor  # the conditional mask of a window that is held out as the test windows are
 
 
-def draw(strategies, observed, patterns, generator):
-    """Conditional masks (B, K, L): each window follows one of `strategies`, at random.
+def draw(
+    strategies: Sequence[str], observed: torch.Tensor, patterns: Patterns, generator: torch.Generator
+) -> torch.Tensor:
+    """Conditional masks (B, K, L): each window follows one of `strategies`, names in `MASKS`, at random.
 
     A window that a strategy leaves without a target follows `random` instead.
 
@@ -28,9 +31,9 @@ def draw(strategies, observed, patterns, generator):
         InputError: a strategy that does not exist.
     """
     for name in strategies:
-        if name not in STRATEGIES:
-            raise InputError(f"training.masks: '{name}' is unknown; known are {', '.join(STRATEGIES)}")
-    drawn = torch.stack([STRATEGIES[name](observed, patterns, generator) for name in strategies])
+        if name not in MASKS:
+            raise InputError(f"training.masks: '{name}' is unknown; known are {', '.join(MASKS)}")
+    drawn = torch.stack([MASKS[name](observed, patterns, generator) for name in strategies])
     choice = torch.randint(len(strategies), (len(observed),), generator=generator)
     chosen = drawn[choice, torch.arange(len(observed))]
     without_target = ((observed - chosen).sum((1, 2)) == 0)[:, None, None]
@@ -39,7 +42,7 @@ def draw(strategies, observed, patterns, generator):
     return chosen
 
 
-def random(observed, patterns, generator):
+def random(observed: torch.Tensor, patterns: Patterns, generator: torch.Generator) -> torch.Tensor:
     """Hide a share of the observed entries that is uniform in [0, 1] for each window."""
     share = torch.rand(len(observed), 1, generator=generator)
     flat = observed.flatten(1)
@@ -49,23 +52,23 @@ def random(observed, patterns, generator):
     return (flat * (rank >= n_hidden)).view_as(observed)
 
 
-def historical(observed, patterns, generator):
+def historical(observed: torch.Tensor, patterns: Patterns, generator: torch.Generator) -> torch.Tensor:
     """Hide what is missing in another training window."""
     return observed * patterns.historical
 
 
-def mix(observed, patterns, generator):
+def mix(observed: torch.Tensor, patterns: Patterns, generator: torch.Generator) -> torch.Tensor:
     """`random` or `historical`, with probability 1/2 each."""
     coin = (torch.rand(len(observed), 1, 1, generator=generator) < 0.5).to(observed.dtype)
     return coin * random(observed, patterns, generator) + (1 - coin) * historical(observed, patterns, generator)
 
 
-def test_pattern(observed, patterns, generator):
+def test_pattern(observed: torch.Tensor, patterns: Patterns, generator: torch.Generator) -> torch.Tensor:
     """Hide what is missing or held out in a window to be tested on."""
     return observed * patterns.test
 
 
-def blocks(observed, patterns, generator):
+def blocks(observed: torch.Tensor, patterns: Patterns, generator: torch.Generator) -> torch.Tensor:
     """Hide contiguous runs of single features, of 2 steps to half the window, of any number up to 2 K."""
     n, n_features, length = observed.shape
     longest = max(2, length // 2)
@@ -82,8 +85,8 @@ def blocks(observed, patterns, generator):
     return observed * (hidden == 0)
 
 
-def outages(observed, patterns, generator):
-    """Hide whole features that have values, of any number but all of them; where only one has, none."""
+def outages(observed: torch.Tensor, patterns: Patterns, generator: torch.Generator) -> torch.Tensor:
+    """Hide all values of some features that have any, never of all; of a single one, none."""
     n, n_features, _ = observed.shape
     seen = observed.any(dim=2)
     most = seen.sum(1, keepdim=True) - 1
@@ -94,7 +97,7 @@ def outages(observed, patterns, generator):
     return observed * (rank >= n_hidden)[..., None]
 
 
-STRATEGIES = {
+MASKS = {
     "random": random,
     "historical": historical,
     "mix": mix,

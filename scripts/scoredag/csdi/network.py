@@ -41,18 +41,24 @@ class CSDI(nn.Module):
             masks depend on the `seed` of a call alone, elsewhere on PyTorch's global generator.
     """
 
-    def __init__(self, n_features, dropout=0.1, conditional=True):
+    def __init__(self, n_features: int, dropout: float = 0.1, conditional: bool = True):
         super().__init__()
         self.conditional = conditional
         self.embed_layer = nn.Embedding(n_features, FEATURE_CHANNELS)
         self.diffmodel = _Denoiser(dropout, conditional)
 
     @property
-    def n_features(self):
+    def n_features(self) -> int:
         """K, the number of features."""
         return self.embed_layer.num_embeddings
 
-    def condition(self, observed, cond_mask, time_points, features=None):
+    def condition(
+        self,
+        observed: torch.Tensor,
+        cond_mask: torch.Tensor,
+        time_points: torch.Tensor,
+        features: torch.Tensor | None = None,
+    ) -> Conditions:
         """What is constant over diffusion steps and samples.
 
         Args:
@@ -72,10 +78,12 @@ class CSDI(nn.Module):
         else:
             observation = net.input_projection.bias.expand(*mask.shape[:3], CHANNELS)
             unknown = torch.ones_like(mask)
-        side = tuple(layer.project_side(time, feature, mask) for layer in net.residual_layers)
+        side = tuple(_project_side(layer, time, feature, mask) for layer in net.residual_layers)
         return Conditions(observation, unknown, side)
 
-    def denoise(self, conditions, noisy, step, seed=0):
+    def denoise(
+        self, conditions: Conditions, noisy: torch.Tensor, step: int | torch.Tensor, seed: int = 0
+    ) -> torch.Tensor:
         """The predicted noise (S, B, K, L) in `noisy` (S, B, K, L) at diffusion step `step`.
 
         `step` is an integer, or a tensor (B,), in 0 .. 49; `conditions` are shared by all S
@@ -83,7 +91,16 @@ class CSDI(nn.Module):
         """
         return self.diffmodel(conditions, noisy, step, seed)
 
-    def predict_noise(self, noisy, observed, cond_mask, time_points, step, features=None, seed=0):
+    def predict_noise(
+        self,
+        noisy: torch.Tensor,
+        observed: torch.Tensor,
+        cond_mask: torch.Tensor,
+        time_points: torch.Tensor,
+        step: int | torch.Tensor,
+        features: torch.Tensor | None = None,
+        seed: int = 0,
+    ) -> torch.Tensor:
         """The predicted noise (B, K, L); `noisy`, `observed` and `cond_mask` (B, K, L), `time_points` (B, L).
 
         `features` as in `condition`, `step` and `seed` as in `denoise`.
@@ -137,18 +154,6 @@ class _ResidualLayer(nn.Module):
         self.time_layer = _transformer()
         self.feature_layer = _transformer()
 
-    def project_side(self, time, feature, mask):
-        """(K, B, L, 2 C): the 1x1 convolution splits into parts for time, feature and mask.
-
-        The bias of the middle projection, which the side information is added to, is in it, too.
-        """
-        weight = self.cond_projection.weight[:, :, 0]
-        of_time, of_feature, of_mask = weight.tensor_split([TIME_CHANNELS, TIME_CHANNELS + FEATURE_CHANNELS], dim=1)
-        by_time = F.linear(time, of_time, self.cond_projection.bias + self.mid_projection.bias)  # (B, L, 2 C)
-        by_feature = F.linear(feature, of_feature)[:, None, None]  # (K, 1, 1, 2 C)
-        side = by_time + by_feature
-        return side + mask * of_mask[:, 0] if of_mask.shape[1] else side
-
     def forward(self, x, side, embedding, dropout):
         n_features, n, length, _ = x.shape
         n_windows = side.shape[1]
@@ -168,6 +173,19 @@ class _ResidualLayer(nn.Module):
         return (x + residual) / math.sqrt(2), skip
 
 
+def _project_side(layer, time, feature, mask):
+    """(K, B, L, 2 C): the 1x1 convolution splits into parts for time, feature and mask.
+
+    The bias of the middle projection, which the side information is added to, is in it, too.
+    """
+    weight = layer.cond_projection.weight[:, :, 0]
+    of_time, of_feature, of_mask = weight.tensor_split([TIME_CHANNELS, TIME_CHANNELS + FEATURE_CHANNELS], dim=1)
+    by_time = F.linear(time, of_time, layer.cond_projection.bias + layer.mid_projection.bias)  # (B, L, 2 C)
+    by_feature = F.linear(feature, of_feature)[:, None, None]  # (K, 1, 1, 2 C)
+    side = by_time + by_feature
+    return side + mask * of_mask[:, 0] if of_mask.shape[1] else side
+
+
 class _StepEmbedding(nn.Module):
     """Diffusion steps (B,) to (B, STEP_CHANNELS): sinusoids, then two linear layers with SiLU."""
 
@@ -185,7 +203,7 @@ class _StepEmbedding(nn.Module):
         return F.silu(self.projection2(F.silu(self.projection1(embedding))))
 
 
-def sinusoids(positions, channels):
+def sinusoids(positions: torch.Tensor, channels: int) -> torch.Tensor:
     """(..., channels): sine on even, cosine on odd channels, periods 2 pi 10000^(2 i / channels)."""
     exponents = torch.arange(0, channels, 2, device=positions.device) / channels
     angles = positions.unsqueeze(-1) / 10000.0**exponents
@@ -230,7 +248,8 @@ def _compiled(x):
 def _encode(encoder, x, sequence_axis, dropout):
     """Post-norm encoder layer on `x` (N, T, C) or, with `sequence_axis=0`, (T, N, C)."""
     layer = encoder.layers[0]
-    x = _add_and_norm(layer.norm1, x, *_attend(layer.self_attn, x, sequence_axis, dropout), dropout)
+    mixed, bias = _attend(layer.self_attn, x, sequence_axis, dropout)
+    x = _add_and_norm(layer.norm1, x, mixed, bias, dropout)
     hidden = _gelu(F.linear(x, layer.linear1.weight), layer.linear1.bias, dropout)
     return _add_and_norm(layer.norm2, x, F.linear(hidden, layer.linear2.weight), layer.linear2.bias, dropout)
 

@@ -4,7 +4,9 @@ import hashlib
 import io
 import json
 import logging
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -22,12 +24,12 @@ class Store:
             taken up again.
     """
 
-    def __init__(self, path, key):
+    def __init__(self, path: files.PathLike, key: str):
         self.path = Path(path)
         self.key = key
 
-    def load(self):
-        """The state that was saved last, or None where there is none of this key."""
+    def load(self) -> dict[str, Any] | None:
+        """The state that was saved last; None without one of this key."""
         if not self.path.exists():
             return None
         try:
@@ -40,19 +42,19 @@ class Store:
             return None
         return stored["state"]
 
-    def save(self, state):
+    def save(self, state: dict[str, Any]) -> None:
         """Replace what is stored by `state`: tensors, numbers, text, lists and dicts."""
         content = io.BytesIO()  # torch's own writer does not say that a disk is full
         torch.save({"key": self.key, "state": state}, content)
         with files.replacing(self.path) as partial:
             partial.write_bytes(content.getbuffer())
 
-    def remove(self):
+    def remove(self) -> None:
         """Forget the state."""
         self.path.unlink(missing_ok=True)
 
 
-def fingerprint(settings, paths):
+def fingerprint(settings: Any, paths: Iterable[files.PathLike]) -> str:
     """SHA-256 of `settings` (what JSON can hold) and of the contents of the files at `paths`."""
     parts = [json.dumps(settings, sort_keys=True), *map(files.sha256, paths)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

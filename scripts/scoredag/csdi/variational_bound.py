@@ -23,17 +23,20 @@ anew at each step, and the bound is that of a sampler that does so; where no val
 """
 
 import math
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from tqdm import tqdm
 
 from scoredag import streams
 from scoredag.csdi import devices, diffusion, imputation
+from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
 
-VARIANCES = ("posterior", "beta")
 DEVIATIONS = (0.003, 3.0)  # least and largest, in z-scores, of what the observations leave open of a target
-DRAWS_A_STRATUM = 2  # the fewest that tell how sure they are
+DRAWS_A_STRATUM = 2  # the fewest with a standard error
 
 
 class Terms(NamedTuple):
@@ -43,7 +46,7 @@ class Terms(NamedTuple):
     weight: torch.Tensor
 
 
-def terms(schedule, variance="posterior"):
+def terms(schedule: diffusion.Schedule, variance: str = "posterior") -> Terms:
     """The `Terms` of a `diffusion.Schedule`.
 
     With the posterior variance, weight_t = (SNR_{t-1} / SNR_t - 1) / 2 (Ho et al. 2020, equation 12).
@@ -56,7 +59,7 @@ def terms(schedule, variance="posterior"):
     beta, after = schedule
     before = torch.cat([torch.ones(1, dtype=after.dtype), after[:-1]])
     of_q = beta * (1 - before) / (1 - after)
-    of_p = of_q if variance == "posterior" else beta
+    of_p = VARIANCES[variance](beta, of_q)
     of_p = torch.cat([beta[:1], of_p[1:]])
     ratio = of_q / of_p
     # ratio = 0 is the decoder: minus the log of a density in place of a divergence
@@ -64,13 +67,26 @@ def terms(schedule, variance="posterior"):
     return Terms(offset, beta**2 / (2 * of_p * (1 - beta) * (1 - after)))
 
 
-def prior_divergence(clean, schedule):
+def _posterior(beta, of_q):
+    """The variance of ancestral sampling, which is that of q(x_{t-1} | x_t, x_0)."""
+    return of_q
+
+
+def _beta(beta, of_q):
+    """The variance of the forward step."""
+    return beta
+
+
+VARIANCES = {"posterior": _posterior, "beta": _beta}  # of p(x_{t-1} | x_t): the two choices of Ho et al., section 3.2
+
+
+def prior_divergence(clean: torch.Tensor, schedule: diffusion.Schedule) -> torch.Tensor:
     """L_T of each entry of `clean`, nats, in its shape."""
     abar = schedule.alpha_bar[-1].item()
     return (abar * (clean**2 - 1) - math.log1p(-abar)) / 2
 
 
-def anticipated(schedule):
+def anticipated(schedule: diffusion.Schedule) -> torch.Tensor:
     """The squared error of the noise (T,) that is to be expected at each step, in [0, 1].
 
     It is that of the best guess where a target is normal, the observations given, with a deviation that is anything
@@ -81,22 +97,22 @@ def anticipated(schedule):
 
 
 def bounds(
-    model,
-    numbers,
-    values,
-    known,
-    targets,
+    model: CSDI,
+    numbers: Sequence[int] | np.ndarray,
+    values: np.ndarray,
+    known: np.ndarray,
+    targets: np.ndarray,
     *,
-    n_draws,
-    chunk,
-    seed,
-    variance="posterior",
-    threads=1,
-    device="cpu",
-    time_points=None,
-    progress=None,
-    schedule=None,
-):
+    seed: int,
+    n_draws: int = 16,
+    variance: str = "posterior",
+    chunk: int = 20,
+    threads: int = 2,
+    device: str = "auto",
+    time_points: imputation.TimePoints | None = None,
+    progress: tqdm | None = None,
+    schedule: diffusion.Schedule | None = None,
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
     """Estimate the bound of the targets of windows and yield it a few windows at a time.
 
     The sum over t is taken at `n_draws` random steps, importance sampled and stratified: two independent draws of step
@@ -111,10 +127,10 @@ def bounds(
         values: (N, K, L), z-scores, the targets' included; 0 where missing.
         known: boolean (N, K, L), what the model is given.
         targets: boolean (N, K, L), whose bound is wanted; none of them is known.
-        n_draws: evaluations of the network a window, an even number.
-        chunk: windows that a thread works on at once, which bounds the memory; 16 times as many on a GPU.
         seed: integer.
+        n_draws: evaluations of the network a window, an even number.
         variance: of p(x_{t-1} | x_t), one of `VARIANCES`.
+        chunk: windows that a thread works on at once, which bounds the memory; 16 times as many on a GPU.
         threads: chunks at the same time.
         device: `auto`, `cpu` or `cuda`.
         time_points: (N, L), in steps; None takes 0, 1, .. L - 1.
@@ -137,24 +153,24 @@ def bounds(
     # an unbiased estimate of sum_t weight_t error_t is the mean of factor_t error_t over steps drawn with these shares
     factor = weight / share
     control = expected**2
-    device, time_points, chunk = imputation.prepare(model, values, time_points, chunk, device)
+    place, times, chunk = imputation.prepare(model, values, time_points, chunk, device)
 
     def at(table, step):
         """Entries (B, 1, 1) of a table (T,)."""
-        return table.to(device)[step][:, None, None].float()
+        return table.to(place)[step][:, None, None].float()
 
     @torch.no_grad()
     def estimate(batch):
         clean, given, target = (
-            torch.from_numpy(part[batch]).to(device, torch.float32) for part in (values, known, targets)
+            torch.from_numpy(part[batch]).to(place, torch.float32) for part in (values, known, targets)
         )
-        with devices.precision(device):
-            conditions = model.condition(clean, given, torch.as_tensor(time_points[batch]).to(device))
+        with devices.precision(place):
+            conditions = model.condition(clean, given, torch.as_tensor(times[batch]).to(place))
         drawn = []
         for step, noise in _draws(numbers[batch], clean.shape[1:], n_draws, share, seed):
-            step, noise = step.to(device), noise.to(device)
+            step, noise = step.to(place), noise.to(place)
             noisy = diffusion.add_noise(clean, noise, step, schedule)
-            with devices.precision(device):
+            with devices.precision(place):
                 predicted = model.denoise(conditions, noisy.unsqueeze(0), step).squeeze(0).float()
             squares = (noise - predicted) ** 2 - at(control, step) * (noise**2 - 1)
             drawn.append(_sums(at(factor, step) * squares, target))
@@ -164,7 +180,7 @@ def bounds(
         return exact + drawn.mean(dim=(0, 1)), of_strata.mean(dim=0) / len(of_strata)
 
     batches = list(imputation.slices(len(values), chunk))
-    with devices.workers(threads, device) as pool, devices.enough_memory("lower sampling.chunk"):
+    with devices.workers(threads, place) as pool, devices.enough_memory("lower sampling.chunk"):
         done = imputation.in_order(pool, estimate, batches, ahead=threads + 1)
         for batch, (bound, squared_error) in zip(batches, done, strict=True):
             if progress is not None:
@@ -177,10 +193,10 @@ def _draws(numbers, shape, n_draws, share, seed):
     generators = [torch.Generator().manual_seed(streams.seed(seed, int(number))) for number in numbers]
     until = share.cumsum(0)
     for draw in range(n_draws):
-        place = torch.cat([torch.rand(1, generator=own, dtype=torch.float64) for own in generators])
-        place = (draw // DRAWS_A_STRATUM + place) / (n_draws // DRAWS_A_STRATUM)
-        step = torch.searchsorted(until, place, right=True).clamp(max=len(share) - 1)
-        yield step, torch.stack([torch.randn(shape, generator=own) for own in generators])
+        uniform = torch.cat([torch.rand(1, generator=generator, dtype=torch.float64) for generator in generators])
+        quantile = (draw // DRAWS_A_STRATUM + uniform) / (n_draws // DRAWS_A_STRATUM)
+        step = torch.searchsorted(until, quantile, right=True).clamp(max=len(share) - 1)
+        yield step, torch.stack([torch.randn(shape, generator=generator) for generator in generators])
 
 
 def _sums(nats, target):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from scoredag.errors import InputError
+from scoredag.errors import InputError, UserFacingError
 from scoredag.job import record, runner, sources
 from scoredag.store import stamp
 
@@ -37,7 +37,7 @@ def run(function: Callable[..., None], script: Path, words: list[str] | None = N
                 raise InputError(f"{missing[0]}: is not there yet; make it first: snakemake --cores 8 {missing[0]}")
             with stamp.job(record=record.build(job, sources.digester()(script))):
                 function(**runner.arguments(function, job))
-    except InputError as error:
+    except UserFacingError as error:
         sys.exit(f"error: {error}")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from scoredag.errors import InputError
+from scoredag.errors import UserFacingError
 from scoredag.store import files, stamp
 
 
@@ -29,7 +29,7 @@ def tenths(done: slice, total: int, unit: str) -> None:
 def to_file(path: str | Path) -> Iterator[None]:
     """Send logging, print and warnings to a new file `path` while the block runs, which is the job's claim.
 
-    An InputError ends the process with its one line in the log and status 1; any other
+    A UserFacingError ends the process with its one line in the log and status 1; any other
     exception leaves its traceback there. Where the log cannot be written, both go to the terminal.
     """
     try:
@@ -50,7 +50,7 @@ def to_file(path: str | Path) -> Iterator[None]:
         logging.captureWarnings(True)
         try:
             yield
-        except InputError as error:
+        except UserFacingError as error:
             _print(f"error: {error}", stream)
         except OSError as error:
             full = error.errno in files.DISK_ERRORS
