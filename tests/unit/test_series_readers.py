@@ -19,6 +19,7 @@ import yaml
 
 from scoredag.errors import InputError
 from scoredag.intake import archives, delimited
+from scoredag.job import checks
 from scoredag.series import readers
 from scoredag.store import files
 
@@ -828,3 +829,17 @@ def test_the_small_series_is_what_its_script_makes_of_the_weather(tmp_path):
     script = ROOT / "data/make_own_series.py"
     subprocess.run([sys.executable, script, "--output", tmp_path / "own-series.csv"], check=True)
     assert (tmp_path / "own-series.csv").read_bytes() == (ROOT / "data/own-series.csv").read_bytes()
+
+
+def test_the_schema_names_the_readers_and_what_they_take(root):
+    schema = checks.load_schema(root)["$defs"]["dataset"]["properties"]
+    assert list(readers.READERS) == schema["reader"]["enum"]
+    takes = {key: part.get("readers", list(readers.READERS)) for key, part in schema.items()}
+    for name, reader in readers.READERS.items():
+        assert reader.refuses == {key for key, names in takes.items() if name not in names}
+
+
+def test_options_are_the_keys_of_a_dataset_with_its_defaults(root):
+    schema = checks.load_schema(root)["$defs"]["dataset"]["properties"]
+    for key, default in readers.Options._field_defaults.items():
+        assert (default or None) == (schema[key]["default"] or None), key

@@ -39,6 +39,7 @@ CHANGES = {
     "langevin.variants.*.kernel": {"kernel": "mala", "noise_covariance": None},
     "langevin.variants.*.noise_covariance": [[0.5, 0.0], [0.0, 0.5]],
     "langevin.variants.*.preconditioner": [[0.5, 0.0], [0.0, 0.5]],
+    "langevin.variants.*.friction": {"friction": 0.5, "kernel": "underdamped", "noise_covariance": None},
     "langevin.variants.*.noise_levels": {"noise_levels": [2.0], "kernel": "annealed", "noise_covariance": None},
     "langevin.variants.*.temperatures": {"temperatures": [1, 2], "kernel": "tempering", "noise_covariance": None},
     "likelihood.score_models.*.scale": {"scale": 0.7, "weighting": None},

@@ -11,7 +11,9 @@ import stat
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
+from typing import Any, BinaryIO
 
 from scoredag.errors import InputError
 
@@ -21,7 +23,7 @@ RATIO = 100  # text seldom packs better than 20 to 1, zeros pack 1,000 (gzip) to
 SLACK = 1 << 25  # bytes below which the ratio does not matter
 
 
-def members(path, *, max_bytes=4_000_000_000):
+def members(path: str | os.PathLike[str], *, max_bytes: float = 4_000_000_000) -> Iterator[tuple[str, bytes]]:
     """Yield (name, bytes) of each regular file of an archive, in the archive's order.
 
     The kind is told by the content: .tar, .tar.gz, .tar.xz or .zip; a .gz or .xz of anything
@@ -48,7 +50,7 @@ def members(path, *, max_bytes=4_000_000_000):
 
 
 @contextlib.contextmanager
-def gunzip(path):
+def gunzip(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Yield a binary stream of what a gzipped file holds; where `members` would refuse the ratio it raises InputError.
 
     Of a file that is damaged or cut short it raises what `gzip` does.
@@ -57,7 +59,7 @@ def gunzip(path):
         yield io.BufferedReader(_Metered(stream, packed, _Meter(path, math.inf)), CHUNK)
 
 
-def contents_sha256(path):
+def contents_sha256(path: str | os.PathLike[str]) -> str:
     """SHA-256 of the archive's files, joined in the order of their names, in hexadecimal.
 
     Unlike that of the archive it stays the same when the files are packed anew. Errors: see `members`.
@@ -68,7 +70,7 @@ def contents_sha256(path):
     return digest.hexdigest()
 
 
-def check_contents(path, expected):
+def check_contents(path: str | os.PathLike[str], expected: str | None) -> None:
     """Raise InputError unless the archive's `contents_sha256` is `expected` (None: anything goes)."""
     if expected is None:
         return
@@ -144,7 +146,7 @@ class _Header(tarfile.TarInfo):
         """See `tarfile.TarInfo.fromtarfile`; only a block of zeros ends an archive."""
         try:
             header = super().fromtarfile(archive)
-        except tarfile.EOFHeaderError:
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
             raise
         except tarfile.HeaderError as error:
             raise tarfile.ReadError(str(error)) from error
@@ -160,7 +162,7 @@ def _members(path, packed, meter):
     if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         yield from _of_zip(path, packed, meter)
         return
-    unpack = {b"\x1f\x8b": gzip.open, b"\xfd7": lzma.open}.get(start[:2])
+    unpack: Any = {b"\x1f\x8b": gzip.open, b"\xfd7": lzma.open}.get(start[:2])
     if unpack:
         with unpack(packed) as probe:
             start = probe.read(tarfile.BLOCKSIZE)
@@ -210,7 +212,9 @@ def _of_zip(path, packed, meter):
                 raise InputError(f"{path}: {header.filename!r} is encrypted; pack it without a password")
             # of the other methods zipfile unpacks a whole chunk of packed bytes at once, however much that is
             if header.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                method = zipfile.compressor_names.get(header.compress_type, header.compress_type)
+                method = zipfile.compressor_names.get(  # type: ignore[attr-defined]
+                    header.compress_type, header.compress_type
+                )
                 raise InputError(f"{path}: {header.filename!r} is packed by {method}; pack it by deflate")
             with archive.open(header) as stream:
                 before = packed.tell() - consumed

@@ -5,8 +5,11 @@ import contextlib
 import csv
 import io
 import itertools
+import os
 import zlib
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,23 +21,24 @@ import pyarrow.parquet
 from scoredag.errors import InputError
 from scoredag.intake import archives
 
+PathLike = str | os.PathLike[str]
 MISSING = ("", "NA")
 PARQUET = (".parquet", ".pq")
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 UTF_8 = "utf-8"
-SIGNS = {  # first bytes of what is no text, and what to do about it
+SIGNATURES = {  # first bytes of what is no text, and what to do about it
     b"\x1f\x8b": "is gzipped; name it .csv.gz",
     b"PK\x03\x04": "is a zip archive or an Excel file; unpack it, or save the sheet as CSV",
     b"PAR1": "is a Parquet file; name it .parquet",
 }
-MARKS = (b"\xff\xfe", b"\xfe\xff")  # with which UTF-16 begins
+UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")  # with which UTF-16 begins
 CURE = "save it as UTF-8 (or say in the dataset what it is, as encoding: cp1252)"
-LISTED = 20  # names of columns that a message lists
+MAX_LISTED = 20  # names of columns that a message lists
 # one line of a CSV file has to fit
 _BLOCK = 1 << 24  # bytes
 
 
-def read(path, missing=(), encoding=UTF_8):
+def read(path: PathLike, missing: Iterable[str] = (), encoding: str = UTF_8) -> pd.DataFrame:
     """All columns of a table, by the file's suffix: Parquet (.parquet, .pq), or else CSV, perhaps gzipped (.gz).
 
     CSV has one line of column names; of comma, semicolon and tab the one that finds most names there separates its
@@ -58,7 +62,7 @@ def read(path, missing=(), encoding=UTF_8):
         if Path(path).suffix in PARQUET:
             found, places, what = _read_parquet(path, missing)
         else:
-            found, places, what = _read_csv(path, missing, _known(path, encoding))
+            found, places, what = _read_csv(path, missing, _codec(path, encoding))
         names = pd.Index([" ".join(name.split()) for name in found.column_names])
         table = found.to_pandas(ignore_metadata=True)
     except FileNotFoundError as error:
@@ -75,21 +79,23 @@ def read(path, missing=(), encoding=UTF_8):
     return table.dropna(how="all")
 
 
-def require(path, table, names):
+def require(path: PathLike, table: pd.DataFrame, names: Iterable[str]) -> None:
     """Raise InputError unless `table`, read from `path`, has all the columns `names`."""
     for name in names:
         if name not in table.columns:
             raise InputError(f"{path}: there is no column '{name}'; {listed(table.columns)}")
 
 
-def listed(columns):
+def listed(columns: Sequence[str] | pd.Index) -> str:
     """What a message says of the columns that there are."""
-    more = f" and {len(columns) - LISTED} more" if len(columns) > LISTED else ""
+    more = f" and {len(columns) - MAX_LISTED} more" if len(columns) > MAX_LISTED else ""
     hint = "; commas, semicolons or tabs separate them" if len(columns) == 1 else ""
-    return f"its columns are {', '.join(name[:100] for name in columns[:LISTED])}{more}{hint}"
+    return f"its columns are {', '.join(name[:100] for name in columns[:MAX_LISTED])}{more}{hint}"
 
 
-def numbers(path, column, decimal=".", cure=None):
+def numbers(
+    path: PathLike, column: pd.Series, decimal: str = ".", cure: Callable[[Any], str] | None = None
+) -> pd.Series:
     """A column as float64, NaN where missing.
 
     Args:
@@ -114,18 +120,18 @@ def numbers(path, column, decimal=".", cure=None):
     return values
 
 
-def kind(column):
+def kind(column: pd.Series) -> str:
     """What a column holds, in a word."""
     return type(column.dropna().iloc[0]).__name__ if column.dtype == object else str(column.dtype)
 
 
-def shown(cell):
+def shown(cell: Any) -> str:
     """A cell in quotes, on one line and not too long."""
     text = str(cell)
     return repr(text if len(text) <= 40 else f"{text[:40]}...")
 
 
-def place(column, bad):
+def place(column: pd.Series, bad: pd.Series) -> str:
     """Column and line, or row, of the first entry of `column` where `bad` is true."""
     return f"column '{column.name}', {column.index.name} {bad.idxmax()}"
 
@@ -139,7 +145,7 @@ def _as_floats(column):
     return pd.Series(values, column.index, name=column.name)
 
 
-def _known(path, encoding):
+def _codec(path, encoding):
     """Python's own name of an encoding of text."""
     try:
         with contextlib.suppress(UnicodeError):
@@ -151,7 +157,7 @@ def _known(path, encoding):
 
 def _read_csv(path, missing, encoding):
     """All columns as an Arrow table of text, the line on which each row begins, and what these numbers are."""
-    _refuse_signs(path, encoding)
+    _refuse_binary(path, encoding)
     headers = {separator: _header(path, separator, encoding) for separator in SEPARATORS}
     separator, (names, n_lines) = max(headers.items(), key=lambda item: len(item[1][0]))
     odd = []
@@ -213,14 +219,14 @@ def _line(path, separator, encoding, row):
         return reader.line_num + 1
 
 
-def _refuse_signs(path, encoding):
+def _refuse_binary(path, encoding):
     """Refuse what its first bytes say is no such text."""
     with _bytes(path) as stream:
         start = stream.read(4)
-    for sign, what in SIGNS.items():
+    for sign, what in SIGNATURES.items():
         if start.startswith(sign):
             raise InputError(f"{path}: {what}")
-    if encoding == UTF_8 and start.startswith(MARKS):
+    if encoding == UTF_8 and start.startswith(UTF_16_MARKS):
         raise InputError(f"{path}: is not UTF-8 text but UTF-16; {CURE.replace('cp1252', 'utf-16')}")
 
 
@@ -267,7 +273,7 @@ def _require_encoding(path, encoding):
 def _read_parquet(path, missing):
     """All columns as an Arrow table, the number of each row, and what these numbers are."""
     with pa.parquet.ParquetFile(path) as stream:
-        _weigh(path, stream.metadata)
+        _check_expansion(path, stream.metadata)
         table = stream.read()
     for i, field in enumerate(table.schema):
         kind = field.type
@@ -287,7 +293,7 @@ def _read_parquet(path, missing):
     return table, range(1, len(table) + 1), "row"
 
 
-def _weigh(path, metadata):
+def _check_expansion(path, metadata):
     """Refuse a table that is much larger than its file, as `archives.members` does."""
     groups = map(metadata.row_group, range(metadata.num_row_groups))
     n_bytes = max(8 * metadata.num_rows * metadata.num_columns, sum(group.total_byte_size for group in groups))

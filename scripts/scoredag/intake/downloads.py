@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from urllib.parse import urljoin, urlsplit
 
 import pooch
@@ -25,7 +26,17 @@ class _FinalError(Exception):
     """An answer that another attempt would not change."""
 
 
-def fetch(path, *, sha256, contents=False, url=(), local=None, mirror=None, timeout=30, insecure_hosts=()):
+def fetch(
+    path: str,
+    *,
+    sha256: str,
+    contents: bool = False,
+    url: str | Sequence[str] = (),
+    local: str | None = None,
+    mirror: str | None = None,
+    timeout: float = 30,
+    insecure_hosts: Sequence[str] = (),
+) -> None:
     """Bring the file with this `sha256` to `path`, from the first source that has it.
 
     Sources are `local`, the file of the same name in `mirror`, then each url. One that fails or
@@ -162,7 +173,7 @@ class _Attempt:
 
 def _reason(error, timeout):
     """What went wrong with a request, in one line."""
-    if isinstance(error, requests.HTTPError):
+    if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"{error.response.status_code} {error.response.reason}"
     if isinstance(error, requests.Timeout) or "timed out" in str(error):
         return f"no answer for {timeout:g} s"

@@ -18,14 +18,11 @@ from scoredag.errors import InputError
 from scoredag.job import sources
 
 Config = dict[str, Any]
-KERNELS_OF = {
-    "noise_covariance": ("overdamped",),
-    "preconditioner": ("overdamped", "mala"),
-    "noise_levels": ("annealed",),
-    "temperatures": ("tempering",),
-}
 EXACT_SCORE = {"scale": 1, "bias": [0, 0], "variance": 1}  # a score model without errors
-NOT_OF_PHYSIONET = ("circular", "features", "group", "missing", "plausible", "resample", "series")
+REFUSALS = {  # what a reader says of keys that it does not take
+    "physionet-2012": "the physionet-2012 reader takes the 35 features as they are; leave it out",
+    "tidy": "a tidy table has none; rename its features, or see 'series'",
+}
 
 
 def check(config: Config, home: Path) -> None:
@@ -38,13 +35,14 @@ def check(config: Config, home: Path) -> None:
     Raises:
         InputError: `config: key: what is wrong`.
     """
+    schema = load_schema(home)
     drop_nulls(config)
-    check_schema(config, load_schema(home))
+    check_schema(config, schema)
     for name, variant in config["langevin"]["variants"].items():
-        check_variant(f"langevin.variants.{name}", variant)
+        check_variant(f"langevin.variants.{name}", variant, schema["$defs"]["variant"])
     check_likelihood(config["likelihood"])
     for name, dataset in config["datasets"].items():
-        check_dataset(f"datasets.{name}", dataset, home)
+        check_dataset(f"datasets.{name}", dataset, schema["$defs"]["dataset"], home)
     for name, checkpoint in config["csdi"]["checkpoints"].items():
         check_file(f"csdi.checkpoints.{name}", checkpoint, home)
     for name, run in config["csdi"]["runs"].items():
@@ -118,7 +116,7 @@ def _looks_like_number(value):
         return False
 
 
-def check_variant(key: str, variant: Config) -> None:
+def check_variant(key: str, variant: Config, schema: Config) -> None:
     """Refuse values of a Langevin variant that the schema cannot judge."""
     if not math.isfinite(variant["step_size"]):
         fail(f"{key}.step_size", f"{variant['step_size']} is not a finite number")
@@ -132,14 +130,23 @@ def check_variant(key: str, variant: Config) -> None:
             if not (xy == yx and xx >= 0 and yy >= 0 and xx * yy - xy * xy >= (least or -1e-12) * scale):
                 what = "definite" if least else "semidefinite"
                 fail(f"{key}.{name}", f"{variant[name]} is not symmetric positive {what}")
-    for name, kernels in KERNELS_OF.items():
-        if variant[name] and variant["kernel"] not in kernels:
-            fail(f"{key}.{name}", f"the kernel '{variant['kernel']}' takes none; it is for {' and '.join(kernels)}")
+    for name, kernels in _not_taken(variant, schema, "kernels", variant["kernel"]):
+        fail(f"{key}.{name}", f"the kernel '{variant['kernel']}' takes none; it is for {' and '.join(kernels)}")
     levels, ladder = variant["noise_levels"], variant["temperatures"]
     if variant["kernel"] == "annealed" and not (0 < len(levels) <= variant["n_steps"] and _is_falling(levels)):
         fail(f"{key}.noise_levels", f"{levels} do not fall; write some, at most n_steps, as [4.0, 1.0, 0.1]")
     if variant["kernel"] == "tempering" and not (len(ladder) > 1 and ladder[0] == 1 and _is_falling(ladder[::-1])):
         fail(f"{key}.temperatures", f"{ladder} do not rise from 1; write two or more, as [1, 2, 4]")
+
+
+def _not_taken(entry: Config, schema: Config, keyword: str, choice: str) -> Iterator[tuple[str, list[str]]]:
+    """Keys of an entry that are set, though the choice does not take them, and the choices that do.
+
+    The schema says `kernels: [mala]`, or `readers: [csv]`, of a key that only these take; that is the `keyword`.
+    """
+    for name, part in schema["properties"].items():
+        if choice not in part.get(keyword, [choice]) and entry[name] != part["default"]:
+            yield name, part[keyword]
 
 
 def _is_falling(numbers):
@@ -161,9 +168,9 @@ def check_likelihood(likelihood: Config) -> None:
                 fail(key, f"{model[error]} is not finite")
 
 
-def check_dataset(key: str, dataset: Config, home: Path) -> None:
+def check_dataset(key: str, dataset: Config, schema: Config, home: Path) -> None:
     """Refuse values of a dataset that the schema cannot judge."""
-    check_reader(key, dataset)
+    check_reader(key, dataset, schema)
     windows = dataset["windows"]
     if abs(sum(windows["shares"]) - 1) > 1e-9:
         fail(f"{key}.windows.shares", f"they sum to {sum(windows['shares']):g}, not 1")
@@ -176,15 +183,13 @@ def check_dataset(key: str, dataset: Config, home: Path) -> None:
     check_file(key, dataset, home)
 
 
-def check_reader(key: str, dataset: Config) -> None:
+def check_reader(key: str, dataset: Config, schema: Config) -> None:
     """Refuse settings that a dataset's reader does not take."""
     if dataset["reader"] != "simulated" and dataset["file"] is None:
         fail(f"{key}.file", f"the {dataset['reader']} reader needs a file")
-    for field in NOT_OF_PHYSIONET if dataset["reader"] == "physionet-2012" else ():
-        if dataset[field]:
-            fail(f"{key}.{field}", "the physionet-2012 reader takes the 35 features as they are; leave it out")
-    if dataset["reader"] == "tidy" and dataset["group"] is not None:
-        fail(f"{key}.group", "a tidy table has none; rename its features, or see 'series'")
+    for name, readers in _not_taken(dataset, schema, "readers", dataset["reader"]):
+        other = f"is for the readers {' and '.join(readers)}; leave it out"
+        fail(f"{key}.{name}", REFUSALS.get(dataset["reader"], other))
     if dataset["resample"] == "sum" and dataset["circular"]:
         fail(f"{key}.resample", "sums of angles mean nothing; write mean, or leave circular out")
 

@@ -1,6 +1,7 @@
 """Angles and other circular features: as sine and cosine, where 359° and 1° are neighbours, and back."""
 
 import math
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from scoredag.series import features
 DIGITS = 12  # of an angle that is joined again, with which what was written comes back as it was
 
 
-def split(wide, periods):
+def split(wide: pd.DataFrame, periods: Mapping[str, float]) -> pd.DataFrame:
     """`wide` with each feature of `periods`, {feature: period}, as {feature}_sin and {feature}_cos where it stood."""
     if not periods:
         return wide
@@ -24,7 +25,7 @@ def split(wide, periods):
     return pd.concat(columns, axis=1)
 
 
-def pairs(names, periods, grouped):
+def pairs(names: Sequence[str], periods: Iterable[str], grouped: bool) -> dict[str, str]:
     """What `split` made: {feature: its column of `periods`}, where {feature}_sin and {feature}_cos are among `names`.
 
     With `grouped`, column `dir` is also that of `EWR_dir`.
@@ -34,7 +35,7 @@ def pairs(names, periods, grouped):
     return {end: column for end, column in columns.items() if column is not None}
 
 
-def as_one(names, periods, grouped):
+def as_one(names: Iterable[str], periods: Iterable[str], grouped: bool) -> tuple[np.ndarray, np.ndarray]:
     """How to take what `split` made of an angle as one feature again: two integer arrays.
 
     Args:
@@ -55,7 +56,9 @@ def _is_cosine(name, found):
     return name.endswith("_cos") and name.removesuffix("_cos") in found
 
 
-def join(wide, periods, ranges, grouped):
+def join(
+    wide: pd.DataFrame, periods: Mapping[str, float], ranges: Mapping[str, Sequence[float]], grouped: bool
+) -> pd.DataFrame:
     """`wide` with sines and cosines as angles again, from 0 to their period, or from the lowest that `ranges` has.
 
     Args:

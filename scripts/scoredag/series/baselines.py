@@ -8,6 +8,7 @@ split, where nothing tells more.
 """
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -17,27 +18,28 @@ from sklearn.experimental import enable_iterative_imputer  # noqa: F401 (Iterati
 from sklearn.impute import IterativeImputer, KNNImputer
 from sklearn.linear_model import Ridge
 
+Fill = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (values, known) -> filled values
 N_TRAINING = 250  # windows; more than these overlap, cost time and teach little
 N_NEIGHBOURS = 10
 N_ROUNDS = 10  # of chained regressions over all columns
 
 
-def mean(values, known):
+def mean(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     """The mean of the training split."""
     return np.where(known, values, 0.0)
 
 
-def last_value(values, known):
+def last_value(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     """The last known value before; before the first one, the first one."""
     return _by_rows(values, known, lambda rows: rows.ffill().bfill())
 
 
-def linear(values, known):
+def linear(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Linear interpolation in time; constant beyond the first and the last known value."""
     return _by_rows(values, known, lambda rows: rows.interpolate(limit_direction="both"))
 
 
-def spline(values, known):
+def spline(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Monotone cubic interpolation in time (PCHIP); constant beyond the first and the last known value."""
     filled = np.where(known, values, 0.0).astype(np.float64)
     steps = np.arange(values.shape[-1])
@@ -51,7 +53,7 @@ def spline(values, known):
     return np.where(known, values, filled)
 
 
-def nearest_neighbours(values, known):
+def nearest_neighbours(values: np.ndarray, known: np.ndarray) -> Fill:
     """Fit the mean over the nearest training steps, weighted by 1 / distance.
 
     Steps are compared by all features at the step itself and at the ones before and after.
@@ -60,7 +62,7 @@ def nearest_neighbours(values, known):
     return _by_steps(imputer, values, known, reach=1)
 
 
-def ridge(values, known):
+def ridge(values: np.ndarray, known: np.ndarray) -> Fill:
     """Fit chained ridge regressions: each feature on all features from two steps before to two after."""
     imputer = IterativeImputer(
         Ridge(1.0),
@@ -77,7 +79,7 @@ def _as_it_is(fill):
     return lambda values, known: fill
 
 
-METHODS = {
+METHODS: dict[str, Callable[[np.ndarray, np.ndarray], Fill]] = {
     "mean": _as_it_is(mean),
     "last value": _as_it_is(last_value),
     "linear": _as_it_is(linear),

@@ -7,7 +7,8 @@ step a few more samples are those of the next window. Averaged samples would mak
 """
 
 import itertools
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,7 +29,7 @@ class Part(NamedTuple):
     after: int | None = None
 
 
-def find(missing, lengths=()):
+def find(missing: np.ndarray, lengths: Sequence[int] | np.ndarray = ()) -> pd.DataFrame:
     """The gaps of a series, by first step, then feature; of several series one below the other, none spans two.
 
     Args:
@@ -48,12 +49,12 @@ def find(missing, lengths=()):
     return pd.DataFrame({"feature": feature[order], "first": first[order], "stop": stop[order]})
 
 
-def is_long(gaps, length):
+def is_long(gaps: pd.DataFrame, length: int) -> pd.Series:
     """Whether each gap is too long to fit into a window of `length` steps with a step to spare on either side."""
     return gaps["stop"] - gaps["first"] > max(length - 2, min(length, 2))
 
 
-def plan(gaps, n_steps, length):
+def plan(gaps: pd.DataFrame, n_steps: Any, length: int) -> dict[int, list[Part]]:
     """Which windows to sample, and what each of them gives to which gap.
 
     Gaps of up to half a window lie a quarter of a window or more from its ends, longer ones that
@@ -76,7 +77,7 @@ def plan(gaps, n_steps, length):
         raise InputError(f"the series has {n_steps} steps, a window {length}; make windows.length smaller")
     lengths = np.atleast_1d(n_steps)
     ends = np.cumsum(lengths)
-    windows = {}
+    windows: dict[int, list[Part]] = {}
     edges = [0, *np.searchsorted(gaps["first"], ends).tolist()]
     for (first, stop), n, end in zip(itertools.pairwise(edges), lengths.tolist(), ends.tolist(), strict=True):
         begin = end - n
@@ -96,13 +97,15 @@ def _plan(gaps, n_steps, length):
     starts = np.union1d(shared, _fewest(earliest, latest, shared))
     where = _nearest(starts, (first + stop - length) / 2)
     parts += zip(where.tolist(), map(Part, feature.tolist(), first.tolist(), stop.tolist()), strict=True)
-    windows = {start: [] for start in starts.tolist()}
+    windows: dict[int, list[Part]] = {start: [] for start in starts.tolist()}
     for start, part in parts:
         windows[start].append(part)
-    return {start: found for start, found in windows.items() if found}
+    return {start: given for start, given in windows.items() if given}
 
 
-def merge(windows, drawn, length):
+def merge(
+    windows: dict[int, list[Part]], drawn: Iterable[np.ndarray], length: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """The samples of the gaps, out of those of the windows; holds one window at a time.
 
     Args:
@@ -113,8 +116,10 @@ def merge(windows, drawn, length):
     Yields:
         (steps (n,), features (n,), samples (S, n)): each missing entry once, by steps as they are complete.
     """
-    buffer = filled = None
-    for (start, following), samples in zip(itertools.pairwise([*windows, np.inf]), drawn, strict=True):
+    buffer: np.ndarray | None = None
+    filled = np.empty(0, bool)
+    starts = list(windows)
+    for (start, following), samples in zip(itertools.zip_longest(starts, starts[1:]), drawn, strict=True):
         if buffer is None:
             buffer, filled = np.empty_like(samples), np.zeros(samples.shape[1:], bool)
         for part in windows[start]:
@@ -122,7 +127,7 @@ def merge(windows, drawn, length):
             chosen = _chosen(part, start, length, len(samples))
             np.copyto(buffer[:, *here], samples[:, *here], where=chosen)
             filled[here] = True
-        done = int(min(following - start, length))  # no later window holds these steps
+        done = length if following is None else min(following - start, length)  # no later window holds these steps
         steps, features = np.nonzero(filled[:, :done].T)
         yield steps + start, features, buffer[:, features, steps]
         buffer, filled = np.roll(buffer, -done, axis=2), np.roll(filled, -done, axis=1)
@@ -131,8 +136,14 @@ def merge(windows, drawn, length):
 
 def _shifted(windows, by):
     """The plan of a series that begins `by` steps later."""
+
+    def later(step):
+        return None if step is None else step + by
+
     return {
-        start + by: [Part(part.feature, *(None if step is None else step + by for step in part[1:])) for part in parts]
+        start + by: [
+            Part(part.feature, part.first + by, part.stop + by, later(part.before), later(part.after)) for part in parts
+        ]
         for start, parts in windows.items()
     }
 

@@ -6,6 +6,7 @@ features in this order.
 
 import logging
 import math
+import os
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -29,7 +30,7 @@ MAX_BYTES = 200_000_000  # set-a unpacks to 27 MB
 _COLUMNS = {name: column for column, name in enumerate(FEATURES)}
 
 
-def read(path):
+def read(path: str | os.PathLike[str]) -> pd.DataFrame:
     """Wide hourly series of all patients, by record number: 48 hours x 35 features each, in the units of the source.
 
     Of several values within an hour the last one counts. Values from 48:00 on, other parameters (age, weight,

@@ -1,4 +1,4 @@
-"""Readers: a table of a person's own, as CSV or Parquet, to a wide series on a regular grid.
+"""Readers: a table of a user's own, as CSV or Parquet, to a wide series on a regular grid.
 
 Wide: a data frame with a UTC time index and one float64 column a feature, NaN = missing. A table of
 several series gives an index of two levels, series (text) and time, sorted; each series has a grid
@@ -7,7 +7,10 @@ of its own.
 
 import json
 import logging
+import os
 import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,54 +19,36 @@ import pyarrow.compute as pc
 
 from scoredag.errors import InputError
 from scoredag.intake import delimited
-from scoredag.series import angles
+from scoredag.series import angles, physionet, simulated
 
 log = logging.getLogger(__name__)
+PathLike = str | os.PathLike[str]
 
-TOLD = 10  # implausible values of a column that the log names one by one
-MANY, TOO_MANY = 200, 1000  # features
+MAX_LOGGED = 10  # implausible values of a column that the log names one by one
+WARN_FEATURES, MAX_FEATURES = 200, 1000
 BYTES_A_VALUE = 100  # of memory at its peak, to read a series and write it as a tidy table; measured
 ZONED = r"[T ]\S*([Zz]|[+-]\d\d(:?\d\d)?)$"  # a time with its offset from UTC
 TOTAL = "all"  # what scores of all features together are called
-SPARSE = 1000  # times of the grid for one in the file, at most; a wrong year would fill the memory
-LONG = 20  # letters, above which a cell is no text for a missing value
-COMMA = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*")  # a number with a decimal comma
-FEW = 100  # times in a file, below which as many are taken
-UNMOVED = "of a clock that is not moved write the offset, as time_zone: '+01:00'"
+MAX_SPARSITY = 1000  # times of the grid for one in the file, at most; a wrong year would fill the memory
+MAX_SENTINEL_LENGTH = 20  # letters, above which a cell is no text for a missing value
+DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*")  # a number with a decimal comma
+MIN_TIMES = 100  # times in a file, below which as many are taken
+FIXED_CLOCK = "of a clock that is not moved write the offset, as time_zone: '+01:00'"
 OFFSETS = "write times with their offset from UTC, as 2013-11-03T01:00-04:00"
 
 
-def read_wide(
-    path,
-    *,
-    time="time",
-    time_format=None,
-    time_zone="UTC",
-    missing=(),
-    decimal=".",
-    encoding="utf-8",
-    group=None,
-    series=None,
-    features=None,
-    interval="1h",
-    resample=None,
-    plausible=None,
-    circular=None,
-):
-    """A wide series from a table with a time column and one column a feature.
+class Options(NamedTuple):
+    """How a table is read, by the keys of a dataset.
 
-    Args:
-        path: .parquet, or CSV in which empty cells and NA are missing, as `delimited.read` takes it.
+    Attributes:
         time: name of the time column.
         time_format: how times in text are written, as `strptime` takes it; None is ISO 8601.
         time_zone: of times without an offset from UTC.
         missing: more texts that stand for a missing value.
         decimal: point or comma, by which text has its decimals.
         encoding: of CSV, as Python names it.
-        group: name of a column that tells several places or devices apart: each of its
-            values then has its own features, named {group}_{feature}.
         series: name of a column that tells several series apart, as of patients.
-        features: columns to keep, in this order; None keeps all but `time`, `group` and `series`.
+        features: columns to keep, in this order; None keeps all that are not named otherwise.
         interval: spacing of the grid, as pandas writes it; absent times become missing.
         resample: None, where all times lie on the grid that starts at the first one; or how all
             values from one time of the grid until before the next become one: mean, median, first
@@ -71,10 +56,38 @@ def read_wide(
         plausible: {feature: (lowest, highest)} in physical units; values outside become missing.
         circular: {feature: period} of angles and the like; each becomes two features, {feature}_sin
             and {feature}_cos, before anything is averaged.
+    """
+
+    time: str = "time"
+    time_format: str | None = None
+    time_zone: str = "UTC"
+    missing: Sequence[str] = ()
+    decimal: str = "."
+    encoding: str = "utf-8"
+    series: str | None = None
+    features: Sequence[str] | None = None
+    interval: str = "1h"
+    resample: str | None = None
+    plausible: Mapping[str, Sequence[float]] | None = None
+    circular: Mapping[str, float] | None = None
+
+
+def read_wide(path: PathLike, *, group: str | None = None, **options: Any) -> pd.DataFrame:
+    """A wide series from a table with a time column and one column a feature.
+
+    Args:
+        path: .parquet, or CSV in which empty cells and NA are missing, as `delimited.read` takes it.
+        group: name of a column that tells several places or devices apart: each of its
+            values then has its own features, named {group}_{feature}.
+        options: see `Options`.
 
     Raises:
         InputError: the file, a column or a value is not as described; with the first bad row.
     """
+    (
+        time, time_format, time_zone, missing, decimal, encoding,
+        series, features, interval, resample, plausible, circular,
+    ) = Options(**options)  # fmt: skip
     table = delimited.read(path, missing, encoding)
     plausible, circular = plausible or {}, circular or {}
     _require_time(path, table, time)
@@ -87,7 +100,7 @@ def read_wide(
         raise InputError(f"{path}: column {list(table.columns).index('') + 1} has no name; name it, or set 'features'")
     keys = _keys(path, table, time, time_format, time_zone, marks)
     n_groups = keys["group"].nunique() if group else 1
-    _weigh(path, len(kept) * n_groups, len(table) // n_groups, named=features is not None)
+    _check_feature_count(path, len(kept) * n_groups, len(table) // n_groups, named=features is not None)
     values = pd.DataFrame({name: delimited.numbers(path, table[name], decimal, _cure) for name in kept})
     for name, (lowest, highest) in plausible.items():
         if name in values:
@@ -101,36 +114,21 @@ def read_wide(
     return _on_grid(path, values, interval, resample)
 
 
-def read_tidy(
-    path,
-    *,
-    time="time",
-    time_format=None,
-    time_zone="UTC",
-    missing=(),
-    decimal=".",
-    encoding="utf-8",
-    feature="feature",
-    value="value",
-    series=None,
-    features=None,
-    interval="1h",
-    resample=None,
-    plausible=None,
-    circular=None,
-):
+def read_tidy(path: PathLike, *, feature: str = "feature", value: str = "value", **options: Any) -> pd.DataFrame:
     """A wide series from a table with one row a time and feature.
 
     Args:
         path: as in `read_wide`.
-        time, feature, value: names of these columns.
-        features: those to keep, in this order; None keeps all, by name.
-        time_format, time_zone, missing, decimal, encoding, series, interval, resample, plausible, circular: as in
-            `read_wide`.
+        feature, value: names of these columns.
+        options: see `Options`; `features` None keeps all, by name.
 
     Raises:
         InputError: the file, a column or a value is not as described; with the first bad row.
     """
+    (
+        time, time_format, time_zone, missing, decimal, encoding,
+        series, features, interval, resample, plausible, circular,
+    ) = Options(**options)  # fmt: skip
     table = delimited.read(path, missing, encoding)
     plausible, circular = plausible or {}, circular or {}
     _require_time(path, table, time)
@@ -143,7 +141,7 @@ def read_tidy(
     for name in [*(features or ()), *plausible, *circular]:
         if name not in there:
             raise InputError(f"{path}: column '{feature}' names no '{name}'; it names {', '.join(there)}")
-    _weigh(path, len(features or there), keys["time"].nunique(), named=features is not None)
+    _check_feature_count(path, len(features or there), keys["time"].nunique(), named=features is not None)
     values = delimited.numbers(path, table[value], decimal, _cure)
     for name, (lowest, highest) in plausible.items():
         chosen = keys["feature"] == name
@@ -152,6 +150,49 @@ def read_tidy(
     index = ["series", "time"] if series else "time"
     wide = keys.assign(value=values).pivot(index=index, columns="feature", values="value").rename_axis(columns=None)
     return _on_grid(path, angles.split(wide[features or there], circular), interval, resample)
+
+
+class Reader(NamedTuple):
+    """A way to read a dataset.
+
+    Attributes:
+        read: a function of the file, the dataset's settings and a seed that returns a wide series.
+        refuses: keys of the dataset that it does not take.
+    """
+
+    read: Callable[[PathLike | None, Mapping[str, Any], int], pd.DataFrame]
+    refuses: frozenset[str] = frozenset()
+
+
+def _options(settings):
+    return {key: settings[key] for key in Options._fields}
+
+
+READERS = {
+    "csv": Reader(lambda path, settings, _: read_wide(path or "", group=settings["group"], **_options(settings))),
+    "tidy": Reader(
+        lambda path, settings, _: read_tidy(path or "", **settings["tidy"], **_options(settings)), frozenset({"group"})
+    ),
+    "physionet-2012": Reader(
+        lambda path, *_: physionet.read(path or ""),
+        frozenset({"missing", "group", "series", "features", "resample", "plausible", "circular"}),
+    ),
+    "simulated": Reader(
+        lambda _, settings, seed: simulated.simulate(seed=seed, interval=settings["interval"], **settings["simulation"])
+    ),
+}
+
+
+def read(kind: str, path: PathLike | None, settings: Mapping[str, Any], seed: int) -> pd.DataFrame:
+    """The wide series of a dataset, by the reader `kind`, one of `READERS`.
+
+    Args:
+        kind: of the reader.
+        path: the file; None for a simulation.
+        settings: of the dataset, as in the config.
+        seed: of a simulation.
+    """
+    return READERS[kind].read(path, settings, seed)
 
 
 def _require_time(path, table, time):
@@ -234,13 +275,13 @@ def _localise(path, column, keys, zone):
     once = ~among.duplicated(keep=False)
     if once.any():
         found = f"'{column[twice][once].iloc[0]}' occurs twice in {zone}, as clocks go back, but only once here"
-        raise InputError(f"{path}: {delimited.place(column[twice], once)}: {found}; {UNMOVED}, or {OFFSETS}")
+        raise InputError(f"{path}: {delimited.place(column[twice], once)}: {found}; {FIXED_CLOCK}, or {OFFSETS}")
     summer = np.zeros(len(naive), bool)
     summer[twice] = ~among.duplicated()
     times = naive.dt.tz_localize(zone, ambiguous=summer, nonexistent="NaT")
     bad = times.isna()
     if bad.any():
-        found = f"'{column[bad].iloc[0]}' does not occur in {zone}, as clocks go forward; {UNMOVED}, or {OFFSETS}"
+        found = f"'{column[bad].iloc[0]}' does not occur in {zone}, as clocks go forward; {FIXED_CLOCK}, or {OFFSETS}"
         raise InputError(f"{path}: {delimited.place(column, bad)}: {found}")
     return times
 
@@ -282,7 +323,7 @@ def _refuse_far(path, times, interval, offset, of):
     once = times.drop_duplicates().sort_values()
     first, last = once.iloc[0], once.iloc[-1]
     n_times = (last - first) / (first + offset - first) + 1
-    if n_times > SPARSE * max(len(once), FEW):
+    if n_times > MAX_SPARSITY * max(len(once), MIN_TIMES):
         gaps = once.diff()
         widest = gaps == gaps.max()
         found = f"the time {once[widest].iloc[0]}{of} is {gaps.max()} after the one before"
@@ -306,24 +347,24 @@ def _refuse_strays(path, times, interval, offset, of):
         raise InputError(f"{path}: {delimited.place(times, stray)}: {found}; set 'resample' to bring all times to it")
 
 
-def _weigh(path, n_features, n_times, named):
+def _check_feature_count(path, n_features, n_times, named):
     """Say what very many features cost; refuse them unless they were named one by one."""
-    if n_features <= MANY:
+    if n_features <= WARN_FEATURES:
         return
     memory = f"{n_features * n_times * BYTES_A_VALUE / 1e9:.2g} GB of memory"
     # by the products in CSDI's network, with 64 channels and 24 steps
     ratio = n_features * (207_000 + 256 * n_features) / (18 * (207_000 + 256 * 18))
     cost = f"{n_features} features take about {memory} to read, and CSDI {ratio:.0f} times as long as 18 features"
-    if n_features > TOO_MANY and not named:
+    if n_features > MAX_FEATURES and not named:
         raise InputError(f"{path}: {cost}; name those that you need in 'features'")
     log.info("%s: %s", path, cost)
 
 
 def _cure(cell):
     """What to write in the config for a cell that is no number."""
-    if not isinstance(cell, str) or len(cell) > LONG:
+    if not isinstance(cell, str) or len(cell) > MAX_SENTINEL_LENGTH:
         return ""
-    if COMMA.fullmatch(cell):
+    if DECIMAL_COMMA.fullmatch(cell):
         return "; if it has a decimal comma, write decimal: ','"
     return f"; if it stands for a missing value, write missing: [{json.dumps(cell, ensure_ascii=False)}]"
 
@@ -332,13 +373,13 @@ def _plausible(path, values, name, lowest, highest):
     """`values` without those outside the range, of which the log tells."""
     outside = (values < lowest) | (values > highest)
     bad = values[outside]
-    for row, value in bad.iloc[:TOLD].items():
+    for row, value in bad.iloc[:MAX_LOGGED].items():
         log.info(
             "%s: '%s', %s %d: %g is outside the plausible range %g to %g, taken as missing",
             path, name, values.index.name, row, value, lowest, highest,
         )  # fmt: skip
-    if len(bad) > TOLD:
-        log.info("%s: '%s': %d more values are outside the plausible range", path, name, len(bad) - TOLD)
+    if len(bad) > MAX_LOGGED:
+        log.info("%s: '%s': %d more values are outside the plausible range", path, name, len(bad) - MAX_LOGGED)
     return values.mask(outside)
 
 

@@ -11,7 +11,9 @@ from scipy.signal import lfilter
 from scoredag import streams
 
 
-def simulate(*, n_features, n_steps, block, seed, start="2000-01-01", interval="1h"):
+def simulate(
+    *, n_features: int, n_steps: int, block: int, seed: int, start: str = "2000-01-01", interval: str = "1h"
+) -> pd.DataFrame:
     """A wide series of `n_steps` hours x `n_features`, each value of variance near 1.
 
     Args:

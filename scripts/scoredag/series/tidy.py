@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 
-def to_tidy(wide):
+def to_tidy(wide: pd.DataFrame) -> pd.DataFrame:
     """Columns time, feature, value; by time, then in the order of the features. Of several series: see above."""
     n_times, n_features = wide.shape
     names, lengths = series_of(wide)
@@ -28,7 +28,7 @@ def to_tidy(wide):
     )
 
 
-def from_tidy(tidy):
+def from_tidy(tidy: pd.DataFrame) -> pd.DataFrame:
     """The wide series that `to_tidy` was given."""
     features = list(tidy["feature"].cat.categories)
     rows = tidy.iloc[:: len(features)]
@@ -38,7 +38,7 @@ def from_tidy(tidy):
     return pd.DataFrame(tidy["value"].to_numpy().reshape(-1, len(features)), index, features)
 
 
-def series_of(wide):
+def series_of(wide: pd.DataFrame) -> tuple[pd.Index | None, np.ndarray]:
     """Names of the series in their order, and the length of each; (None, lengths) of an only one without a name."""
     if not isinstance(wide.index, pd.MultiIndex):
         return None, np.array([len(wide)])

@@ -1,6 +1,7 @@
 """Windows of a series: split without leaks, cut, held-out targets, normalise."""
 
 import itertools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ OBSERVED, TARGET, MISSING = range(3)
 ABSURD = 1e6  # how many times its usual spread a value may lie from the median
 
 
-def assign_splits(n_steps, block, shares):
+def assign_splits(n_steps: int | Sequence[int] | np.ndarray, block: int, shares: Sequence[float]) -> np.ndarray:
     """Split of each step, (n_steps,) codes of `SPLITS`: contiguous blocks, spread over the series.
 
     No block spans two series.
@@ -38,7 +39,7 @@ def assign_splits(n_steps, block, shares):
     return np.repeat(chosen, lengths)
 
 
-def deal_series(n_series, shares, seed):
+def deal_series(n_series: int, shares: Sequence[float], seed: int) -> np.ndarray:
     """Split of each of several series, (n_series,) codes of `SPLITS`: each belongs to one as a whole.
 
     Patients are dealt so in CSDI's code: a permutation, of which test takes the first, and a second one of the
@@ -60,7 +61,9 @@ def deal_series(n_series, shares, seed):
     return codes
 
 
-def starts(splits, length, strides, lengths=None):
+def starts(
+    splits: np.ndarray, length: int, strides: Sequence[int], lengths: Sequence[int] | np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """First step and split code of every window that lies in one split and one series, by first step.
 
     Where validation or test windows leave steps over at the end, a last window ends with these; it
@@ -87,16 +90,17 @@ def starts(splits, length, strides, lengths=None):
         if not firsts and lengths is not None and {begin, end} <= borders:
             firsts = [begin]
         found += [(first, split) for first in firsts]
-    return tuple(np.array(found, dtype=np.int64).reshape(-1, 2).T)
+    first_steps, codes = np.array(found, dtype=np.int64).reshape(-1, 2).T
+    return first_steps, codes
 
 
-def first_tests(window_splits, n):
+def first_tests(window_splits: np.ndarray, n: int | None) -> np.ndarray:
     """Boolean (N,): which windows remain when only the first `n` of the test split do; None keeps all."""
     tests = window_splits == SPLITS.index("test")
     return ~tests | (np.cumsum(tests) <= (len(tests) if n is None else n))
 
 
-def statistics(wide, splits, of="train"):
+def statistics(wide: pd.DataFrame, splits: np.ndarray, of: str = "train") -> pd.DataFrame:
     """Mean, standard deviation and missing share of each feature.
 
     Mean and deviation are taken over the observed values of the training split alone, or of all
@@ -152,7 +156,7 @@ def _refuse_absurd(values, train):
         )
 
 
-def assign_patterns(window_splits, n_patterns):
+def assign_patterns(window_splits: np.ndarray, n_patterns: int) -> tuple[np.ndarray, np.ndarray]:
     """Which windows there are when targets are held out by several patterns of missing entries.
 
     Each test window is repeated once a pattern. Each validation window is there once, with the
@@ -176,7 +180,13 @@ def assign_patterns(window_splits, n_patterns):
     return np.r_[np.arange(len(window_splits)), again], np.r_[patterns, np.repeat(np.arange(1, n_patterns), len(test))]
 
 
-def cut(wide, first_steps, window_splits, length, hold_out):
+def cut(
+    wide: pd.DataFrame,
+    first_steps: np.ndarray,
+    window_splits: np.ndarray,
+    length: int,
+    hold_out: Callable[[int, np.ndarray], np.ndarray],
+) -> pd.DataFrame:
     """The table of windows, by window, step and feature.
 
     Steps beyond the end of a series are missing. Where a validation or test window overlaps the one
@@ -220,12 +230,12 @@ def cut(wide, first_steps, window_splits, length, hold_out):
     )
 
 
-def read(path, stats, split):
+def read(path: str, stats: pd.DataFrame, split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """`to_arrays` of the windows of `split` in the table at `path`."""
     return to_arrays(tables.read(path, tables.WINDOWS, filters=[("split", "==", split)]), stats)
 
 
-def to_arrays(table, stats):
+def to_arrays(table: pd.DataFrame, stats: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Windows of one split as arrays.
 
     Args:

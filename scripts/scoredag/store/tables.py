@@ -1,7 +1,11 @@
 """Parquet in and out: each kind of table has one schema, and both ends are held to it."""
 
 import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -9,6 +13,7 @@ from scoredag.errors import InputError
 from scoredag.store import files, stamp
 
 ROW_GROUP = 1 << 16  # rows
+Columns: TypeAlias = pd.DataFrame | Mapping[str, Any]
 _NAME = pa.dictionary(pa.int32(), pa.string())
 _TIME = pa.timestamp("us", tz="UTC")
 
@@ -114,7 +119,7 @@ CSDI_METRICS = _schema(
 )
 
 
-def imputations(n_samples):
+def imputations(n_samples: int) -> pa.Schema:
     """Schema of results/csdi/{run}/samples.parquet with `n_samples` draws a target."""
     return _schema(
         window=pa.int32(),
@@ -125,12 +130,12 @@ def imputations(n_samples):
     )
 
 
-def of_several(schema):
+def of_several(schema: pa.Schema) -> pa.Schema:
     """A schema of `OF_SERIES` with the column `series`."""
     return pa.schema([("series", _NAME), *schema])
 
 
-def write(frame, path, schema):
+def write(frame: Columns, path: files.PathLike, schema: pa.Schema) -> None:
     """Write a data frame, or a dict of columns, as Parquet with exactly the columns of `schema`.
 
     Tables of `OF_SERIES` keep a column `series`.
@@ -141,14 +146,14 @@ def write(frame, path, schema):
         write_part(frame)
 
 
-def write_rows(rows, path, schema):
+def write_rows(rows: Sequence[Sequence[Any]], path: files.PathLike, schema: pa.Schema) -> None:
     """Write tuples, one a row, as Parquet with the columns of `schema`."""
     columns = zip(*rows, strict=True) if rows else [[]] * len(schema)
     write(dict(zip(schema.names, map(list, columns), strict=True)), path, schema)
 
 
 @contextlib.contextmanager
-def writing(path, schema):
+def writing(path: files.PathLike, schema: pa.Schema) -> Iterator[Callable[[Columns], None]]:
     """Yield a function that appends a data frame, or dict of columns, to the Parquet file `path`.
 
     Row groups are of one size, whatever the size of the parts, so that these leave no trace in the
@@ -177,7 +182,12 @@ def _writing(path, schema):
         writer.add_key_value_metadata(stamp.record_as_text())
 
 
-def read(path, schema, columns=None, filters=None):
+def read(
+    path: files.PathLike,
+    schema: pa.Schema,
+    columns: Sequence[str] | None = None,
+    filters: list[tuple[str, str, Any]] | None = None,
+) -> pd.DataFrame:
     """The table at `path` as a data frame with the columns of `schema` (or only `columns`).
 
     `filters` keeps rows, as in pyarrow: [("split", "==", "test")]. Tables of `OF_SERIES` may have a column `series`
@@ -189,7 +199,7 @@ def read(path, schema, columns=None, filters=None):
     return _read(path, schema, columns, filters).to_pandas()
 
 
-def batches(path, schema, columns=None):
+def batches(path: files.PathLike, schema: pa.Schema, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
     """Yield the table at `path` in data frames of at most `ROW_GROUP` rows, as `read` gives it whole."""
     _check(path, schema)
     with _readable(path), pq.ParquetFile(path, page_checksum_verification=True) as stream:
@@ -197,7 +207,7 @@ def batches(path, schema, columns=None):
             yield part.to_pandas()
 
 
-def greatest(path, column):
+def greatest(path: files.PathLike, column: str) -> Any:
     """The largest value of a column, from the statistics in the file."""
     index = _stored_schema(path).get_field_index(column)
     with _readable(path), pq.ParquetFile(path) as stream:
@@ -205,7 +215,7 @@ def greatest(path, column):
         return max(group.column(index).statistics.max for group in groups)
 
 
-def read_imputations(path):
+def read_imputations(path: files.PathLike) -> tuple[pd.DataFrame, np.ndarray]:
     """Imputed targets: window, step, feature, truth (M,) as a data frame, and samples (S, M)."""
     table = _read(path, imputations(_n_samples(path)), None, None)
     samples = table["samples"].combine_chunks()
