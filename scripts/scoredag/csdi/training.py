@@ -78,7 +78,7 @@ def train(
         device: `auto`, `cpu` or `cuda`.
 
     Returns:
-        History, a list of dicts with step, epoch, split, loss, learning_rate, seconds: the
+        History, a list of dicts with step, epoch, split, loss, learning_rate: the
         mean training loss and the validation loss of the averaged weights at each validation.
 
     Raises:
@@ -233,13 +233,12 @@ class _Run:
             "step": self.step,
             "epoch": self.step * self.settings.batch_size / n_windows,
             "learning_rate": optimizers.learning_rate(self.step - 1, self.settings) if self.step else 0.0,
-            "seconds": seconds,
         }
         if self.losses:
             self.history.append(row | {"split": "train", "loss": float(np.mean(self.losses))})
             log.info("step %d: training loss %.4f", self.step, self.history[-1]["loss"])
         self.history.append(row | {"split": "valid", "loss": score})
-        log.info("step %d: validation loss %.4f", self.step, score)
+        log.info("step %d: validation loss %.4f, after %.1f s", self.step, score, seconds)
         self.losses = []
 
     def is_stale(self):
