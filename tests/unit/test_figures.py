@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from scoredag.errors import InputError
-from scoredag.figures import chains, imputations, panels, plane, style
+from scoredag.figures import chains, imputations, plane, style
 from scoredag.gmm import mixture_files, views
 from scoredag.gmm.mixture import GaussianMixture
 
@@ -270,4 +270,4 @@ def test_the_surprise_of_all_windows_stands_above_a_column_for_each_that_is_show
 
 @pytest.mark.parametrize(("level", "label"), [(0.9, "5-95 % band"), (0.5, "25-75 % band"), (0.95, "2.5-97.5 % band")])
 def test_a_band_is_labelled_by_its_quantiles(level, label):
-    assert panels.band_label(level) == label
+    assert style.band_label(level) == label

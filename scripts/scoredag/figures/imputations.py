@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from scoredag.figures import style
-from scoredag.figures.panels import band_label
 
 _METRICS = {
     "crps": "CRPS (relative to the mean |z-score|)",
@@ -82,7 +81,7 @@ def imputation(panels: list[list[Panel]], pattern: str, colour: str, level: floa
 def _window(axes, x, panel, colour, level):
     """Draw one feature of one window over `x` (L,), steps or times."""
     lower, median, upper = panel["quantiles"]
-    axes.fill_between(x, lower, upper, color=colour, alpha=0.3, lw=0, label=band_label(level))
+    axes.fill_between(x, lower, upper, color=colour, alpha=0.3, lw=0, label=style.band_label(level))
     axes.plot(x, median, color=colour, lw=1.2, label="median")
     held_out = ~np.isnan(panel["target"])  # also shown where a neighbour is missing
     axes.vlines(x[held_out], lower[held_out], upper[held_out], color=colour, alpha=0.5, lw=2)
@@ -182,7 +181,7 @@ def filled_gaps(panels: list[Panel], colour: str, level: float) -> Figure:
         lower, median, upper = panel["quantiles"]
         imputed = np.isnan(panel["observed"])
         axes.axvspan(*panel["ends"], color=style.GREY, alpha=0.15, lw=0, label="the gap")
-        axes.fill_between(panel["times"], lower, upper, color=colour, alpha=0.3, lw=0, label=band_label(level))
+        axes.fill_between(panel["times"], lower, upper, color=colour, alpha=0.3, lw=0, label=style.band_label(level))
         axes.plot(panel["times"], median, color=colour, lw=1.2, label="median")
         size = 4 if len(imputed) <= 120 else 2
         axes.plot(panel["times"][imputed], median[imputed], "s", color=colour, ms=size, label="imputed")

@@ -14,11 +14,6 @@ def with_quantiles(targets: pd.DataFrame, samples: np.ndarray, level: float) -> 
     return targets.assign(lower=lower, median=np.median(samples, axis=0), upper=upper)
 
 
-def band_label(level: float) -> str:
-    """The band of a central interval in a legend: 5-95 % band for 0.9."""
-    return f"{50 * (1 - level):.3g}-{50 * (1 + level):.3g} % band"
-
-
 def least_spans(table: pd.DataFrame) -> pd.Series:
     """The least range of a panel's vertical axis for each feature, so that rounding errors do not fill it."""
     return table.groupby("feature", observed=True)["value"].std().fillna(0) / 2  # the std of a single value is NaN

@@ -72,3 +72,8 @@ def save_animation(figures: Iterable[Figure], path: str | os.PathLike[str], mill
     durations = [milliseconds] * (len(images) - 1) + [5 * milliseconds]
     with files.replacing(path) as partial:
         images[0].save(partial, save_all=True, append_images=images[1:], duration=durations, loop=0, optimize=False)
+
+
+def band_label(level: float) -> str:
+    """The band of a central interval in a legend: 5-95 % band for 0.9."""
+    return f"{50 * (1 - level):.3g}-{50 * (1 + level):.3g} % band"
