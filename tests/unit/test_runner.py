@@ -9,7 +9,7 @@ import pytest
 
 from scoredag import job
 from scoredag.errors import InputError
-from scoredag.job import cache, record, runner, sources
+from scoredag.job import arguments, cache, record, sources
 from scoredag.store import files, stamp
 
 SCRIPT = """
@@ -45,7 +45,7 @@ def function(root, tmp_path, a_job, monkeypatch):
     (tmp_path / "part.py").write_text("TEXT = 'text'")
     (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "scoredag").symlink_to(root / "scripts/scoredag")
-    monkeypatch.setattr(record, "__file__", str(tmp_path / "scoredag/job/record.py"))
+    monkeypatch.setattr(record, "__file__", str(tmp_path / "record.py"))  # of this clone
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "part", raising=False)
     script = tmp_path.resolve() / "script.py"
@@ -106,7 +106,7 @@ def test_a_cached_job_is_answered_without_the_function(function, a_job, monkeypa
 
 
 def call(a_job, function):
-    return runner.arguments(function, a_job)
+    return arguments.by_name(function, a_job)
 
 
 def test_arguments_go_by_name_in_any_order(a_job):

@@ -13,7 +13,7 @@ import plans
 import pytest
 import yaml
 
-from scoredag.job import runner
+from scoredag.job import arguments
 
 BIN = [sys.executable, "-m"]
 SECTIONS = [
@@ -97,7 +97,7 @@ def test_each_rule_fills_the_parameters_of_its_script(root, tmp_path):
     for step in steps:
         function = signature(root / "scripts" / Path(step.script).name)
         parameters = inspect.signature(function).parameters
-        assert set(runner.arguments(function, job_of(step, parameters))) == set(parameters), step.name
+        assert set(arguments.by_name(function, job_of(step, parameters))) == set(parameters), step.name
 
 
 def modules(root):

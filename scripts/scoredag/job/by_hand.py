@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from scoredag.errors import InputError, UserFacingError
-from scoredag.job import record, runner, sources
+from scoredag.job import arguments, record, sources
 from scoredag.store import stamp
 
 
@@ -36,7 +36,7 @@ def run(function: Callable[..., None], script: Path, words: list[str] | None = N
             if missing:
                 raise InputError(f"{missing[0]}: is not there yet; make it first: snakemake --cores 8 {missing[0]}")
             with stamp.job(record=record.build(job, sources.digester()(script))):
-                function(**runner.arguments(function, job))
+                function(**arguments.by_name(function, job))
     except UserFacingError as error:
         sys.exit(f"error: {error}")
 
