@@ -55,7 +55,7 @@ def test_a_dataset_is_downloaded_once_wherever_it_comes_from(project, mirror):
         "datasets: {etth1: {url: [https://example.org/x, https://example.org/y]}}", encoding="utf-8"
     )
     (project.folder / "ETTh1.csv").write_bytes((mirror / "ETTh1.csv").read_bytes())
-    assert project.jobs(series, configfiles=("url.yaml",), SCOREDAG_MIRROR="/nowhere") == set()
+    assert project.dry_run(series, configfiles=("url.yaml",), SCOREDAG_MIRROR="/nowhere") == set()
     # another sha256 is
     (project.folder / "sha256.yaml").write_text(f"datasets: {{etth1: {{sha256: {'a' * 64}}}}}", encoding="utf-8")
     assert project.jobs(series, configfiles=("sha256.yaml",)) == {"fetch_file", "tidy_series"}

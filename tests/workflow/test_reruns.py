@@ -168,7 +168,7 @@ def test_an_edit_before_a_job_begins_stops_it(edited):
 @pytest.mark.parametrize(
     ("module", "old", "new"),
     [
-        ("gmm/kernels.py", "math.sqrt(2 * step_size) * root", "math.sqrt(8 * step_size) * root"),
+        ("gmm/kernels.py", "math.sqrt(2 * step_size) * square_root(\n", "math.sqrt(8 * step_size) * square_root(\n"),
         ("simd/random.py", "-2.0 * maths.log", "-9.0 * maths.log"),
     ],
     ids=["python", "numba"],
