@@ -18,7 +18,7 @@ test-all: .venv/ready-test
 
 # Under a minute: formats, types, and the unit tests that need neither PyTorch nor compiled kernels.
 quick: lint
-	$(PYTEST) -q --light tests/unit
+	$(PYTEST) $(PARALLEL) -q --light tests/unit
 
 lint: .venv/ready-test
 	$(BIN)/ruff check .
@@ -41,7 +41,7 @@ explain: setup
 
 # The tables of docs/keys.md and the graph of docs/graph.md.
 docs: setup
-	$(BIN)/python config/make_readme.py
+	$(BIN)/python docs/make_pages.py
 
 # tests/reruns.yaml: what each key and each file reruns.
 reruns: .venv/ready-test
