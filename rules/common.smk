@@ -60,14 +60,21 @@ def figure(path, category, caption, label=None, **labels):
 
 
 def complete(steps):
-    """Give all `steps` that have a script their environment, and a digest of their code and a caption as parameters.
+    """Give all `steps` that have a script a log, timings and an environment; as parameters, a code digest and a caption.
 
-    Snakemake compares a script by its time, and what it imports not at all. It never compares a parameter that
-    depends on the output: another caption draws no figure again.
+    The log is logs/PART/WILDCARDS/RULE.log, timings stand beside it. Snakemake compares a script by its time, and
+    what it imports not at all. It never compares a parameter that depends on the output: another caption draws no
+    figure again.
     """
     digest = sources.digester()
     for step in (step for step in steps if step.script):
         script = SCRIPTS / Path(str(step.script)).name
+        part = re.search(r"results/(\w+)", step.output[0])[1]
+        wildcards = [f"{{{name}}}" for name in re.findall(r"{(\w+)", step.output[0])]
+        log = Path("logs", part, *wildcards, step.name)
+        step.log_modifier = step.benchmark_modifier = step.output_modifier
+        step.set_log(f"{log}.log")
+        step.benchmark = f"{log}.tsv"
         step.conda_env = str(HOME / "envs" / "scoredag.yaml")
         # only for the rules that some job is of
         step.set_params(code=lambda wildcards, script=script: digest(script))

@@ -22,10 +22,6 @@ rule train_csdi:
     output:
         model="results/csdi/{run}/model.safetensors",
         history="results/csdi/{run}/history.parquet",
-    log:
-        "logs/csdi/{run}/train_csdi.log",
-    benchmark:
-        "logs/csdi/{run}/train_csdi.tsv"
     threads: run_setting("training", "threads")
     resources:
         mem_mb=4000,
@@ -54,10 +50,6 @@ rule impute_csdi:
         statistics=dataset_file("statistics.parquet"),
     output:
         samples="results/csdi/{run}/samples.parquet",
-    log:
-        "logs/csdi/{run}/impute_csdi.log",
-    benchmark:
-        "logs/csdi/{run}/impute_csdi.tsv"
     threads: run_setting("sampling", "threads")
     resources:
         mem_mb=4000,
@@ -72,10 +64,6 @@ rule impute_csdi:
 use rule impute_csdi as impute_validation with:
     output:
         samples="results/csdi/{run}/validation_samples.parquet",
-    log:
-        "logs/csdi/{run}/impute_validation.log",
-    benchmark:
-        "logs/csdi/{run}/impute_validation.tsv"
     params:
         split="valid",
 
@@ -89,10 +77,6 @@ rule score_windows:
         statistics=dataset_file("statistics.parquet"),
     output:
         scores="results/csdi/{run}/window_scores.parquet",
-    log:
-        "logs/csdi/{run}/score_windows.log",
-    benchmark:
-        "logs/csdi/{run}/score_windows.tsv"
     threads: run_setting("sampling", "threads")
     resources:
         mem_mb=4000,
@@ -119,10 +103,6 @@ rule fill_gaps:
     output:
         imputed="results/csdi/{run}/imputed.parquet",
         csv="results/csdi/{run}/imputed.csv",
-    log:
-        "logs/csdi/{run}/fill_gaps.log",
-    benchmark:
-        "logs/csdi/{run}/fill_gaps.tsv"
     threads: run_setting("sampling", "threads")
     resources:
         mem_mb=4000,
@@ -156,10 +136,6 @@ rule plot_gaps:
             "ends.",
             run="{run}",
         ),
-    log:
-        "logs/csdi/{run}/plot_gaps.log",
-    benchmark:
-        "logs/csdi/{run}/plot_gaps.tsv"
     resources:
         mem_mb=2000,
     params:
@@ -181,10 +157,6 @@ rule evaluate_csdi:
         statistics=dataset_file("statistics.parquet"),
     output:
         metrics="results/csdi/{run}/metrics.parquet",
-    log:
-        "logs/csdi/{run}/evaluate_csdi.log",
-    benchmark:
-        "logs/csdi/{run}/evaluate_csdi.tsv"
     resources:
         mem_mb=4000,
         runtime=30,
@@ -208,10 +180,6 @@ rule plot_loss:
             "predict, comes more often there (`step_power`).",
             run="{run}",
         ),
-    log:
-        "logs/csdi/{run}/plot_loss.log",
-    benchmark:
-        "logs/csdi/{run}/plot_loss.tsv"
     params:
         settings=settings("csdi", "runs", "{run}", "figure", only=["colour"]),
     script:
@@ -233,10 +201,6 @@ rule plot_imputation:
             "by default). Where a value was given, the band closes.",
             run="{run}",
         ),
-    log:
-        "logs/csdi/{run}/plot_imputation.log",
-    benchmark:
-        "logs/csdi/{run}/plot_imputation.tsv"
     resources:
         mem_mb=2000,
     params:
@@ -264,10 +228,6 @@ rule plot_surprise:
             "(band, 5 to 95 % by default).",
             run="{run}",
         ),
-    log:
-        "logs/csdi/{run}/plot_surprise.log",
-    benchmark:
-        "logs/csdi/{run}/plot_surprise.tsv"
     resources:
         mem_mb=2000,
     params:
@@ -294,10 +254,6 @@ rule plot_calibration:
             "after correction by those of the validation windows (Romano et al. 2019).",
             run="{run}",
         ),
-    log:
-        "logs/csdi/{run}/plot_calibration.log",
-    benchmark:
-        "logs/csdi/{run}/plot_calibration.tsv"
     params:
         settings=settings("csdi", "runs", "{run}", "figure", only=["colour"]),
     script:
@@ -319,10 +275,6 @@ rule plot_metrics:
             "intervals are in metrics.parquet. Bars marked (cut) are longer than drawn.",
             run="{run}",
         ),
-    log:
-        "logs/csdi/{run}/plot_metrics.log",
-    benchmark:
-        "logs/csdi/{run}/plot_metrics.tsv"
     params:
         settings=settings("csdi", "runs", "{run}", "figure", only=["colour"]),
     script:

@@ -12,10 +12,6 @@ rule fetch_file:
     """Fetch a file from the first source that has it and check its sha256."""
     output:
         file="results/downloads/{file}",
-    log:
-        "logs/downloads/{file}.log",
-    benchmark:
-        "logs/downloads/{file}.tsv"
     wildcard_constraints:
         file=either(DOWNLOADS),
     localrule: True  # compute nodes often reach no network
@@ -34,10 +30,6 @@ rule tidy_series:
         file=lambda wildcards: input_file(section("datasets", wildcards.dataset)),
     output:
         series="results/datasets/{dataset}/series.parquet",
-    log:
-        "logs/datasets/{dataset}/tidy_series.log",
-    benchmark:
-        "logs/datasets/{dataset}/tidy_series.tsv"
     resources:
         mem_mb=2000,
     params:
@@ -55,10 +47,6 @@ rule cut_windows:
         windows="results/datasets/{dataset}/windows.parquet",
         starts="results/datasets/{dataset}/window_starts.parquet",
         statistics="results/datasets/{dataset}/statistics.parquet",
-    log:
-        "logs/datasets/{dataset}/cut_windows.log",
-    benchmark:
-        "logs/datasets/{dataset}/cut_windows.tsv"
     resources:
         mem_mb=2000,
     params:

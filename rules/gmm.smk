@@ -7,10 +7,6 @@ rule read_mixture:
         file=input_file(config["gmm"]),
     output:
         parameters="results/gmm/parameters.parquet",
-    log:
-        "logs/gmm/read_mixture.log",
-    benchmark:
-        "logs/gmm/read_mixture.tsv"
     params:
         content=content(config["gmm"]),
         settings=settings("gmm", only=["normalise"]),
@@ -24,10 +20,6 @@ rule draw_exact:
         parameters="results/gmm/parameters.parquet",
     output:
         exact="results/gmm/exact.parquet",
-    log:
-        "logs/gmm/draw_exact.log",
-    benchmark:
-        "logs/gmm/draw_exact.tsv"
     params:
         settings=settings("gmm", only=["n_exact"], seed=config["seed"]),
     script:
@@ -45,10 +37,6 @@ rule plot_density:
             "Log-density of the Gaussian mixture in nats, clipped nine nats below its peak. Ellipses: one "
             "standard deviation of each component.",
         ),
-    log:
-        "logs/gmm/plot_density.log",
-    benchmark:
-        "logs/gmm/plot_density.tsv"
     params:
         settings=settings("gmm", "figure"),
     script:

@@ -26,10 +26,6 @@ rule sample_langevin:
         parameters="results/gmm/parameters.parquet",
     output:
         samples="results/langevin/{variant}/samples.parquet",
-    log:
-        "logs/langevin/{variant}/sample_langevin.log",
-    benchmark:
-        "logs/langevin/{variant}/sample_langevin.tsv"
     wildcard_constraints:
         variant=either(variants(lambda variant: not is_sharded(variant))),
     threads: config["langevin"]["threads"]
@@ -45,10 +41,6 @@ rule sample_shard:
         parameters="results/gmm/parameters.parquet",
     output:
         samples=temp("results/langevin/{variant}/shards/{shard}.parquet"),
-    log:
-        "logs/langevin/{variant}/{shard}/sample_shard.log",
-    benchmark:
-        "logs/langevin/{variant}/{shard}/sample_shard.tsv"
     wildcard_constraints:
         variant=either(variants(is_sharded)),
     threads: config["langevin"]["threads"]
@@ -66,10 +58,6 @@ rule gather_shards:
         shards=shards,
     output:
         samples="results/langevin/{variant}/samples.parquet",
-    log:
-        "logs/langevin/{variant}/gather_shards.log",
-    benchmark:
-        "logs/langevin/{variant}/gather_shards.tsv"
     wildcard_constraints:
         variant=either(variants(is_sharded)),
     resources:
@@ -88,10 +76,6 @@ rule trace_langevin:
         history="results/langevin/{variant}/history.parquet",
         chains="results/langevin/{variant}/chains.parquet",
         rates="results/langevin/{variant}/rates.parquet",
-    log:
-        "logs/langevin/{variant}/trace_langevin.log",
-    benchmark:
-        "logs/langevin/{variant}/trace_langevin.tsv"
     threads: config["langevin"]["threads"]
     params:
         settings=settings(
@@ -119,10 +103,6 @@ rule plot_scatter:
             "at 0.7, 2, 4 and 6 nats below its peak. The title counts particles outside the axes.",
             variant="{variant}",
         ),
-    log:
-        "logs/langevin/{variant}/plot_scatter.log",
-    benchmark:
-        "logs/langevin/{variant}/plot_scatter.tsv"
     params:
         settings=plane_settings(["colour", "most_markers"]),
     script:
@@ -142,10 +122,6 @@ rule plot_trajectories:
             "(dots), over contours of the mixture's density.",
             variant="{variant}",
         ),
-    log:
-        "logs/langevin/{variant}/plot_trajectories.log",
-    benchmark:
-        "logs/langevin/{variant}/plot_trajectories.tsv"
     params:
         settings=plane_settings(["n_trajectories"]),
     script:
@@ -164,10 +140,6 @@ rule animate_langevin:
             "Particles of variant {variant} at steps that are evenly spaced on a logarithmic scale.",
             variant="{variant}",
         ),
-    log:
-        "logs/langevin/{variant}/animate_langevin.log",
-    benchmark:
-        "logs/langevin/{variant}/animate_langevin.tsv"
     params:
         settings=plane_settings(["colour"]),
     script:
@@ -184,10 +156,6 @@ rule measure_langevin:
         rates=of_variants("rates.parquet"),
     output:
         metrics="results/langevin/metrics.parquet",
-    log:
-        "logs/langevin/measure_langevin.log",
-    benchmark:
-        "logs/langevin/measure_langevin.tsv"
     params:
         settings=settings("langevin", "metrics", variants=list(config["langevin"]["variants"]), seed=config["seed"]),
     script:
@@ -201,10 +169,6 @@ rule measure_convergence:
         history=of_variants("history.parquet"),
     output:
         convergence="results/langevin/convergence.parquet",
-    log:
-        "logs/langevin/measure_convergence.log",
-    benchmark:
-        "logs/langevin/measure_convergence.tsv"
     params:
         settings=settings(
             "langevin",
@@ -230,10 +194,6 @@ rule plot_convergence:
             "floor: the same distance between two exact samples of the same size.",
             variant="all",
         ),
-    log:
-        "logs/langevin/plot_convergence.log",
-    benchmark:
-        "logs/langevin/plot_convergence.tsv"
     params:
         settings=settings(titles=[[variant, title(variant)] for variant in config["langevin"]["variants"]]),
     script:
@@ -246,10 +206,6 @@ rule sweep_langevin:
         parameters="results/gmm/parameters.parquet",
     output:
         sweep="results/langevin/sweep.parquet",
-    log:
-        "logs/langevin/sweep_langevin.log",
-    benchmark:
-        "logs/langevin/sweep_langevin.tsv"
     threads: config["langevin"]["threads"]
     params:
         settings=settings("langevin", "sweep", seed=config["seed"]),
@@ -269,10 +225,6 @@ rule plot_sweep:
             "particles that start as exact samples, with a line of order tau. Bars are two standard errors.",
             variant="all",
         ),
-    log:
-        "logs/langevin/plot_sweep.log",
-    benchmark:
-        "logs/langevin/plot_sweep.tsv"
     script:
         "../scripts/plot_sweep.py"
 
@@ -291,10 +243,6 @@ rule plot_comparison:
             "last step, all on the same axes.",
             variant="all",
         ),
-    log:
-        "logs/langevin/plot_comparison.log",
-    benchmark:
-        "logs/langevin/plot_comparison.tsv"
     params:
         settings=settings(
             "langevin",

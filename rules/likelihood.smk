@@ -26,10 +26,6 @@ rule train_score:
         parameters="results/gmm/parameters.parquet",
     output:
         model="results/likelihood/{score_model}/model.safetensors",
-    log:
-        "logs/likelihood/{score_model}/train_score.log",
-    benchmark:
-        "logs/likelihood/{score_model}/train_score.tsv"
     wildcard_constraints:
         score_model=either(networks()),
     threads: lambda wildcards: section("likelihood", "score_models", wildcards.score_model, "training", "threads")
@@ -57,10 +53,6 @@ rule solve_likelihood:
         likelihoods="results/likelihood/{score_model}/likelihoods.parquet",
         map="results/likelihood/{score_model}/map.parquet",
         quantities="results/likelihood/{score_model}/quantities.parquet",
-    log:
-        "logs/likelihood/{score_model}/solve_likelihood.log",
-    benchmark:
-        "logs/likelihood/{score_model}/solve_likelihood.tsv"
     params:
         settings=settings(
             errors=score_errors,
@@ -83,10 +75,6 @@ rule estimate_bound:
     output:
         estimates="results/likelihood/{score_model}/estimates.parquet",
         quantities="results/likelihood/{score_model}/estimated_quantities.parquet",
-    log:
-        "logs/likelihood/{score_model}/estimate_bound.log",
-    benchmark:
-        "logs/likelihood/{score_model}/estimate_bound.tsv"
     params:
         settings=settings(
             "likelihood",
@@ -109,10 +97,6 @@ rule gather_bounds:
     output:
         bounds="results/likelihood/bounds.parquet",
         summary="results/likelihood/summary.parquet",
-    log:
-        "logs/likelihood/gather_bounds.log",
-    benchmark:
-        "logs/likelihood/gather_bounds.tsv"
     params:
         settings=settings(score_models=list(config["likelihood"]["score_models"])),
     script:
@@ -125,10 +109,6 @@ rule compare_estimators:
         parameters="results/gmm/parameters.parquet",
     output:
         estimators="results/likelihood/estimators.parquet",
-    log:
-        "logs/likelihood/compare_estimators.log",
-    benchmark:
-        "logs/likelihood/compare_estimators.tsv"
     params:
         settings=settings(
             "likelihood",
@@ -146,10 +126,6 @@ rule sweep_score_error:
         parameters="results/gmm/parameters.parquet",
     output:
         score_errors="results/likelihood/score_errors.parquet",
-    log:
-        "logs/likelihood/sweep_score_error.log",
-    benchmark:
-        "logs/likelihood/sweep_score_error.tsv"
     params:
         settings=settings(
             "likelihood",
@@ -177,10 +153,6 @@ rule plot_bounds:
             "Carlo.",
             variant="all",
         ),
-    log:
-        "logs/likelihood/plot_bounds.log",
-    benchmark:
-        "logs/likelihood/plot_bounds.tsv"
     script:
         "../scripts/plot_bounds.py"
 
@@ -200,10 +172,6 @@ rule plot_bound_gaps:
             label="gaps of the bound",
             variant="all",
         ),
-    log:
-        "logs/likelihood/plot_bound_gaps.log",
-    benchmark:
-        "logs/likelihood/plot_bound_gaps.tsv"
     params:
         settings=settings(score_models=list(config["likelihood"]["score_models"])),
     script:
@@ -224,10 +192,6 @@ rule plot_statements:
             "probability flow ODE; no model is below the entropy of the data.",
             variant="all",
         ),
-    log:
-        "logs/likelihood/plot_statements.log",
-    benchmark:
-        "logs/likelihood/plot_statements.tsv"
     params:
         settings=settings(score_models=list(config["likelihood"]["score_models"])),
     script:
@@ -246,10 +210,6 @@ rule plot_estimators:
             "drawn uniformly and with importance sampling.",
             variant="all",
         ),
-    log:
-        "logs/likelihood/plot_estimators.log",
-    benchmark:
-        "logs/likelihood/plot_estimators.tsv"
     script:
         "../scripts/plot_estimators.py"
 
@@ -267,9 +227,5 @@ rule plot_score_errors:
             label="errors of the score",
             variant="all",
         ),
-    log:
-        "logs/likelihood/plot_score_errors.log",
-    benchmark:
-        "logs/likelihood/plot_score_errors.tsv"
     script:
         "../scripts/plot_score_errors.py"

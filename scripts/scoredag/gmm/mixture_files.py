@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import io
+import scipy  # scipy.io is imported when it is first named: few mixtures are MATLAB's
 
 from scoredag.errors import InputError
 from scoredag.gmm import mixture
@@ -85,7 +85,7 @@ def _read_npy(path):
 
 def _read_mat(path):
     with _readable(path, "MATLAB"), open(path, "rb") as stream:
-        arrays = {name: value for name, value in io.loadmat(stream).items() if not name.startswith("__")}
+        arrays = {name: value for name, value in scipy.io.loadmat(stream).items() if not name.startswith("__")}
     if len(arrays) == 1:
         (value,) = arrays.values()
         if value.dtype.names and value.size == 1:  # a struct
@@ -165,7 +165,7 @@ def _readable(path, kind):
         KeyError,
         RuntimeError,
         zipfile.BadZipFile,
-        io.matlab.MatReadError,
+        scipy.io.matlab.MatReadError,
         pickle.UnpicklingError,
     ) as error:
         reason = str(error).partition("\n")[0].strip()
