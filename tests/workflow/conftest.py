@@ -1,5 +1,6 @@
 """A copy of the project in which the tiny preset has run, and a way to call Snakemake on it."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -36,9 +37,19 @@ class Project:
         return project
 
     def copy(self, folder):
-        """A copy, results and Snakemake's records included."""
+        """A copy, results, Snakemake's records and compiled code included."""
         shutil.copytree(self.folder, folder)
-        return type(self).at(folder)
+        copied = type(self).at(folder)
+        copied.take_compiled(self)
+        return copied
+
+    def take_compiled(self, other):
+        """Take the compiled code of another copy, which Numba keeps by the path of the sources' folder."""
+        cache = "scripts/scoredag/simd/__pycache__"
+        for source in (other.folder / cache).glob("scoredag-*/*_*"):
+            room = source.name.rpartition("_")[0]
+            path = hashlib.sha1(str(self.folder / "scripts/scoredag" / room).encode()).hexdigest()
+            shutil.copytree(source, self.folder / cache / source.parent.name / f"{room}_{path}", dirs_exist_ok=True)
 
     def sums(self):
         """{path: SHA-256} of all results."""
@@ -102,18 +113,25 @@ def project_class():
     return Project
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """A folder of all of pytest's processes."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 @pytest.fixture
-def project(root, tmp_path):
-    """A fresh copy, in which nothing has run."""
-    return Project(root, tmp_path / "project")
+def project(root, shared, tmp_path):
+    """A fresh copy, in which nothing has run; its kernels are compiled where they are in `finished`."""
+    fresh = Project(root, tmp_path / "project")
+    if (shared / "finished.ready").exists():
+        fresh.take_compiled(Project.at(shared / "finished"))
+    return fresh
 
 
 @pytest.fixture(scope="session")
-def finished(root, tmp_path_factory):
+def finished(root, shared):
     """A copy in which the tiny preset has run from nothing to the end, one for all of pytest's processes."""
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
     folder, ready = shared / "finished", shared / "finished.ready"
     with filelock.FileLock(shared / "finished.lock"):
         if ready.exists():

@@ -29,7 +29,12 @@ class Plan:
     workdir: str
     traces: dict = field(default_factory=dict)  # {job: (params, inputs)}, as Snakemake records them
     followers: dict = field(default_factory=dict)  # {job: jobs that take its output}
-    modules: dict = field(default_factory=dict)  # {rule: its script and what that imports}
+    scripts: dict = field(default_factory=dict)  # {rule: path}
+
+    @functools.cached_property
+    def modules(self):
+        """{rule: its script and what that imports}."""
+        return {rule: set(sources.modules(path, path.parent)) for rule, path in self.scripts.items()}
 
     def with_followers(self, jobs):
         """`jobs`, as far as they are part of the plan, and all that follow them."""
@@ -80,11 +85,7 @@ def plan(root, workdir, overlays=()):
             followers={
                 name: {jobs[other] for other in dag.depending[job] if other in jobs} for job, name in jobs.items()
             },
-            modules={
-                rule.name: sources.modules(scripts / Path(rule.script).name, scripts)
-                for rule in workflow.rules
-                if rule.script
-            },
+            scripts={rule.name: scripts / Path(rule.script).name for rule in workflow.rules if rule.script},
         )
 
 
