@@ -16,10 +16,7 @@ import yaml
 from scoredag.job import arguments
 
 BIN = [sys.executable, "-m"]
-SECTIONS = [
-    *("input", "output", "log", "benchmark", "wildcard_constraints", "localrule"),
-    *("threads", "resources", "params", "script"),
-]
+SECTIONS = ["input", "output", "wildcard_constraints", "localrule", "threads", "resources", "params", "script"]
 OPTIONAL = {"input", "wildcard_constraints", "threads", "resources", "localrule", "params"}
 
 
@@ -98,6 +95,15 @@ def test_each_rule_fills_the_parameters_of_its_script(root, tmp_path):
         function = signature(root / "scripts" / Path(step.script).name)
         parameters = inspect.signature(function).parameters
         assert set(arguments.by_name(function, job_of(step, parameters))) == set(parameters), step.name
+
+
+def test_each_job_has_a_log_and_timings_of_its_own(root, tmp_path):
+    steps = [step for step in plans.rules(root, tmp_path) if step.script]
+    for step in steps:
+        (log,) = step.log
+        assert re.fullmatch(rf"logs/\w+/({{.*}}/)?{step.name}\.log", log), log
+        assert str(step.benchmark) == log.replace(".log", ".tsv")
+        assert set(re.findall(r"{(\w+)", log)) == step.wildcard_names
 
 
 def modules(root):
