@@ -103,8 +103,8 @@ def dense(x):
 def exponentials(x):
     """The exponential function alone, of N x K numbers, in torch."""
     numbers = -40 * torch.rand(len(x), GMM.n_components, dtype=torch.float64)
-    found = torch.empty_like(numbers)
-    return lambda: torch.exp(numbers, out=found)
+    result = torch.empty_like(numbers)
+    return lambda: torch.exp(numbers, out=result)
 
 
 PEERS = {
@@ -135,9 +135,9 @@ def compare(n_particles, n_rounds, threads):
             rows.append((name, "not installed", "", "", str(goal), ""))
             continue
         peer = make(x)
-        found = peer()
+        result = peer()
         if make is not exponentials:
-            np.testing.assert_allclose(found, GMM.score(x), rtol=1e-7, atol=1e-7)
+            np.testing.assert_allclose(result, GMM.score(x), rtol=1e-7, atol=1e-7)
         pairs = [(seconds(peer), seconds(step) / STEPS) for _ in range(n_rounds)]
         theirs, mine = (f"{statistics.median(side) * 1e3:.3g} ms" for side in zip(*pairs, strict=True))
         ratio = statistics.median(a / b for a, b in pairs)

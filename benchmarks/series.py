@@ -56,10 +56,10 @@ def defaults(node):
 def settings():
     """Those of a dataset about which the config says nothing."""
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-    found = defaults(schema["$defs"]["dataset"]) | {"reader": "csv", "seed": 1}
-    found["windows"] |= {"held_out": list(found["windows"]["held_out"].items()), "seed": 1}
-    found["windows"] |= {key: found[key] for key in ("circular", "file", "group")}
-    return found
+    dataset = defaults(schema["$defs"]["dataset"]) | {"reader": "csv", "seed": 1}
+    dataset["windows"] |= {"held_out": list(dataset["windows"]["held_out"].items()), "seed": 1}
+    dataset["windows"] |= {key: dataset[key] for key in ("circular", "file", "group")}
+    return dataset
 
 
 def run_tidy_series(table, folder):

@@ -18,7 +18,7 @@ def compare_estimators(parameters_path: str, estimators_path: str, settings: dic
     x = problem.to_sde_unit(problems.points(gmm, settings["n_points"], settings["seed"]))
     rows = []
     for estimator, times in itertools.product(bounds.ESTIMATORS, bounds.TIMES):
-        found = bounds.pointwise(
+        estimate = bounds.pointwise(
             model,
             problem.sde,
             x,
@@ -28,9 +28,9 @@ def compare_estimators(parameters_path: str, estimators_path: str, settings: dic
             estimator=estimator,
             times=times,
         )
-        error = float(np.linalg.norm(found.std_error)) / len(x)
-        typical = float(np.sqrt(np.square(found.deviation).mean()))
-        rows.append((estimator, times, found.value.mean() + problem.data.nats, error, typical))
+        error = float(np.linalg.norm(estimate.std_error)) / len(x)
+        typical = float(np.sqrt(np.square(estimate.deviation).mean()))
+        rows.append((estimator, times, estimate.value.mean() + problem.data.nats, error, typical))
     tables.write_rows(rows, estimators_path, tables.ESTIMATORS)
 
 

@@ -25,8 +25,8 @@ def cut_windows(
     series, lengths = tidy.series_of(wide)
     length = settings["length"]
     if series is None and len(wide) < length:
-        found = f"{len(wide)} steps are fewer than a window of {length} ({key}.length)"
-        raise InputError(f"{source}: {found}; write length and block so small that the series is six times as long")
+        fault = f"{len(wide)} steps are fewer than a window of {length} ({key}.length)"
+        raise InputError(f"{source}: {fault}; write length and block so small that the series is six times as long")
     splits, first_steps, window_splits = _split(lengths, series is not None, settings["block"], settings)
     counts = {name: int((window_splits == code).sum()) for code, name in enumerate(windows.SPLITS)}
     if not all(counts.values()):
@@ -91,8 +91,8 @@ def _advice(lengths, several, settings):
     """The largest block with which every split gets a window."""
     length = settings["length"]
     for block in range(settings["block"], length - 1, -1):
-        *_, found = _split(lengths, several, block, settings)
-        if len(set(found.tolist())) == len(windows.SPLITS):
+        *_, splits = _split(lengths, several, block, settings)
+        if len(set(splits.tolist())) == len(windows.SPLITS):
             return f"write block: {block}"
     return "the series is too short for this length; make length and block smaller"
 

@@ -18,9 +18,9 @@ def estimate_bound(
     seed, nats = streams.seed(settings["seed"], "likelihood"), problem.data.nats
     x = problems.points(gmm, settings["n_points"], settings["seed"])
     options = {"smallest_time": problem.smallest_time, "seed": seed}
-    found = bounds.pointwise(model, problem.sde, problem.to_sde_unit(x), n_draws=settings["n_draws"], **options)
+    estimate = bounds.pointwise(model, problem.sde, problem.to_sde_unit(x), n_draws=settings["n_draws"], **options)
     columns = {"point": np.arange(len(x)), "x": x[:, 0], "y": x[:, 1]}
-    columns |= {"bound": found.value + nats, "bound_std_error": found.std_error}
+    columns |= {"bound": estimate.value + nats, "bound_std_error": estimate.std_error}
     tables.write(columns, estimates_path, tables.BOUND_ESTIMATES)
 
     means = bounds.averaged(model, problem.data.gmm, problem.sde, n_draws=settings["n_mean_draws"], **options)

@@ -32,10 +32,10 @@ def fill_gaps(
     several, lengths = tidy.series_of(wide)
     dataset = settings["dataset"]
     length = dataset["length"]
-    found = gaps.find(wide.isna().to_numpy(), lengths)
-    windows = gaps.plan(found, len(wide) if several is None else lengths, length)
+    spans = gaps.find(wide.isna().to_numpy(), lengths)
+    windows = gaps.plan(spans, len(wide) if several is None else lengths, length)
     values = _values(wide.to_numpy(), windows, lengths, length)
-    _report(wide, found, windows, values)
+    _report(wide, spans, windows, values)
     lowest, highest = _bounds(wide.columns, **dataset)
     decimals = np.ceil(3 - np.log10(stats["std"])).astype(int).to_numpy()  # a thousandth of the deviation or finer
 
@@ -63,16 +63,16 @@ def _values(series, windows, lengths, length):
     return values
 
 
-def _report(wide, found, windows, values):
+def _report(wide, spans, windows, values):
     """Say in the log how much is missing, and what no window can see."""
     length = values.shape[1]
     logging.info(
         "%d of %d values are missing, in %d gaps; %d windows of %d steps fill them",
-        (found["stop"] - found["first"]).sum(), wide.size, len(found), len(windows), length,
+        (spans["stop"] - spans["first"]).sum(), wide.size, len(spans), len(windows), length,
     )  # fmt: skip
     times = wide.index.get_level_values(-1)
     of = [""] * len(wide) if wide.index.nlevels == 1 else [f" of '{name}'" for name in wide.index.get_level_values(0)]
-    long = found[gaps.is_long(found, length)]
+    long = spans[gaps.is_long(spans, length)]
     for gap in long.head(TOLD).itertuples(index=False):
         logging.warning(
             "%s%s: the gap of %d steps from %s to %s is longer than fits into a window of %d steps (windows.length); "

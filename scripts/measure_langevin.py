@@ -32,24 +32,24 @@ def measure_langevin(
         points = particles.read_last(samples_path, settings["n_particles"])
         n_lost = sum(int((~np.isfinite(part).all(axis=1)).sum()) for part in particles.batches(samples_path))
         rates = tables.read(rates_path, tables.LANGEVIN_METRICS).set_index("metric")["value"].to_dict()
-        found = diagnostics.compare(reference, points, **options) | {"non_finite": float(n_lost)}
-        measures[variant] = found | _of_chains(tables.read(chains_path, tables.PARTICLES)) | rates
-    rows = [(variant, metric, value) for variant, found in measures.items() for metric, value in found.items()]
+        measured = diagnostics.compare(reference, points, **options) | {"non_finite": float(n_lost)}
+        measures[variant] = measured | _of_chains(tables.read(chains_path, tables.PARTICLES)) | rates
+    rows = [(variant, metric, value) for variant, measured in measures.items() for metric, value in measured.items()]
     tables.write_rows(rows, metrics_path, tables.LANGEVIN_METRICS)
 
 
 def _of_chains(table):
     """Split R-hat and effective sample size, per coordinate, of the second halves of the chains that stay finite."""
     later = table[table["step"] > table["step"].max() / 2]
-    found = {}
+    measured = {}
     for axis in ("x", "y"):
         chains = later.pivot(index="particle", columns="step", values=axis).to_numpy()
         chains = chains[np.isfinite(chains).all(axis=1)]
         if len(chains) and chains.std() > 0:
             axes = {"chain_axis": 0, "draw_axis": 1}
-            found[f"split_r_hat_{axis}"] = float(array_stats.rhat(chains, method="split", **axes))
-            found[f"effective_sample_size_{axis}"] = float(array_stats.ess(chains, method="mean", **axes))
-    return found
+            measured[f"split_r_hat_{axis}"] = float(array_stats.rhat(chains, method="split", **axes))
+            measured[f"effective_sample_size_{axis}"] = float(array_stats.ess(chains, method="mean", **axes))
+    return measured
 
 
 if __name__ == "__main__":

@@ -22,12 +22,12 @@ def plot_gaps(imputed_path: str, figure_path: str, settings: dict) -> None:
     wide = tidy.from_tidy(table)
     _, lengths = tidy.series_of(wide)
     cubes = {name: table[name].to_numpy().reshape(-1, len(names)) for name in ("value", "lower", "upper", "imputed")}
-    found = gaps.find(cubes["imputed"], lengths)
-    found["length"] = found["stop"] - found["first"]
-    found["long"] = gaps.is_long(found, settings["length"])
-    found = found.sort_values("length", ascending=False, kind="stable")
-    found["rank"] = found.groupby("feature").cumcount()
-    shown = found.sort_values(["rank", "length"], ascending=[True, False], kind="stable").head(N_GAPS)
+    spans = gaps.find(cubes["imputed"], lengths)
+    spans["length"] = spans["stop"] - spans["first"]
+    spans["long"] = gaps.is_long(spans, settings["length"])
+    spans = spans.sort_values("length", ascending=False, kind="stable")
+    spans["rank"] = spans.groupby("feature").cumcount()
+    shown = spans.sort_values(["rank", "length"], ascending=[True, False], kind="stable").head(N_GAPS)
     edges = np.r_[0, np.cumsum(lengths)]
     panels = [
         _panel(gap, edges, wide.index, cubes, names[gap.feature], settings["units"]) for gap in shown.itertuples()

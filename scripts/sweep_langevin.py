@@ -23,7 +23,7 @@ def sweep_langevin(parameters_path: str, sweep_path: str, settings: dict, thread
     for kernel in settings["kernels"]:
         for tau in settings["step_sizes"]:
             n_steps = max(round(settings["time"] / tau), 1)
-            found = langevin.run(
+            result = langevin.run(
                 gmm,
                 n_particles=len(start),
                 n_steps=n_steps,
@@ -34,7 +34,7 @@ def sweep_langevin(parameters_path: str, sweep_path: str, settings: dict, thread
                 seed=streams.seed(seed, kernel, str(tau)),
                 threads=threads,
             )
-            gain = fields.scores(found.positions[-1], field)[1] - before
+            gain = fields.scores(result.positions[-1], field)[1] - before
             rows.append((kernel, tau, n_steps, gain.mean(), gain.std() / math.sqrt(len(gain))))
     tables.write_rows(rows, sweep_path, tables.SWEEP)
 

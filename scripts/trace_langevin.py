@@ -29,12 +29,12 @@ def trace_langevin(
     seed = streams.seed(settings["seed"], "langevin", variant)
     options |= {"snapshots": np.union1d(snapshots, chain).tolist()}
     n_moved = min(settings["n_particles"], -(-n_particles // langevin.BLOCK) * langevin.BLOCK)  # whole blocks
-    found = langevin.run(gmm, n_particles=n_moved, seed=seed, threads=threads, **options)
+    result = langevin.run(gmm, n_particles=n_moved, seed=seed, threads=threads, **options)
     for path, steps, n in ((history_path, snapshots, n_particles), (chains_path, chain, history["n_chains"])):
-        kept = np.isin(found.steps, steps)
-        part = found._replace(steps=found.steps[kept], positions=found.positions[kept, :n])
+        kept = np.isin(result.steps, steps)
+        part = result._replace(steps=result.steps[kept], positions=result.positions[kept, :n])
         tables.write(langevin.table(part), path, tables.PARTICLES)
-    rates = {"acceptance": found.acceptance, "swap_acceptance": found.swap_acceptance}
+    rates = {"acceptance": result.acceptance, "swap_acceptance": result.swap_acceptance}
     rows = [(variant, metric, value) for metric, value in rates.items() if not math.isnan(value)]
     tables.write_rows(rows, rates_path, tables.LANGEVIN_METRICS)
 

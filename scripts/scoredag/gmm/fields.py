@@ -185,9 +185,9 @@ def _scores(x, field, scores, log_densities):
 def scores(x: np.ndarray, field: Field) -> tuple[np.ndarray, np.ndarray]:
     """The scores (N, 2) and log-densities (N,), in nats, at `x` (N, 2)."""
     x = np.ascontiguousarray(x, dtype=np.float64)
-    found = np.empty_like(x), np.empty(len(x))
-    _scores(x, field, *found)
-    return found
+    outputs = np.empty_like(x), np.empty(len(x))
+    _scores(x, field, *outputs)
+    return outputs
 
 
 # --- preparing a field -----------------------------------------------------------------------

@@ -74,10 +74,10 @@ def check_contents(path: str | os.PathLike[str], expected: str | None) -> None:
     """Raise InputError unless the archive's `contents_sha256` is `expected` (None: anything goes)."""
     if expected is None:
         return
-    found = contents_sha256(path)
-    if found != expected:
+    actual = contents_sha256(path)
+    if actual != expected:
         raise InputError(
-            f"{path}: sha256 of its files' contents is {found}, the config says {expected}; the archive was changed"
+            f"{path}: sha256 of its files' contents is {actual}, the config says {expected}; the archive was changed"
         )
 
 

@@ -60,11 +60,11 @@ def read(path: PathLike, missing: Iterable[str] = (), encoding: str = UTF_8) -> 
     missing = [*MISSING, *missing]
     try:
         if Path(path).suffix in PARQUET:
-            found, places, what = _read_parquet(path, missing)
+            content, places, what = _read_parquet(path, missing)
         else:
-            found, places, what = _read_csv(path, missing, _codec(path, encoding))
-        names = pd.Index([" ".join(name.split()) for name in found.column_names])
-        table = found.to_pandas(ignore_metadata=True)
+            content, places, what = _read_csv(path, missing, _codec(path, encoding))
+        names = pd.Index([" ".join(name.split()) for name in content.column_names])
+        table = content.to_pandas(ignore_metadata=True)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     # the first of these is what a folder, or a file that may not be read, gives

@@ -64,8 +64,8 @@ def fetch(
     gave = []
     digest = archives.contents_sha256 if contents else files.sha256
 
-    def check(found):
-        return _other(found, sha256, digest)
+    def check(partial):
+        return _other(partial, sha256, digest)
 
     with files.replacing(path) as partial:
         for source in [*copies, *urls]:
@@ -79,9 +79,9 @@ def fetch(
             log.warning("%s: %s", source, reason)
             gave.append(f"{source}: {reason}")
             partial.unlink(missing_ok=True)
-        found = "; ".join(gave)
+        reasons = "; ".join(gave)
         raise InputError(
-            f"{path}: no source has the file with sha256 {sha256}; {found}; put the file into the mirror folder"
+            f"{path}: no source has the file with sha256 {sha256}; {reasons}; put the file into the mirror folder"
         )
 
 
@@ -97,10 +97,10 @@ def _copy(source, target, check):
 def _other(path, sha256, digest):
     """None where the file at `path` has this `sha256` by the function `digest`, else what it is."""
     try:
-        found = digest(path)
+        actual = digest(path)
     except InputError as error:
         return str(error).removeprefix(f"{path}: ")
-    return None if found == sha256 else f"another file, with sha256 {found}"
+    return None if actual == sha256 else f"another file, with sha256 {actual}"
 
 
 def _download(url, target, check, timeout, insecure_hosts):

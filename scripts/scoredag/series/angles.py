@@ -47,13 +47,13 @@ def as_one(names: Iterable[str], periods: Iterable[str], grouped: bool) -> tuple
         it goes with: a cosine with its sine, any other with itself.
     """
     names = list(names)
-    found = pairs(names, periods, grouped)
-    leading = [f"{name.removesuffix('_cos')}_sin" if _is_cosine(name, found) else name for name in names]
+    components = pairs(names, periods, grouped)
+    leading = [f"{name.removesuffix('_cos')}_sin" if _is_cosine(name, components) else name for name in names]
     return np.unique([names.index(name) for name in leading], return_inverse=True)
 
 
-def _is_cosine(name, found):
-    return name.endswith("_cos") and name.removesuffix("_cos") in found
+def _is_cosine(name, components):
+    return name.endswith("_cos") and name.removesuffix("_cos") in components
 
 
 def join(
@@ -67,15 +67,15 @@ def join(
         ranges: {column: (lowest, highest)}, for some columns.
         grouped: whether there are groups.
     """
-    found = pairs(list(wide.columns), periods, grouped)
+    components = pairs(list(wide.columns), periods, grouped)
     columns = []
     for name in wide:
-        if name.removesuffix("_sin") in found and name.endswith("_sin"):
+        if name.removesuffix("_sin") in components and name.endswith("_sin"):
             end = name.removesuffix("_sin")
-            column = found[end]
+            column = components[end]
             angle = _angle(wide[name], wide[f"{end}_cos"], periods[column], *ranges.get(column, (0, math.inf)))
             columns.append(angle.rename(end))
-        elif not _is_cosine(name, found):
+        elif not _is_cosine(name, components):
             columns.append(wide[name])
     return pd.concat(columns, axis=1)
 

@@ -10,8 +10,8 @@ def column_of(feature: str, columns: Iterable[str], grouped: bool = True) -> str
     """
     if feature in columns:
         return feature
-    found = [column for column in columns if grouped and feature.endswith(f"_{column}")]
-    return max(found, key=len, default=None)
+    matching = [column for column in columns if grouped and feature.endswith(f"_{column}")]
+    return max(matching, key=len, default=None)
 
 
 def label(feature: str, units: Mapping[str, str]) -> str:

@@ -89,7 +89,7 @@ def plan(gaps: pd.DataFrame, n_steps: Any, length: int) -> dict[int, list[Part]]
 def _plan(gaps, n_steps, length):
     """`plan` of one series."""
     long = is_long(gaps, length)
-    parts = [found for gap in gaps[long].itertuples(index=False) for found in _parts_of_long(gap, n_steps, length)]
+    parts = [part for gap in gaps[long].itertuples(index=False) for part in _parts_of_long(gap, n_steps, length)]
     shared = np.array(sorted({start for start, _ in parts}), dtype=np.int64)
     feature, first, stop = gaps[~long].to_numpy().T
     margin = np.minimum(length // 4, (length - (stop - first)) // 2)

@@ -237,8 +237,8 @@ def _times(path, column, time_format):
             raise InputError(f"{path}: {delimited.place(column, bad)}: the time is not in the years 1 to 9999")
         return column
     if not pd.api.types.is_string_dtype(column):
-        found = f"column '{column.name}' holds {delimited.kind(column)}, not times"
-        raise InputError(f"{path}: {found}; write timestamps, or text as 2020-01-31T13:00")
+        fault = f"column '{column.name}' holds {delimited.kind(column)}, not times"
+        raise InputError(f"{path}: {fault}; write timestamps, or text as 2020-01-31T13:00")
     try:
         times = pd.to_datetime(column, errors="coerce", utc=True, format=time_format or "ISO8601")
     except ValueError as error:
@@ -246,8 +246,8 @@ def _times(path, column, time_format):
     bad = times.isna()
     if bad.any():
         wanted = time_format or "ISO 8601, as 2020-01-31T13:00; for others write a time_format, as '%d.%m.%Y %H:%M'"
-        found = f"{delimited.shown(column[bad].iloc[0])} is not a time ({wanted})"
-        raise InputError(f"{path}: {delimited.place(column, bad)}: {found}")
+        fault = f"{delimited.shown(column[bad].iloc[0])} is not a time ({wanted})"
+        raise InputError(f"{path}: {delimited.place(column, bad)}: {fault}")
     if time_format:
         return times if "%z" in time_format else times.dt.tz_localize(None)
     zoned = pc.match_substring_regex(pa.array(column), ZONED).to_numpy(zero_copy_only=False)
@@ -256,8 +256,8 @@ def _times(path, column, time_format):
     odd = pd.Series(zoned != zoned[0], column.index)
     if odd.any():
         has, before = ("no offset", "one") if zoned[0] else ("an offset", "none")
-        found = f"'{column[odd].iloc[0]}' has {has} from UTC, '{column.iloc[0]}' before it has {before}"
-        raise InputError(f"{path}: {delimited.place(column, odd)}: {found}; write all alike")
+        fault = f"'{column[odd].iloc[0]}' has {has} from UTC, '{column.iloc[0]}' before it has {before}"
+        raise InputError(f"{path}: {delimited.place(column, odd)}: {fault}; write all alike")
     return times.dt.tz_localize(None)
 
 
@@ -274,15 +274,15 @@ def _localise(path, column, keys, zone):
     among = keys[twice]
     once = ~among.duplicated(keep=False)
     if once.any():
-        found = f"'{column[twice][once].iloc[0]}' occurs twice in {zone}, as clocks go back, but only once here"
-        raise InputError(f"{path}: {delimited.place(column[twice], once)}: {found}; {FIXED_CLOCK}, or {OFFSETS}")
+        fault = f"'{column[twice][once].iloc[0]}' occurs twice in {zone}, as clocks go back, but only once here"
+        raise InputError(f"{path}: {delimited.place(column[twice], once)}: {fault}; {FIXED_CLOCK}, or {OFFSETS}")
     summer = np.zeros(len(naive), bool)
     summer[twice] = ~among.duplicated()
     times = naive.dt.tz_localize(zone, ambiguous=summer, nonexistent="NaT")
     bad = times.isna()
     if bad.any():
-        found = f"'{column[bad].iloc[0]}' does not occur in {zone}, as clocks go forward; {FIXED_CLOCK}, or {OFFSETS}"
-        raise InputError(f"{path}: {delimited.place(column, bad)}: {found}")
+        fault = f"'{column[bad].iloc[0]}' does not occur in {zone}, as clocks go forward; {FIXED_CLOCK}, or {OFFSETS}"
+        raise InputError(f"{path}: {delimited.place(column, bad)}: {fault}")
     return times
 
 
@@ -326,9 +326,9 @@ def _refuse_far(path, times, interval, offset, of):
     if n_times > MAX_SPARSITY * max(len(once), MIN_TIMES):
         gaps = once.diff()
         widest = gaps == gaps.max()
-        found = f"the time {once[widest].iloc[0]}{of} is {gaps.max()} after the one before"
+        fault = f"the time {once[widest].iloc[0]}{of} is {gaps.max()} after the one before"
         grid = f"the grid of {interval} from {first} to {last} would have {n_times:.2g} times for {len(once)}"
-        raise InputError(f"{path}: {delimited.place(once, widest)}: {found}; {grid}; mend the time, or set 'interval'")
+        raise InputError(f"{path}: {delimited.place(once, widest)}: {fault}; {grid}; mend the time, or set 'interval'")
 
 
 def _refuse_strays(path, times, interval, offset, of):
@@ -339,12 +339,12 @@ def _refuse_strays(path, times, interval, offset, of):
     step = times.min() + offset - times.min()
     fixed = isinstance(offset, pd.tseries.offsets.Tick)  # as no month is
     if fixed and len(distances) >= 10 and usual != step:  # a few rows have no usual distance
-        found = f"most times{of} are {usual} apart, but the interval is {interval}"
-        raise InputError(f"{path}: {found}; set 'interval', or 'resample' to bring them to it")
+        fault = f"most times{of} are {usual} apart, but the interval is {interval}"
+        raise InputError(f"{path}: {fault}; set 'interval', or 'resample' to bring them to it")
     stray = ~times.isin(grid)
     if stray.any():
-        found = f"the time {times[stray].iloc[0]}{of} is not on the grid of {interval} that starts at {times.min()}"
-        raise InputError(f"{path}: {delimited.place(times, stray)}: {found}; set 'resample' to bring all times to it")
+        fault = f"the time {times[stray].iloc[0]}{of} is not on the grid of {interval} that starts at {times.min()}"
+        raise InputError(f"{path}: {delimited.place(times, stray)}: {fault}; set 'resample' to bring all times to it")
 
 
 def _check_feature_count(path, n_features, n_times, named):

@@ -81,7 +81,7 @@ def starts(
     ends = np.cumsum([len(splits)] if lengths is None else lengths)
     edges = np.unique(np.r_[0, np.flatnonzero(np.diff(splits)) + 1, ends])
     borders = {0, *ends.tolist()}
-    found = []
+    windows_of_splits = []
     for begin, end in itertools.pairwise(edges.tolist()):
         split = splits[begin]
         firsts = list(range(begin, end - length + 1, strides[split]))
@@ -89,8 +89,8 @@ def starts(
             firsts.append(end - length)
         if not firsts and lengths is not None and {begin, end} <= borders:
             firsts = [begin]
-        found += [(first, split) for first in firsts]
-    first_steps, codes = np.array(found, dtype=np.int64).reshape(-1, 2).T
+        windows_of_splits += [(first, split) for first in firsts]
+    first_steps, codes = np.array(windows_of_splits, dtype=np.int64).reshape(-1, 2).T
     return first_steps, codes
 
 

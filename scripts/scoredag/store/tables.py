@@ -238,20 +238,20 @@ def _read(path, schema, columns, filters):
 
 def _check(path, schema):
     """Raise InputError unless the file's columns are those of `schema`."""
-    found = _stored_schema(path)
-    if schema in OF_SERIES and "series" in found.names:
+    stored = _stored_schema(path)
+    if schema in OF_SERIES and "series" in stored.names:
         schema = of_several(schema)
-    if found.names != schema.names:
-        raise InputError(f"{path}: columns are {', '.join(found.names)}; expected {', '.join(schema.names)}")
+    if stored.names != schema.names:
+        raise InputError(f"{path}: columns are {', '.join(stored.names)}; expected {', '.join(schema.names)}")
     for name in schema.names:
-        if found.field(name).type != schema.field(name).type:
-            raise InputError(f"{path}: '{name}' is {found.field(name).type}; expected {schema.field(name).type}")
+        if stored.field(name).type != schema.field(name).type:
+            raise InputError(f"{path}: '{name}' is {stored.field(name).type}; expected {schema.field(name).type}")
 
 
 def _n_samples(path):
     """The length of the lists in the column `samples`; 1 where there is no such column."""
-    found = _stored_schema(path)
-    field = found.field("samples") if "samples" in found.names else None
+    stored = _stored_schema(path)
+    field = stored.field("samples") if "samples" in stored.names else None
     return field.type.list_size if field is not None and pa.types.is_fixed_size_list(field.type) else 1
 
 
