@@ -25,6 +25,7 @@ def test_both_settings_ask_for_no_more_than_their_own_jobs(edited):
     run_again(edited)
     the_whole_series_is_there(edited.folder)
     the_corrected_intervals_are_scored(edited.folder)
+    one_core_gives_the_same_bytes(edited)
     again = edited.snakemake(configfiles=(TINY, MORE))
     assert "Nothing to be done" in again.stdout, again.stdout
     edited.edit("config/config.yaml", "pressure: mbar", "pressure: hPa")
@@ -48,6 +49,15 @@ def the_whole_series_is_there(folder):
     assert "windows of 12 steps fill them" in log
     with Image.open(folder / RUN / "gaps.png") as image:
         assert min(image.size) > 400 and len(image.convert("RGB").getcolors(maxcolors=1 << 24)) > 20
+
+
+def one_core_gives_the_same_bytes(project):
+    paths = [project.folder / RUN / f"imputed.{kind}" for kind in ("csv", "parquet")]
+    before = [path.read_bytes() for path in paths]
+    target = f"{RUN}/imputed.csv"
+    done = project.snakemake(target, "--cores", "1", "--forcerun", "fill_gaps", configfiles=(TINY, MORE))
+    assert done.returncode == 0, done.stdout
+    assert [path.read_bytes() for path in paths] == before
 
 
 def the_corrected_intervals_are_scored(folder):
