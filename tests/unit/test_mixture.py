@@ -293,3 +293,14 @@ def test_a_mean_that_is_not_finite_is_refused(value):
 )
 def test_a_covariance_that_is_not_one_is_refused(covariance, word):
     refused(["covariance", "component 1", word], [0.5, 0.2, 0.3], np.zeros((3, 2)), [IDENTITY, covariance, IDENTITY])
+
+
+def test_asymmetry_of_single_precision_is_averaged_away():
+    gmm = mixture.GaussianMixture([1.0], [[0.0, 0.0]], [[[1.0, 0.2], [0.2 + 8e-7, 2.0]]])
+    assert gmm.covariances[0, 0, 1] == gmm.covariances[0, 1, 0] == pytest.approx(0.2 + 4e-7, rel=1e-12)
+    refused(["symmetric"], [1.0], [[0.0, 0.0]], [[[1.0, 0.2], [0.2 + 5e-6, 2.0]]])
+
+
+def test_symmetric_covariances_stay_as_they_are(shipped):
+    table = np.loadtxt(ROOT / "data/gmm.csv", delimiter=",", skiprows=1)
+    np.testing.assert_array_equal(shipped.covariances[:, [0, 0, 1, 1], [0, 1, 0, 1]], table[:, [3, 4, 4, 5]])

@@ -16,7 +16,7 @@ class GaussianMixture:
     Args:
         weights: (K,), positive, sum 1 within 1e-6 (then normalised exactly).
         means: (K, 2).
-        covariances: (K, 2, 2), symmetric positive definite.
+        covariances: (K, 2, 2), positive definite, symmetric within 1e-6 of the largest entry (then averaged).
 
     Raises:
         InputError: the arrays are not of these shapes, or not a mixture.
@@ -30,6 +30,8 @@ class GaussianMixture:
                 f"mixture: weights, means and covariances have to be arrays of numbers ({error})"
             ) from error
         _check(weights, means, covariances)
+        covariances = 0.5 * covariances + 0.5 * covariances.swapaxes(1, 2)
+        _check_definite(covariances)
         self.weights = weights / weights.sum()
         self.means = means
         self.covariances = covariances
@@ -179,8 +181,15 @@ def _check(weights, means, covariances):
         )
     _refuse(~np.isfinite(means).all(axis=1), "mean", means, "two finite numbers")
     _refuse(~np.isfinite(covariances).all(axis=(1, 2)), "covariance", covariances, "finite")
-    asymmetry = np.abs(covariances[:, 0, 1] - covariances[:, 1, 0])
-    _refuse(asymmetry > 1e-12 * np.abs(covariances).max(axis=(1, 2)), "covariance", covariances, "symmetric")
+    _refuse(asymmetric(covariances), "covariance", covariances, "symmetric")
+
+
+def asymmetric(covariances: np.ndarray) -> np.ndarray:
+    """Which of the matrices (K, 2, 2) are asymmetric beyond what arithmetic in single precision leaves; (K,)."""
+    return np.abs(covariances[:, 0, 1] - covariances[:, 1, 0]) > 1e-6 * np.abs(covariances).max(axis=(1, 2))
+
+
+def _check_definite(covariances):
     determined = _determinant(covariances) > 0
     with np.errstate(invalid="ignore", divide="ignore"):
         diagonals = np.diagonal(_cholesky(covariances), axis1=1, axis2=2)
