@@ -2,7 +2,6 @@
 
 import codecs
 import contextlib
-import functools
 import itertools
 import json
 import os
@@ -11,6 +10,7 @@ import re
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -105,9 +105,12 @@ def _read_table(path):
 
 def _require_names(path):
     """Refuse a text file whose first line holds numbers."""
-    opened = archives.gunzip if Path(path).suffix == ".gz" else functools.partial(open, mode="rb")
-    with contextlib.suppress(OSError, EOFError, zlib.error), opened(path) as stream:
-        first = stream.readline(1 << 12).removeprefix(codecs.BOM_UTF8)
+    packed = Path(path).suffix == ".gz"
+    with (
+        contextlib.suppress(OSError, EOFError, zlib.error),
+        archives.gunzip(path) if packed else open(path, "rb") as stream,
+    ):
+        first: bytes = stream.readline(1 << 12).removeprefix(codecs.BOM_UTF8)
         if re.search(rb"\d", first) and re.fullmatch(rb'[\d\s.,;+\-eE"]+', first):
             raise InputError(f"{path}: the first line holds numbers; write the names above it: {','.join(COLUMNS)}")
 
@@ -189,13 +192,13 @@ def _key(name):
     return name.rpartition(".")[2].replace("_", "").replace(" ", "").lower()
 
 
-def _flat(content):
+def _flat(content: Any) -> dict[str, Any]:
     """{name: value} of an object; of an object in it with dotted names, of a list of objects a list for each name."""
     if isinstance(content, list) and content and all(isinstance(item, dict) for item in content):
         items = [_flat(item) for item in content]
         lists = {name: [item.get(name) for item in items] for name in dict.fromkeys(itertools.chain(*items))}
         return {"SharedCov": False} | lists  # each component has its own
-    flat = {}
+    flat: dict[str, Any] = {}
     for name, value in content.items() if isinstance(content, dict) else ():
         inner = _flat(value)
         flat |= {f"{name}.{below}": item for below, item in inner.items()} if inner else {name: value}
@@ -285,9 +288,9 @@ def _readings(array, n):
     readings = {}
     if array.shape == (n, 2, 2):
         readings["full"] = array
-    if turned.shape == (n, 2, 2) and not mixture.asymmetric(turned).any():
-        if "full" not in readings or mixture.asymmetric(array).any():
-            readings["full"] = turned
+    as_is = "full" in readings and not mixture.asymmetric(array).any()
+    if turned.shape == (n, 2, 2) and not mixture.asymmetric(turned).any() and not as_is:
+        readings["full"] = turned
     if array.shape in ((2, 2), (1, 2, 2)):
         readings["tied"] = np.broadcast_to(array, (n, 2, 2))
     if array.shape == (n, 2):
