@@ -25,6 +25,7 @@ WARN_FEATURES, MAX_FEATURES = 200, 1000
 BYTES_A_VALUE = 100  # of memory at its peak, to read a series and write it as a tidy table; measured
 UNNAMED = ("", "__index_level_0__")  # an index that was written without a name, as CSV and as Parquet
 FAR = 10  # interquartile ranges from the quartiles, beyond which a value that recurs is told
+MIN_VALUES = 20  # in a column, below which only usual codes are told
 CODES = (-99, -99.9, -200, -999, -999.9, -9999, -99999, 999, 999.9, 9999, 9999.9, 99999, 1e20)  # usual for missing
 
 
@@ -285,7 +286,12 @@ def _numbers(path, column, options, features):
     """A column of values; of all columns `features` messages list the texts."""
     missing = [*cells.MISSING, *options.missing]
     values = cells.numbers(path, column, options.decimal, options.thousands, missing, features)
-    if options.decimal == "," and pd.api.types.is_string_dtype(column) and cells.is_grouped(column):
+    if (
+        options.decimal == ","
+        and not options.thousands
+        and pd.api.types.is_string_dtype(column)
+        and cells.is_grouped(column)
+    ):
         log.warning(
             "%s: every comma of '%s' stands before three digits, as one that separates thousands does; "
             "it is taken as a decimal comma: if it separates thousands, write thousands: ','", path, column.name,
@@ -301,7 +307,7 @@ def _tell_sentinels(path, values, name):
             value = extreme(present)
             rest = present[present != value]
             count = len(present) - len(rest)
-            if count < 2 or len(rest) < 3:
+            if count < 2 or len(rest) < (3 if value in CODES else MIN_VALUES):
                 break
             low, high = np.quantile(rest, [0.25, 0.75])
             reach = FAR * (high - low) if high > low else 3 * np.ptp(rest)
