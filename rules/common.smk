@@ -80,10 +80,11 @@ def complete(steps):
         part = re.search(r"results/(\w+)", step.output[0])[1]
         wildcards = [f"{{{name}}}" for name in re.findall(r"{(\w+)", step.output[0])]
         log = Path("logs", part, *wildcards, step.name)
-        step.log_modifier = step.benchmark_modifier = step.output_modifier
         if not step.log:
+            step.log_modifier = step.output_modifier
             step.set_log(f"{log}.log")
         if not step.benchmark:
+            step.benchmark_modifier = step.output_modifier
             step.benchmark = f"{log}.tsv"
         step.conda_env = str(HOME / "envs" / "scoredag.yaml")
         # only for the rules that some job is of

@@ -2,15 +2,16 @@
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 
-def found(log: str | Path | None) -> list[str]:
-    """The lines of Snakemake's log, and of the failed jobs' logs that it names, which say what is wrong.
+def found(logs: Sequence[str | Path]) -> list[str]:
+    """The lines of Snakemake's logs, and of the failed jobs' logs that it names, which say what is wrong.
 
     A failed job without such a line has its log's last line, as that of a traceback.
     """
-    text = _read(log)
+    text = "\n".join(map(_read, logs))
     lines = re.findall(r"^error: .*", text, re.MULTILINE)
     for path in re.findall(r"^ +log: (.*) \(check log file\(s\)", text, re.MULTILINE):
         own = _read(path).strip().splitlines()
@@ -27,5 +28,5 @@ def repeat(lines: list[str]) -> None:
 def _read(path):
     try:
         return Path(path).read_text(encoding="utf-8", errors="replace")
-    except (OSError, TypeError):
+    except OSError:
         return ""

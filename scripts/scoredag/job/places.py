@@ -25,10 +25,9 @@ def _folder(variable, default):
 
 
 def _is_writable(folder):
-    """Whether a file can be made in `folder`, as matplotlib itself tries it: with the folder."""
+    """Whether a file can be made in `folder`, or, where that is not there, in the next one above it that is."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
+        tempfile.TemporaryFile(dir=next(place for place in (folder, *folder.parents) if place.exists())).close()
     except OSError:
         return False
     return True
