@@ -285,9 +285,8 @@ def _readings(array, n):
     readings = {}
     if array.shape == (n, 2, 2):
         readings["full"] = array
-    if turned.shape == (n, 2, 2) and not mixture.asymmetric(turned).any():
-        if "full" not in readings or mixture.asymmetric(array).any():
-            readings["full"] = turned
+    if turned.shape == (n, 2, 2) and ("full" not in readings or _only_symmetric(turned, array)):
+        readings["full"] = turned
     if array.shape in ((2, 2), (1, 2, 2)):
         readings["tied"] = np.broadcast_to(array, (n, 2, 2))
     if array.shape == (n, 2):
@@ -299,6 +298,10 @@ def _readings(array, n):
     if array.shape == (1, 2):
         readings["tied diag"] = np.broadcast_to(array[0] * np.eye(2), (n, 2, 2))
     return readings
+
+
+def _only_symmetric(one, other):
+    return mixture.asymmetric(other).any() and not mixture.asymmetric(one).any()
 
 
 @contextlib.contextmanager
