@@ -2,7 +2,6 @@
 
 import codecs
 import contextlib
-import functools
 import itertools
 import json
 import os
@@ -105,9 +104,12 @@ def _read_table(path):
 
 def _require_names(path):
     """Refuse a text file whose first line holds numbers."""
-    opened = archives.gunzip if Path(path).suffix == ".gz" else functools.partial(open, mode="rb")
-    with contextlib.suppress(OSError, EOFError, zlib.error), opened(path) as stream:
-        first = stream.readline(1 << 12).removeprefix(codecs.BOM_UTF8)
+    packed = Path(path).suffix == ".gz"
+    with (
+        contextlib.suppress(OSError, EOFError, zlib.error),
+        archives.gunzip(path) if packed else open(path, "rb") as text,
+    ):
+        first = text.readline(1 << 12).removeprefix(codecs.BOM_UTF8)
         if re.search(rb"\d", first) and re.fullmatch(rb'[\d\s.,;+\-eE"]+', first):
             raise InputError(f"{path}: the first line holds numbers; write the names above it: {','.join(COLUMNS)}")
 
@@ -195,7 +197,7 @@ def _flat(content):
         items = [_flat(item) for item in content]
         lists = {name: [item.get(name) for item in items] for name in dict.fromkeys(itertools.chain(*items))}
         return {"SharedCov": False} | lists  # each component has its own
-    flat = {}
+    flat: dict[str, object] = {}
     for name, value in content.items() if isinstance(content, dict) else ():
         inner = _flat(value)
         flat |= {f"{name}.{below}": item for below, item in inner.items()} if inner else {name: value}
