@@ -4,6 +4,13 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := --numprocesses logical --maxprocesses 8 --dist worksteal
 
+# clean alone works there, too
+ifneq ($(words $(CURDIR)),1)
+ifneq ($(MAKECMDGOALS),clean)
+$(error $(CURDIR): Snakemake runs no script by a Python in a path with blanks; move this folder to a path without)
+endif
+endif
+
 .PHONY: all setup test test-all quick lint coverage report explain docs reruns benchmark clean
 all: setup
 	$(BIN)/snakemake --cores all

@@ -1,5 +1,6 @@
 """What all rules share: the checked config, settings as params, and contents that are compared."""
 
+import atexit
 import functools
 import os
 import re
@@ -7,14 +8,15 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
-from snakemake.io import flag
+from snakemake.io import flag, local
 
-HOME = Path(workflow.basedir)
+# this clone's folder, also where another workflow takes it as a module, or through a link
+HOME = Path(str(workflow.current_basedir)).resolve().parent
 SCRIPTS = HOME / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from scoredag.errors import InputError
-from scoredag.job import checks, sources
+from scoredag.job import checks, complaints, places, sources
 
 # jobs import this clone's library, whatever is installed
 os.environ.update(
@@ -22,14 +24,19 @@ os.environ.update(
     PYTHONDONTWRITEBYTECODE="1",
 )
 
+places.set_matplotlib_folder()
+
 try:
+    checks.check_interpreter(sys.executable)
+    checks.check_command(sys.argv)
     checks.check(config, HOME)
 except InputError as error:
+    atexit.register(complaints.repeat, [str(error)])
     raise WorkflowError(str(error)) from None
 
 # jobs get it from the environment: as a parameter it would be a reason to run again
 if config["cache"] is not None:
-    os.environ.setdefault("SCOREDAG_CACHE", os.path.abspath(os.path.expanduser(config["cache"])))
+    os.environ.setdefault("SCOREDAG_CACHE", os.path.abspath(sources.expanded(config["cache"])))
 
 
 def section(*keys):
@@ -60,21 +67,25 @@ def figure(path, category, caption, label=None, **labels):
 
 
 def complete(steps):
-    """Give all `steps` that have a script a log, timings and an environment; as parameters, a code digest and a caption.
+    """Give this workflow's `steps` a log, timings and an environment; as parameters, a code digest and a caption.
 
     The log is logs/PART/WILDCARDS/RULE.log, timings stand beside it. Snakemake compares a script by its time, and
     what it imports not at all. It never compares a parameter that depends on the output: another caption draws no
-    figure again.
+    figure again. Rules of another workflow, which takes this one as a module, are left alone, and what it has set.
     """
     digest = sources.digester()
-    for step in (step for step in steps if step.script):
+    own = (step for step in steps if step.script and Path(str(step.basedir)).resolve() == HOME / "rules")
+    for step in (step for step in own if "code" not in step.params.keys()):
         script = SCRIPTS / Path(str(step.script)).name
         part = re.search(r"results/(\w+)", step.output[0])[1]
         wildcards = [f"{{{name}}}" for name in re.findall(r"{(\w+)", step.output[0])]
         log = Path("logs", part, *wildcards, step.name)
-        step.log_modifier = step.benchmark_modifier = step.output_modifier
-        step.set_log(f"{log}.log")
-        step.benchmark = f"{log}.tsv"
+        if not step.log:
+            step.log_modifier = step.output_modifier
+            step.set_log(f"{log}.log")
+        if not step.benchmark:
+            step.benchmark_modifier = step.output_modifier
+            step.benchmark = f"{log}.tsv"
         step.conda_env = str(HOME / "envs" / "scoredag.yaml")
         # only for the rules that some job is of
         step.set_params(code=lambda wildcards, script=script: digest(script))
@@ -87,7 +98,9 @@ def input_file(entry):
     if entry is None or entry["file"] is None:
         return []
     # by the config alone: a file that comes or goes would be another input, and everything would run again
-    return f"results/downloads/{entry['file']}" if entry.get("url") else sources.shipped(entry["file"], HOME)
+    if entry.get("url"):
+        return f"results/downloads/{entry['file']}"
+    return local(sources.shipped(entry["file"], HOME))  # a module's prefix is for results
 
 
 def content(entry):
@@ -111,6 +124,11 @@ def check_writable():
 
 onstart:
     check_writable()
+
+
+# Snakemake still prints its own last words
+onerror:
+    atexit.register(complaints.repeat, complaints.found(log))
 
 
 wildcard_constraints:

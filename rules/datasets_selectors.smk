@@ -9,10 +9,11 @@ def download_sources(wildcards, output):
     It asks for `output` since Snakemake never compares such params: the sha256 says what
     the file is, and where it comes from is no reason to fetch it again.
     """
-    local = sources.shipped(wildcards.file, HOME)
+    path = sources.shipped(wildcards.file, HOME)
+    mirror = os.environ.get("SCOREDAG_MIRROR") or config["mirror"]
     return {
-        "local": local if os.path.isfile(local) else None,
-        "mirror": os.environ.get("SCOREDAG_MIRROR") or config["mirror"],
+        "local": path if os.path.isfile(path) else None,
+        "mirror": mirror and sources.expanded(mirror),
         "url": DOWNLOADS[wildcards.file]["url"],
     }
 

@@ -10,6 +10,8 @@ from scoredag.errors import InputError
 from scoredag.series import angles, missingness, tidy, windows
 from scoredag.store import tables
 
+EVEN = (0.6, 0.2, 0.2)  # shares for a short series
+
 
 def cut_windows(
     series_path: str, windows_path: str, starts_path: str, statistics_path: str, settings: dict, dataset: str
@@ -88,13 +90,20 @@ def _split(lengths, several, block, settings):
 
 
 def _advice(lengths, several, settings):
-    """The largest block with which every split gets a window."""
-    length = settings["length"]
-    for block in range(settings["block"], length - 1, -1):
-        *_, splits = _split(lengths, several, block, settings)
-        if len(set(splits.tolist())) == len(windows.SPLITS):
-            return f"write block: {block}"
-    return "the series is too short for this length; make length and block smaller"
+    """What gives every split a window: the largest block, else other shares, else shorter windows."""
+    n_steps = sum(lengths)
+    shorter = [length for length in (settings["length"] >> i for i in range(1, 8)) if length > 1]
+    for length, shares in [
+        (settings["length"], settings["shares"]),
+        *((n, EVEN) for n in (settings["length"], *shorter)),
+    ]:
+        for block in range(min(settings["block"], n_steps), length - 1, -1):
+            *_, splits = _split(lengths, several, block, settings | {"length": length, "shares": shares})
+            if len(set(splits.tolist())) == len(windows.SPLITS):
+                changes = {"length": length, "block": block, "shares": list(shares)}
+                told = (f"{key}: {value}" for key, value in changes.items() if value != settings[key])
+                return f"write {', '.join(told)}"
+    return "the series is too short; write length and block so small that the series is six times as long"
 
 
 if __name__ == "__main__":

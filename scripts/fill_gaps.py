@@ -11,6 +11,7 @@ from scoredag.series import angles, features, gaps, tidy
 from scoredag.store import files, tables
 
 ROWS = 1 << 16  # steps that are written at once
+BEYOND = 0.05  # of the imputed values of a feature, above which the log tells of those beyond all observed ones
 TOLD = 20  # long gaps, and blind windows, that the log names one by one
 
 
@@ -47,6 +48,7 @@ def fill_gaps(
         ends = metrics.interval(samples, settings["level"])
         for column, values in zip((filled, lower, upper), (np.median(samples, axis=0), *ends), strict=True):
             column[steps, which] = _rounded(values, decimals[which]).clip(lowest[which], highest[which])
+    _tell_beyond(wide, filled)
     _write(wide, filled, lower, upper, imputed_path)
     with files.replacing(csv_path) as partial:
         wide.iloc[:] = filled
@@ -91,6 +93,22 @@ def _report(wide, spans, windows, values):
         )  # fmt: skip
     if len(blind) > TOLD:
         logging.warning("nothing is observed in %d more windows", len(blind) - TOLD)
+
+
+def _tell_beyond(wide, filled):
+    """Say where what is filled in lies beyond all that was observed, or between whole numbers."""
+    for name, observed, values in zip(wide.columns, wide.to_numpy().T, filled.T, strict=True):
+        imputed, observed = values[np.isnan(observed)], observed[~np.isnan(observed)]
+        low, high = observed.min(), observed.max()
+        n_below, n_above = (imputed < low).sum(), (imputed > high).sum()
+        if max(n_below, n_above) > BEYOND * len(imputed):
+            logging.warning(
+                "'%s': of %d imputed values %d are below the least observed one, %g, and %d above the largest, %g; "
+                "where there can be none, write plausible: {%s: [%g, %g]}",
+                name, len(imputed), n_below, low, n_above, high, name, low, high,
+            )  # fmt: skip
+        if len(imputed) and (observed % 1 == 0).all() and (imputed % 1 != 0).any():
+            logging.warning("'%s': all observed values are whole numbers; the imputed ones are not: round them", name)
 
 
 def _bounds(names, *, plausible, circular, group, **_):

@@ -271,3 +271,12 @@ def test_the_surprise_of_all_windows_stands_above_a_column_for_each_that_is_show
 @pytest.mark.parametrize(("level", "label"), [(0.9, "5-95 % band"), (0.5, "25-75 % band"), (0.95, "2.5-97.5 % band")])
 def test_a_band_is_labelled_by_its_quantiles(level, label):
     assert style.band_label(level) == label
+
+
+def test_letters_that_no_font_has_are_told_in_one_line(tmp_path, caplog, recwarn):
+    for title, told in (("Gr\N{LATIN SMALL LETTER U WITH DIAERESIS}n", False), ("\N{EGYPTIAN HIEROGLYPH A001}", True)):
+        figure = style.figure(3, 2)
+        figure.add_subplot().set_title(title)
+        style.save(figure, tmp_path / "figure.png")
+        assert ("no font here has the letters" in caplog.text) == told
+    assert not recwarn

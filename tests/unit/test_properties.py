@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scoredag.errors import InputError
 from scoredag.intake import delimited
-from scoredag.series import gaps, windows
+from scoredag.series import gaps, readers, windows
 from scoredag.store import tables
 
 settings.register_profile("project", derandomize=True, max_examples=60, deadline=None)
@@ -151,3 +151,72 @@ def test_every_table_comes_back_as_it_was_written(name, data):
 
 def test_all_schemas_are_among_them():
     assert len(SCHEMAS) > 20
+
+
+FORMATS = ["ISO", "%d.%m.%Y %H:%M", "%m/%d/%y %H:%M", "%Y%m%d%H%M", "%Y-%m-%d %H:%M %Z", "s", "ms"]
+TEXTS = ["", "NA", "NaN", "null", "-", "n.v.", " - ", "9999x"]
+
+
+def written(time, form):
+    if form in ("s", "ms"):
+        return str(int(time.timestamp()) * (1000 if form == "ms" else 1))
+    return time.isoformat() if form == "ISO" else time.strftime(form)
+
+
+def one_table(data):
+    """Text of a table, the keys that describe it, and the values in it."""
+    draw = data.draw
+    n, names = draw(st.integers(2, 12)), draw(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=3, unique=True))
+    number = st.one_of(st.none(), st.integers(-99999, 99999), st.decimals(-9999, 9999, places=draw(st.integers(1, 3))))
+    values = [[draw(number) for _ in names] for _ in range(n)]
+    separator, decimal = draw(st.sampled_from(",;\t")), draw(st.sampled_from(".,"))
+    thousands = draw(st.sampled_from([None, *(mark for mark in (",", ".", " ", "'") if mark != decimal)]))
+    missing, form = draw(st.sampled_from(TEXTS)), draw(st.sampled_from(FORMATS))
+    encoding = draw(st.sampled_from(["utf-8", "utf-8-sig", "cp1252", "utf-16"]))
+    skip, skip_last = draw(st.integers(0, 2)), draw(st.integers(0, 1))
+    times = pd.date_range("2021-03-05 07:00", periods=n, freq="1h", tz="UTC" if "%Z" in form else None)
+    grouped = str.maketrans({",": thousands or "", ".": decimal})
+
+    def cell(value):
+        text = missing if value is None else f"{value:,}".translate(grouped)
+        return f" {text}" if draw(st.booleans()) else text
+
+    stream = io.StringIO()
+    writer = csv.writer(stream, delimiter=separator, quoting=draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])))
+    writer.writerow(["when", *names])
+    order = draw(st.permutations(range(n)))
+    for i in order:
+        writer.writerow([written(times[i], form), *map(cell, values[i])])
+    text = "a logger\r\n" * skip + stream.getvalue() + "the end\r\n" * skip_last
+    keys = {"time": "when", "decimal": decimal, "thousands": thousands, "missing": [missing.strip()]}
+    keys |= {"time_format": None if form == "ISO" else form, "encoding": encoding.removesuffix("-sig")}
+    keys |= {"skip": skip, "skip_last": skip_last if encoding != "utf-16" else 0}
+    if encoding == "utf-16":
+        text = text.removesuffix("the end\r\n" * skip_last)
+    truth = pd.DataFrame(
+        [[np.nan if value is None else float(value) for value in row] for row in values], columns=names
+    )
+    return text.encode(encoding), keys, truth
+
+
+@pytest.mark.parametrize("n_examples", [150, pytest.param(20_000, marks=pytest.mark.slow)])
+def test_tables_of_all_forms_have_their_values_or_are_refused_in_one_line(n_examples):
+    refusals = []
+
+    @settings(max_examples=n_examples, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.data())
+    def try_one(data):
+        content, keys, truth = one_table(data)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "table.csv"
+            path.write_bytes(content)
+            try:
+                wide = readers.read_wide(path, **keys)
+            except InputError as error:
+                refusals.append(str(error))
+                assert "\n" not in str(error)
+                return
+        np.testing.assert_array_equal(wide.to_numpy(), truth[list(wide.columns)].to_numpy())
+
+    try_one()
+    assert len(refusals) < n_examples / 2

@@ -214,7 +214,6 @@ def test_missing_column_is_named_with_those_there_are(read, path, options, words
     [
         ("20\n", "calm\n", ["'wind'", "line 3", "calm"]),
         ("1.5", "inf", ["'temp'", "line 2", "inf"]),
-        ("1.5", "nan", ["'temp'", "line 2", "nan"]),
         ("01T04:00", "01T25:00", ["'time'", "line 4", "T25"]),
         ("2020-01-01T01:00:00Z", "noon", ["'time'", "line 3", "noon"]),
         ("2020-01-01T01:00:00Z", "", ["'time'", "line 3"]),
@@ -365,7 +364,7 @@ def test_fewer_than_two_rows_are_refused(read, path, text, group, n_rows):
         (PLAIN.replace("Z,", "Z,,").encode(), ["line 2 has 4 fields, the header has 3", "comma too many"]),
         (PLAIN.encode() + b"2020-01-0", ["line 5 has 1 fields, the header has 3", "cut off"]),
         (PLAIN.replace(",", "|").encode(), ["no time column", "time|temp|wind", "semicolons or tabs"]),
-        (b"# from a logger\n" + PLAIN.encode(), ["line 2 has 3 fields, the header has 1", "first line has to name"]),
+        (b"from a logger\n" + PLAIN.encode(), ["line 2 has 3 fields, the header has 1", "first line has to name"]),
         (gzip.compress(PLAIN.encode()), ["is gzipped; name it .csv.gz"]),
         (b"PK\x03\x04" + bytes(100), ["a zip archive or an Excel file"]),
         (b"PAR1" + bytes(100), ["is a Parquet file; name it .parquet"]),

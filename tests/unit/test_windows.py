@@ -696,3 +696,11 @@ def test_max_windows_takes_the_first_test_windows_of_each_pattern_and_changes_no
     for split in ("train", "valid"):
         one, two = (table[table["split"] == split].drop(columns="window") for table, _ in (all_of_them, few))
         pd.testing.assert_frame_equal(one.reset_index(drop=True), two.reset_index(drop=True))
+
+
+def test_all_constant_and_all_unseen_features_are_told_at_once():
+    wide = pd.DataFrame({"a": 1.0, "b": [1.0, 2.0] * 5, "c": 2.0, "d": np.nan, "e": np.nan})
+    with pytest.raises(InputError, match=r"^features 'd', 'e': no value is observed in the data; leave them out$"):
+        windows.statistics(wide, np.zeros(10, int), "all")
+    with pytest.raises(InputError, match=r"^features 'a', 'c': constant in the data; leave them out$"):
+        windows.statistics(wide[["a", "b", "c"]], np.zeros(10, int), "all")

@@ -42,6 +42,10 @@ def etth1(settings):
     return f"datasets: {{etth1: {{{settings}}}}}"
 
 
+def nyc(settings):
+    return f"datasets: {{nyc-weather: {{{settings}}}}}"
+
+
 def run(settings):
     return f"csdi: {{runs: {{nyc-weather: {{{settings}}}}}}}"
 
@@ -143,6 +147,32 @@ def run(settings):
             ["datasets.etth1.sha256", "datasets.again", "'ETTh1.csv'"],
         ),
         ("seed: 1.5", ["seed", "1.5"]),
+        (nyc("features: [NO, NO2]"), ["datasets.nyc-weather.features.0: ", "boolean false", 'quotes, as "NO"']),
+        (nyc("features: NO"), ["datasets.nyc-weather.features: ", "boolean false", 'list, as ["NO"]']),
+        (nyc("features: [2020-01-31]"), ["features.0: ", "the date 2020-01-31", 'quotes, as "2020-01-31"']),
+        (nyc("plausible: {NO: [0, 500]}"), ["datasets.nyc-weather.plausible: ", "keys", 'quotes, as "NO"']),
+        (nyc("units: {NO: ppb}"), ["datasets.nyc-weather.units: ", "keys", "boolean false", 'quotes, as "NO"']),
+        (nyc("circular: {2020: 360}"), ["datasets.nyc-weather.circular: ", "number 2020", 'quotes, as "2020"']),
+        (nyc("missing: [-999]"), ["datasets.nyc-weather.missing.0: ", "number -999", 'quotes, as "-999"']),
+        (nyc("missing: NaN"), ["datasets.nyc-weather.missing: ", "write a list, as [NaN]"]),
+        (nyc("missing: -999"), ["datasets.nyc-weather.missing: ", 'list, as ["-999"]']),
+        (nyc("time_zone: +10:00"), ["datasets.nyc-weather.time_zone: ", "number 600", 'quotes, as "+10:00"']),
+        (nyc("time_zone: -9:30"), ["datasets.nyc-weather.time_zone: ", "number -570", 'quotes, as "-9:30"']),
+        (nyc("time: null"), ["datasets.nyc-weather.time: ", "nothing", "leave it out", 'quotes, as "null"']),
+        (nyc("time_format: 'null'"), ["datasets.nyc-weather.time_format: ", "without quotes, as null"]),
+        (nyc("resample: 'null'"), ["datasets.nyc-weather.resample: ", "without quotes, as null"]),
+        ("{NO: 1}", ["top level: ", "boolean false", 'quotes, as "NO"']),
+        ("langevin: {variants: {b: {label: ON}}}", ["langevin.variants.b.label: ", "boolean true", 'quotes, as "ON"']),
+        ("langevin: {variants: {a: 'null'}}", ["langevin.variants.a: ", "without quotes, as null", "--configfile"]),
+        ("langevin: {variants: {b: {step_size: 1e-3}}}", ["b.step_size: ", "0.001 or 1.0e-3"]),
+        ("langevin: {variants: {b: {preconditioner: 'null'}}}", ["b.preconditioner: ", "without quotes, as null"]),
+        ("gmm: {normalise: 'true'}", ["gmm.normalise: ", "boolean", "without quotes, as true", "--configfile"]),
+        ("gmm: {normalise: 'off'}", ["gmm.normalise: ", "boolean", "without quotes, as off"]),
+        ("gmm: {figure: {half_width: 'null'}}", ["gmm.figure.half_width: ", "without quotes, as null"]),
+        ("gmm: {file: ~/absent.csv}", ["gmm.file: there is no file '~/absent.csv'", "/absent.csv)"]),
+        ("gmm: {file: $UNSET_HERE/a.csv}", ["gmm.file: ", "variable UNSET_HERE is not set"]),
+        ("cache: '${UNSET_HERE}/a'", ["cache: ", "variable UNSET_HERE is not set"]),
+        ("mirror: 'null'", ["mirror: ", "without quotes"]),
         (held_out("{}"), ["datasets.nyc-weather.windows.held_out", "no pattern", "random-10: {pattern: random"]),
         (held_out("{random-90: null}"), ["datasets.nyc-weather.windows.held_out", "no pattern"]),
         (held_out("0.1"), ["datasets.nyc-weather.windows.held_out", "0.1", "object"]),
@@ -179,6 +209,25 @@ def test_a_bad_config_is_refused(root, tmp_path, monkeypatch, overlay, words):
         checks.check(config, root)
     line = str(refused.value)
     assert "\n" not in line and all(word in line for word in words), line
+
+
+def test_a_config_that_lacks_the_default_one_is_refused(root):
+    with pytest.raises(InputError, match=r"^config: top level: 'seed' is a required .* config/config.yaml$"):
+        checks.check({}, root)
+
+
+@pytest.mark.parametrize(
+    ("words", "form"),
+    [
+        (["-n", "--configfile", "a", "--configfile", "b", "--cores", "2"], "--configfile a b"),
+        (["--configfile=a", "--configfiles", "b", "c"], "--configfile a b c"),
+        (["--config", "seed=1", "-C", "cache=x"], "--config seed=1 cache=x"),
+    ],
+)
+def test_an_option_of_which_the_last_alone_counts_is_refused_if_it_is_given_twice(words, form):
+    with pytest.raises(InputError, match=rf"^config: --config.*, as {form}$"):
+        checks.check_command(["snakemake", *words])
+    checks.check_command(["snakemake", "-n", *form.split(), "--config-file-of-another"])
 
 
 def test_a_bad_config_is_refused_before_anything_runs(project):
@@ -232,6 +281,15 @@ def test_a_bad_mixture_stops_a_run(project):
     line = complaint(project, "results/gmm/parameters.parquet", configfiles=("overlay.yaml",))
     assert "mine.csv" in line and "sum to 1.5" in line
     assert files_of(project) == set()
+
+
+def test_what_is_wrong_is_the_very_last_line(project):
+    (project.folder / "mine.csv").write_text(rows(weight=[0.5, 0.5, 0.5]), encoding="utf-8")
+    for name, text in {"bad.yaml": "gmm: {file: mine.csv}", "worse.yaml": "gmm: {file: absent.csv}"}.items():
+        (project.folder / name).write_text(text, encoding="utf-8")
+        done = project.snakemake("results/gmm/parameters.parquet", configfiles=(name,))
+        (line,) = re.findall(r"^(?:error|config): .*", done.stdout, re.MULTILINE)
+        assert done.stdout.endswith(f"\nscoredag: {line}\n"), done.stdout
 
 
 SERIES = "results/datasets/{}/series.parquet"

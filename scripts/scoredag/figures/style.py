@@ -1,14 +1,18 @@
 """One look for all figures, and how they are written."""
 
+import logging
 import os
+import warnings
 from collections.abc import Iterable
 
 import matplotlib
 import numpy as np
+from matplotlib import font_manager
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import is_color_like
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from PIL import Image
 
@@ -20,6 +24,12 @@ BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072b2", "#e69f00", "#009e73", "
 BLACK, GREY = "#000000", "#8c8c8c"
 CYCLE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
 DENSITY = "viridis"
+FONTS = (  # with the letters of many languages, the first that is installed and has all that are needed
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Source Han Sans SC", "Microsoft YaHei", "PingFang SC"),
+    *("WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "SimHei", "Hiragino Sans", "Yu Gothic", "Malgun Gothic"),
+    *("AppleGothic", "Arial Unicode MS", "Noto Sans Devanagari", "Noto Sans Thai", "Noto Sans Arabic", "Unifont"),
+)
+log = logging.getLogger(__name__)
 
 matplotlib.rcParams.update(
     {
@@ -55,9 +65,34 @@ def plain_numbers(axis: Axis) -> None:
 
 
 def save(drawn: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure as PNG, without version or date, so that the same figure is the same bytes."""
-    with files.replacing(path) as partial:
+    """Write a figure as PNG, without version or date, so that the same figure is the same bytes.
+
+    Letters that the usual font lacks are of another one; where none has them, the log says so.
+    """
+    _find_letters(drawn)
+    with files.replacing(path) as partial, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # the log has said so in one line
         drawn.savefig(partial, metadata={"Software": None})
+
+
+def _find_letters(drawn):
+    """Give texts with letters that the usual font lacks a second font, which has them."""
+    texts = [text for text in drawn.findobj(Text) if not text.get_text().isascii()]
+    letters = {letter for text in texts for letter in text.get_text() if letter.isprintable()}
+    lacking = letters - _letters(font_manager.findfont("DejaVu Sans"))
+    if not lacking:
+        return
+    installed = {entry.name: entry.fname for entry in font_manager.fontManager.ttflist}
+    for name in (name for name in FONTS if name in installed and lacking <= _letters(installed[name])):
+        for text in texts:
+            text.set_fontfamily(["DejaVu Sans", name])
+        return
+    shown = "".join(sorted(lacking)[:10])
+    log.warning("no font here has the letters %s, which figures show as boxes; install one, as Noto Sans CJK", shown)
+
+
+def _letters(path):
+    return set(map(chr, font_manager.get_font(path).get_charmap()))
 
 
 def save_animation(figures: Iterable[Figure], path: str | os.PathLike[str], milliseconds: int) -> None:

@@ -10,6 +10,7 @@ import re
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -107,9 +108,9 @@ def _require_names(path):
     packed = Path(path).suffix == ".gz"
     with (
         contextlib.suppress(OSError, EOFError, zlib.error),
-        archives.gunzip(path) if packed else open(path, "rb") as text,
+        archives.gunzip(path) if packed else open(path, "rb") as stream,
     ):
-        first = text.readline(1 << 12).removeprefix(codecs.BOM_UTF8)
+        first: bytes = stream.readline(1 << 12).removeprefix(codecs.BOM_UTF8)
         if re.search(rb"\d", first) and re.fullmatch(rb'[\d\s.,;+\-eE"]+', first):
             raise InputError(f"{path}: the first line holds numbers; write the names above it: {','.join(COLUMNS)}")
 
@@ -191,13 +192,13 @@ def _key(name):
     return name.rpartition(".")[2].replace("_", "").replace(" ", "").lower()
 
 
-def _flat(content):
+def _flat(content: Any) -> dict[str, Any]:
     """{name: value} of an object; of an object in it with dotted names, of a list of objects a list for each name."""
     if isinstance(content, list) and content and all(isinstance(item, dict) for item in content):
         items = [_flat(item) for item in content]
         lists = {name: [item.get(name) for item in items] for name in dict.fromkeys(itertools.chain(*items))}
         return {"SharedCov": False} | lists  # each component has its own
-    flat: dict[str, object] = {}
+    flat: dict[str, Any] = {}
     for name, value in content.items() if isinstance(content, dict) else ():
         inner = _flat(value)
         flat |= {f"{name}.{below}": item for below, item in inner.items()} if inner else {name: value}
@@ -287,7 +288,9 @@ def _readings(array, n):
     readings = {}
     if array.shape == (n, 2, 2):
         readings["full"] = array
-    if turned.shape == (n, 2, 2) and ("full" not in readings or _only_symmetric(turned, array)):
+    if turned.shape == (n, 2, 2) and (
+        "full" not in readings or mixture.asymmetric(turned).any() < mixture.asymmetric(array).any()
+    ):
         readings["full"] = turned
     if array.shape in ((2, 2), (1, 2, 2)):
         readings["tied"] = np.broadcast_to(array, (n, 2, 2))
@@ -300,10 +303,6 @@ def _readings(array, n):
     if array.shape == (1, 2):
         readings["tied diag"] = np.broadcast_to(array[0] * np.eye(2), (n, 2, 2))
     return readings
-
-
-def _only_symmetric(one, other):
-    return mixture.asymmetric(other).any() and not mixture.asymmetric(one).any()
 
 
 @contextlib.contextmanager

@@ -6,10 +6,12 @@ import csv
 import io
 import itertools
 import os
+import re
+import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,10 +21,9 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from scoredag.errors import InputError
-from scoredag.intake import archives
+from scoredag.intake import archives, cells
 
 PathLike = str | os.PathLike[str]
-MISSING = ("", "NA")
 PARQUET = (".parquet", ".pq")
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 UTF_8 = "utf-8"
@@ -30,20 +31,57 @@ SIGNATURES = {  # first bytes of what is no text, and what to do about it
     b"\x1f\x8b": "is gzipped; name it .csv.gz",
     b"PK\x03\x04": "is a zip archive or an Excel file; unpack it, or save the sheet as CSV",
     b"PAR1": "is a Parquet file; name it .parquet",
+    b"BZh": "is packed by bzip2; unpack it, or pack it by gzip and name it .csv.gz",
+    b"\xfd7zXZ": "is packed by xz; unpack it, or pack it by gzip and name it .csv.gz",
+    b"\x28\xb5\x2f\xfd": "is packed by Zstandard; unpack it, or pack it by gzip and name it .csv.gz",
+    b"7z\xbc\xaf": "is a 7-Zip archive; unpack it",
+    b"Rar!": "is a RAR archive; unpack it",
+    b"\xd0\xcf\x11\xe0": "is an Excel file of the old kind (.xls); save the sheet as CSV",
+    b"\x89HDF": "is an HDF5 or NetCDF file; save its table as CSV or Parquet",
+    b"CDF": "is a NetCDF file; save its table as CSV or Parquet",
+    b"ARROW1": "is a Feather file; save it as Parquet: pyarrow.feather.read_feather(..).to_parquet(..)",
+    b"FEA1": "is a Feather file; save it as Parquet: pyarrow.feather.read_feather(..).to_parquet(..)",
+    b"SQLite": "is an SQLite database; save the table as CSV or Parquet",
+    b"\x80\x03": "is a pickle; save the table as Parquet: pandas.read_pickle(..).to_parquet(..)",
+    b"\x80\x04": "is a pickle; save the table as Parquet: pandas.read_pickle(..).to_parquet(..)",
+    b"\x80\x05": "is a pickle; save the table as Parquet: pandas.read_pickle(..).to_parquet(..)",
+    b"%PDF": "is a PDF document; save its table as CSV",
 }
+N_LOOKED_AT = 20  # rows by which the separator is found
 UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")  # with which UTF-16 begins
 CURE = "save it as UTF-8 (or say in the dataset what it is, as encoding: cp1252)"
 MAX_LISTED = 20  # names of columns that a message lists
+numbers = cells.numbers  # of the columns that `read` gives
 # one line of a CSV file has to fit
 _BLOCK = 1 << 24  # bytes
 
 
-def read(path: PathLike, missing: Iterable[str] = (), encoding: str = UTF_8) -> pd.DataFrame:
+class Layout(NamedTuple):
+    """What stands around the rows of a CSV file.
+
+    Attributes:
+        skip: lines before the names of the columns; those that begin with # need not be counted.
+        skip_last: lines after the last row, empty ones not counted.
+        columns: names of the columns where no line has them.
+    """
+
+    skip: int = 0
+    skip_last: int = 0
+    columns: Sequence[str] | None = None
+
+
+def read(
+    path: PathLike,
+    missing: Iterable[str] = (),
+    encoding: str = UTF_8,
+    layout: Layout = Layout(),  # noqa: B008
+) -> pd.DataFrame:
     """All columns of a table, by the file's suffix: Parquet (.parquet, .pq), or else CSV, perhaps gzipped (.gz).
 
-    CSV has one line of column names; of comma, semicolon and tab the one that finds most names there separates its
-    fields. All of it comes as text, empty cells and NA as missing. Columns of Parquet keep their type,
-    but for decimals and booleans, which come as numbers. The index is the line in a CSV file, on which a row begins,
+    CSV has one line of column names; comma, semicolon or tab separates its fields, by what the first rows have and an
+    Excel's `sep=;` says. A zip archive may hold one CSV file. All of it comes as text, empty cells and what pandas
+    takes as missing as missing. Columns of Parquet keep their type, but for decimals and booleans, which come as
+    numbers. The index is the line in a CSV file, on which a row begins,
     or the row, from 1, in a Parquet file; its name says which. Lines without any value, and columns without name and
     value, are left out.
 
@@ -51,18 +89,19 @@ def read(path: PathLike, missing: Iterable[str] = (), encoding: str = UTF_8) -> 
         path: the file.
         missing: more texts that stand for a missing value.
         encoding: of CSV, as Python names it: utf-8, cp1252, utf-16.
+        layout: of CSV.
 
     Raises:
         InputError: no such file, not of that format, not of that encoding (with the line), rows longer or
             shorter than the header (with the line), a column that is there twice, or a small file that would
             become a huge table.
     """
-    missing = [*MISSING, *missing]
+    missing = [*cells.MISSING, *missing]
     try:
         if Path(path).suffix in PARQUET:
             content, places, what = _read_parquet(path, missing)
         else:
-            content, places, what = _read_csv(path, missing, _codec(path, encoding))
+            content, places, what = _read_csv(path, missing, _codec(path, encoding), layout)
         names = pd.Index([" ".join(name.split()) for name in content.column_names])
         table = content.to_pandas(ignore_metadata=True)
     except FileNotFoundError as error:
@@ -93,58 +132,6 @@ def listed(columns: Sequence[str] | pd.Index) -> str:
     return f"its columns are {', '.join(name[:100] for name in columns[:MAX_LISTED])}{more}{hint}"
 
 
-def numbers(
-    path: PathLike, column: pd.Series, decimal: str = ".", cure: Callable[[Any], str] | None = None
-) -> pd.Series:
-    """A column as float64, NaN where missing.
-
-    Args:
-        path: for messages.
-        column: from `read`.
-        decimal: point or comma, by which text has its decimals.
-        cure: function of a cell to what its message adds.
-
-    Raises:
-        InputError: a cell that is not a finite number; names column and line.
-    """
-    if not (pd.api.types.is_string_dtype(column) or pd.api.types.is_numeric_dtype(column)):
-        raise InputError(f"{path}: column '{column.name}' holds {kind(column)}, not numbers")
-    text = decimal == "," and pd.api.types.is_string_dtype(column)
-    # points become commas, so that 1.234,5 is no number
-    values = _as_floats(column.str.translate(str.maketrans(".,", ",.")) if text else column)
-    bad = (values.isna() & column.notna()) | np.isinf(values)
-    if bad.any():
-        cell = column[bad].iloc[0]
-        more = cure(cell) if cure else ""
-        raise InputError(f"{path}: {place(column, bad)}: {shown(cell)} is not a finite number{more}")
-    return values
-
-
-def kind(column: pd.Series) -> str:
-    """What a column holds, in a word."""
-    return type(column.dropna().iloc[0]).__name__ if column.dtype == object else str(column.dtype)
-
-
-def shown(cell: Any) -> str:
-    """A cell in quotes, on one line and not too long."""
-    text = str(cell)
-    return repr(text if len(text) <= 40 else f"{text[:40]}...")
-
-
-def place(column: pd.Series, bad: pd.Series) -> str:
-    """Column and line, or row, of the first entry of `column` where `bad` is true."""
-    return f"column '{column.name}', {column.index.name} {bad.idxmax()}"
-
-
-def _as_floats(column):
-    """float64, NaN where missing or no number."""
-    try:  # ten times as fast, where all is well
-        values = pa.array(column).cast(pa.float64()).to_numpy(zero_copy_only=False)
-    except pa.ArrowInvalid:
-        return pd.to_numeric(column, errors="coerce").astype("float64")
-    return pd.Series(values, column.index, name=column.name)
-
-
 def _codec(path, encoding):
     """Python's own name of an encoding of text."""
     try:
@@ -155,11 +142,10 @@ def _codec(path, encoding):
     return codecs.lookup(encoding).name
 
 
-def _read_csv(path, missing, encoding):
+def _read_csv(path, missing, encoding, layout):
     """All columns as an Arrow table of text, the line on which each row begins, and what these numbers are."""
     _refuse_binary(path, encoding)
-    headers = {separator: _header(path, separator, encoding) for separator in SEPARATORS}
-    separator, (names, n_lines) = max(headers.items(), key=lambda item: len(item[1][0]))
+    separator, names, n_lines = _header(path, encoding, layout)
     odd = []
 
     def note(row):
@@ -169,7 +155,7 @@ def _read_csv(path, missing, encoding):
     try:
         with _bytes(path) as stream:
             table = pa.csv.read_csv(
-                stream,
+                _without_last(stream, layout.skip_last),
                 # in one thread rows have numbers
                 pa.csv.ReadOptions(
                     use_threads=False, block_size=_BLOCK, column_names=names, skip_rows=n_lines, encoding=encoding
@@ -191,6 +177,7 @@ def _read_csv(path, missing, encoding):
             hint = f"is there a {SEPARATORS[separator]} too many?" if has > wanted else "was the file cut off?"
             if wanted == 1:
                 hint = "the first line has to name the columns"
+            hint += _where_the_table_begins(path, separator, encoding, n_lines, line)
             raise InputError(f"{path}: line {line} has {has} fields, the header has {wanted}; {hint}") from error
         _require_encoding(path, encoding)
         raise
@@ -198,6 +185,17 @@ def _read_csv(path, missing, encoding):
     for i in reversed(unnamed):  # a comma at the end of every line
         table = table.remove_column(i)
     return table, _lines(table, n_lines + 1), "line"
+
+
+def _office(path):
+    """What to do about a file of an office, or None."""
+    with contextlib.suppress(zipfile.BadZipFile, OSError), zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        if "[Content_Types].xml" in names or "mimetype" in names:
+            return "is a spreadsheet (.xlsx, .ods); save the sheet as CSV"
+        if sum(not name.endswith("/") for name in names) == 1:
+            return "is a zip archive; name it .zip, and its one file is read"
+    return None
 
 
 def _lines(table, first):
@@ -222,33 +220,95 @@ def _line(path, separator, encoding, row):
 def _refuse_binary(path, encoding):
     """Refuse what its first bytes say is no such text."""
     with _bytes(path) as stream:
-        start = stream.read(4)
+        start = stream.read(8)
     for sign, what in SIGNATURES.items():
         if start.startswith(sign):
-            raise InputError(f"{path}: {what}")
+            raise InputError(f"{path}: {_office(path) or what}")
     if encoding == UTF_8 and start.startswith(UTF_16_MARKS):
         raise InputError(f"{path}: is not UTF-8 text but UTF-16; {CURE.replace('cp1252', 'utf-16')}")
 
 
-def _header(path, separator, encoding):
-    """Names of the columns of a CSV file, and how many lines they take."""
+def _header(path, encoding, layout):
+    """Separator and names of the columns of a CSV file, and how many lines come before its first row."""
     try:
         with _text(path, encoding) as stream:
-            reader = csv.reader(stream, delimiter=separator)
-            names = [name.strip() for name in next(reader, [])]
+            lines = list(itertools.islice(stream, layout.skip))
+            given = None
+            for line in stream:
+                sign = re.fullmatch(r"sep=(.)\s*", line)
+                given = sign[1] if sign else given
+                lines.append(line)
+                if not sign and not line.startswith("#"):
+                    break
+            n_before = len(lines) - 1 if lines and not _is_said_aside(lines[-1]) else len(lines)
+            first = lines[n_before:] + list(itertools.islice(stream, N_LOOKED_AT))
     except UnicodeError:
         _require_encoding(path, encoding)
         raise
+    separator = given if given in SEPARATORS else _separator(first)
+    reader = csv.reader(first, delimiter=separator)
+    names = [name.strip() for name in next(reader, [])]
     if any("\0" in name for name in names):
         raise InputError(f"{path}: is not {encoding.upper()} text (UTF-16, perhaps); {CURE}")
     if not any(names):
         raise InputError(f"{path}: cannot be read as CSV (there is nothing on its first line); name the columns there")
-    return names, reader.line_num
+    if layout.columns is None:
+        return separator, names, n_before + reader.line_num
+    if len(layout.columns) != len(names):
+        n = f"{len(layout.columns)} columns are named, but the first row has {len(names)}"
+        raise InputError(f"{path}: {n} ({SEPARATORS[separator]}s separate them)")
+    return separator, list(layout.columns), n_before
+
+
+def _is_said_aside(line):
+    """Whether a line is one that says how to read the file, or a comment."""
+    return line.startswith(("#", "sep="))
+
+
+def _separator(lines):
+    """The separator by which most rows have as many fields as the first, or else that which finds most there."""
+
+    def judge(separator):
+        with contextlib.suppress(csv.Error):
+            counts = [len(row) for row in csv.reader(lines, delimiter=separator) if row]
+            if counts:
+                alike = sum(count == counts[0] for count in counts) / len(counts)
+                return counts[0] > 1 and alike > 0.9, counts[0]
+        return False, 0
+
+    return max(SEPARATORS, key=judge)
+
+
+def _where_the_table_begins(path, separator, encoding, n_lines, line):
+    """What to write where rows of one length begin at a line after what seemed the names, to the end of the file."""
+    with _text(path, encoding, errors="surrogateescape") as stream:
+        counts = [
+            len(row) for row in csv.reader(itertools.islice(stream, line - 1, line + 10_000), delimiter=separator)
+        ]
+    counts = [count for count in counts if count]
+    if len(counts) > 3 and counts[0] > 1 and len(set(counts)) == 1:
+        return f" If the table begins at line {line}, write skip: {line - 1}"
+    return ""
+
+
+def _without_last(stream, n):
+    """The stream of a CSV file without its last `n` lines, empty ones not counted."""
+    if not n:
+        return stream
+    lines = stream.read().rstrip().splitlines(keepends=True)
+    return io.BytesIO(b"".join(lines[:-n]))
 
 
 def _bytes(path):
-    """A stream of the bytes of a file, unpacked where it is gzipped."""
-    return archives.gunzip(path) if Path(path).suffix == ".gz" else open(path, "rb")
+    """A stream of the bytes of a file, unpacked where it is gzipped, or the one file of a zip archive."""
+    if Path(path).suffix == ".gz":
+        return archives.gunzip(path)
+    if Path(path).suffix == ".zip":
+        contents = [content for _, content in archives.members(path)]
+        if len(contents) > 1:
+            raise InputError(f"{path}: holds {len(contents)} files; unpack it, and name one of them")
+        return io.BytesIO(contents[0])
+    return open(path, "rb")
 
 
 @contextlib.contextmanager

@@ -4,9 +4,12 @@ Rules import it while Snakemake parses them: nothing but what Snakemake itself n
 """
 
 import copy
+import datetime
 import itertools
+import json
 import math
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,6 +26,7 @@ REFUSALS = {  # what a reader says of keys that it does not take
     "physionet-2012": "the physionet-2012 reader takes the 35 features as they are; leave it out",
     "tidy": "a tidy table has none; rename its features, or see 'series'",
 }
+FROM_COMMAND = "values inside --config a={...} arrive as text: put them into a file for --configfile"
 
 
 def check(config: Config, home: Path) -> None:
@@ -36,8 +40,11 @@ def check(config: Config, home: Path) -> None:
         InputError: `config: key: what is wrong`.
     """
     schema = load_schema(home)
+    check_keys(config)
     drop_nulls(config)
     check_schema(config, schema)
+    for name in ("mirror", "cache"):
+        check_folder(name, config[name])
     for name, variant in config["langevin"]["variants"].items():
         check_variant(f"langevin.variants.{name}", variant, schema["$defs"]["variant"])
     check_likelihood(config["likelihood"])
@@ -81,20 +88,104 @@ def drop_nulls(config: Config) -> None:
             del entries[name]
 
 
+def check_keys(part: Any, key: str = "") -> None:
+    """Refuse keys that YAML does not read as text, as NO, 2020 and ~: all keys of a config are texts."""
+    if isinstance(part, dict):
+        for name, value in part.items():
+            if not isinstance(name, str):
+                fail(key or "top level", f"{_as_read(name, 'one of its keys')}; put it into quotes, as {_quoted(name)}")
+            check_keys(value, f"{key}.{name}" if key else name)
+    elif isinstance(part, list):
+        for place, value in enumerate(part):
+            check_keys(value, f"{key}.{place}")
+
+
 def check_schema(config: Config, schema: Config) -> None:
     """Fill in defaults; refuse what the schema refuses."""
     for error in Validator(schema).iter_errors(config):
+        key = ".".join(map(str, error.absolute_path)) or "top level"
         message = error.message
         if error.validator == "oneOf":
             message = f"{error.instance} will not do: {error.schema['description']}"
         elif "propertyNames" in error.absolute_schema_path:
             message = f"'{error.instance}' is not a name: letters, digits, '_', '-' and '.'; a number needs quotes"
-        elif error.validator == "type" and _looks_like_number(error.instance):
-            message += (
-                "; write it without quotes, as 0.001 or 1.0e-3 "
-                "(numbers inside --config a={...} arrive as text: put them into a file for --configfile)"
-            )
-        fail(".".join(map(str, error.absolute_path)) or "top level", message)
+        elif error.validator == "required" and key == "top level":
+            message += "; a file that replaces the default config, or a module's config, begins with config/config.yaml"
+        elif error.validator == "type":
+            message = _of_other_type(error, key)
+        fail(key, message + _without_quotes(error))
+
+
+def _of_other_type(error, key):
+    """What to write for a value of another type than the schema's: quotes, or a list."""
+    wanted, value = _types(error.schema), error.instance
+    if isinstance(value, (dict, list)):
+        return error.message
+    if "string" in wanted:
+        leave = "leave it out, or " if value is None and not key[-1:].isdigit() else ""
+        return f"{_as_read(value)}; {leave}put it into quotes, as {_quoted(value, key)}"
+    if "array" in wanted and value is not None and error.schema.get("minItems", 1) < 2 and not _without_quotes(error):
+        if "string" in _types(error.schema["items"]) and not isinstance(value, str):
+            return f"{_as_read(value)}; write a list, as [{_quoted(value)}]"
+        return f"{error.message}; write a list, as [{value}]"
+    return error.message
+
+
+def _without_quotes(error):
+    """A hint for text that would be right without its quotes; else nothing."""
+    wanted, value = _types(error.schema), error.instance
+    if not isinstance(value, str) or ("string" in wanted and not _is_null(value)):
+        return ""
+    meant = _unquoted(value)
+    is_removed = meant is None and "object" in wanted  # an entry that null leaves out
+    if isinstance(meant, str) or not (is_removed or any(Validator({}).is_type(meant, name) for name in wanted)):
+        return ""
+    example = "0.001 or 1.0e-3" if isinstance(yaml.safe_load(value), str) else value  # 1e-3 is text to YAML
+    return f"; write it without quotes, as {example} ({FROM_COMMAND})"
+
+
+def _types(schema):
+    """The types that a part of the schema takes, with null where that is one of its choices."""
+    types = schema.get("type", [])
+    parts = [_types(part) for part in schema.get("oneOf", [])]
+    nulls = ["null"] if None in schema.get("enum", []) else []
+    return [*([types] if isinstance(types, str) else types), *itertools.chain(*parts), *nulls]
+
+
+def _unquoted(text):
+    """What YAML reads without the quotes; 1e-3, too, is a number."""
+    try:
+        number = float(text)
+        if math.isfinite(number):
+            return number
+    except ValueError:
+        pass
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def _is_null(text):
+    return text.lower() in ("null", "~")
+
+
+def _as_read(value, what="this"):
+    """What YAML makes of a text that it does not read as text."""
+    kinds = {bool: "the boolean", int: "the number", float: "the number", type(None): "nothing,"}
+    shown = value if isinstance(value, datetime.date) else json.dumps(value)
+    others = f" (as it does {'yes and on' if value else 'NO and off'})" if isinstance(value, bool) else ""
+    return f"YAML reads {what} as {kinds.get(type(value), 'the date')} {shown}{others}"
+
+
+def _quoted(value, key=""):
+    """A text in quotes that YAML reads as `value` without them."""
+    if isinstance(value, bool):
+        return '"ON"' if value else '"NO"'
+    if isinstance(value, int) and abs(value) >= 60 and key.endswith(("time_zone", "interval")):
+        hours, minutes = divmod(abs(value), 60)  # 10:00 is a number to base 60
+        return f'"{"-" if value < 0 else "+" if key.endswith("time_zone") else ""}{hours}:{minutes:02d}"'
+    return json.dumps({"None": "null", "nan": "NaN"}.get(str(value), str(value)))
 
 
 def _fill_in_defaults(validator, properties, instance, schema):
@@ -107,13 +198,6 @@ def _fill_in_defaults(validator, properties, instance, schema):
 
 
 Validator = validators.extend(Draft202012Validator, {"properties": _fill_in_defaults})
-
-
-def _looks_like_number(value):
-    try:
-        return isinstance(value, str) and math.isfinite(float(value))
-    except ValueError:
-        return False
 
 
 def check_variant(key: str, variant: Config, schema: Config) -> None:
@@ -240,7 +324,42 @@ def check_file(key: str, entry: Config, home: Path) -> None:
         if os.path.isabs(entry["file"]) or ".." in Path(entry["file"]).parts:
             fail(f"{key}.file", f"'{entry['file']}' names a download; write a name below the working directory")
     elif entry["file"] and not os.path.exists(sources.shipped(entry["file"], home)):
-        fail(f"{key}.file", f"there is no file '{entry['file']}'")
+        check_folder(f"{key}.file", entry["file"])
+        path = sources.expanded(entry["file"])
+        read = "" if path == entry["file"] else f" ({path})"
+        fail(f"{key}.file", f"there is no file '{entry['file']}'{read}")
+
+
+def check_folder(key: str, path: str | None) -> None:
+    """Refuse a path that names an environment variable which is not set, or that is a null in quotes."""
+    if path is None:
+        return
+    if path.lower() == "null" and not os.path.exists(path):
+        fail(key, f"'{path}' is text; write it without quotes, or leave the key out ({FROM_COMMAND})")
+    if unset := re.search(r"\$(\w+|\{\w+\})", sources.expanded(path)):
+        fail(key, f"'{path}': the environment variable {unset[1].strip('{}')} is not set; export it, or write the path")
+
+
+def check_interpreter(path: str) -> None:
+    """Refuse a Python with a blank in its path."""
+    if re.search(r"\s", path):
+        raise InputError(f"error: {path}: Snakemake runs no script by a Python in a path with blanks; move the project")
+
+
+def check_command(words: list[str]) -> None:
+    """Refuse an option of Snakemake's command line that is given twice: of these it takes the last alone, silently."""
+    for options, values in {("--configfile", "--configfiles"): "FILE", ("--config", "-C"): "KEY=VALUE"}.items():
+        given = [_values(words[place:]) for place, word in enumerate(words) if word.partition("=")[0] in options]
+        if len(given) > 1:
+            form = " ".join([options[0], *itertools.chain(*given)])
+            message = f"is given {len(given)} times, of which Snakemake takes the last alone"
+            fail(options[0], f"{message}; write each {values} after one, as {form}")
+
+
+def _values(words):
+    """The values of the option that `words` begin with."""
+    _, is_joined, first = words[0].partition("=")
+    return [first] if is_joined else list(itertools.takewhile(lambda word: not word.startswith("-"), words[1:]))
 
 
 def downloads(config: Config) -> dict[str, Config]:

@@ -68,8 +68,17 @@ def content(path: str) -> str | None:
 
 
 def shipped(path: str, home: Path) -> str:
-    """`path` where it exists below the working directory, else below `home`, the workflow's own folder."""
-    return path if os.path.exists(path) else os.path.relpath(home / path)
+    """`path` where it exists below the working directory, else below `home`, the workflow's own folder.
+
+    `~` and environment variables are filled in, but for a file whose name has them.
+    """
+    found = path if os.path.exists(path) or os.path.exists(home / path) else expanded(path)
+    return found if os.path.exists(found) else os.path.relpath(home / found)
+
+
+def expanded(path: str) -> str:
+    """`path` with `~` and those environment variables filled in that are set."""
+    return os.path.expanduser(os.path.expandvars(path))
 
 
 def ordered(value: Any) -> Any:

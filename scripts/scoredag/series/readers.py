@@ -5,21 +5,17 @@ several series gives an index of two levels, series (text) and time, sorted; eac
 of its own.
 """
 
-import json
 import logging
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from scoredag.errors import InputError
-from scoredag.intake import delimited
-from scoredag.series import angles, physionet, simulated
+from scoredag.intake import cells, delimited
+from scoredag.series import angles, grids, physionet, simulated, times
 
 log = logging.getLogger(__name__)
 PathLike = str | os.PathLike[str]
@@ -27,43 +23,59 @@ PathLike = str | os.PathLike[str]
 MAX_LOGGED = 10  # implausible values of a column that the log names one by one
 WARN_FEATURES, MAX_FEATURES = 200, 1000
 BYTES_A_VALUE = 100  # of memory at its peak, to read a series and write it as a tidy table; measured
-ZONED = r"[T ]\S*([Zz]|[+-]\d\d(:?\d\d)?)$"  # a time with its offset from UTC
-TOTAL = "all"  # what scores of all features together are called
-MAX_SPARSITY = 1000  # times of the grid for one in the file, at most; a wrong year would fill the memory
-MAX_SENTINEL_LENGTH = 20  # letters, above which a cell is no text for a missing value
-DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*")  # a number with a decimal comma
-MIN_TIMES = 100  # times in a file, below which as many are taken
-FIXED_CLOCK = "of a clock that is not moved write the offset, as time_zone: '+01:00'"
-OFFSETS = "write times with their offset from UTC, as 2013-11-03T01:00-04:00"
+UNNAMED = ("", "__index_level_0__")  # an index that was written without a name, as CSV and as Parquet
+FAR = 10  # interquartile ranges from the quartiles, beyond which a value that recurs is told
+MIN_VALUES = 20  # in a column, below which only usual codes are told
+CODES = (-99, -99.9, -200, -999, -999.9, -9999, -99999, 999, 999.9, 9999, 9999.9, 99999, 1e20)  # usual for missing
 
 
 class Options(NamedTuple):
     """How a table is read, by the keys of a dataset.
 
     Attributes:
-        time: name of the time column.
-        time_format: how times in text are written, as `strptime` takes it; None is ISO 8601.
+        time: name of the time column, or of the columns that are the time together.
+        time_format: how times in text are written, as `strptime` takes it; None is ISO 8601. Of numbers, their
+            unit: s, ms, us or ns.
+        start: the time from which numbers count; None is 1970-01-01 in UTC.
         time_zone: of times without an offset from UTC.
+        ambiguous: which of the two an hour is that occurs twice as clocks go back, but is there once: summer, winter,
+            or missing; None refuses it.
+        label: whether a time is the start or the end of the interval that its values are of.
         missing: more texts that stand for a missing value.
         decimal: point or comma, by which text has its decimals.
+        thousands: what separates groups of three digits in text.
         encoding: of CSV, as Python names it.
+        skip: lines of CSV before the names of the columns.
+        skip_last: lines of CSV after the last row.
+        columns: names of the columns of CSV that has none.
+        duplicates: what becomes of rows with the same time: first, last or mean; None refuses them, unless they are
+            equal in every cell.
         series: name of a column that tells several series apart, as of patients.
         features: columns to keep, in this order; None keeps all that are not named otherwise.
         interval: spacing of the grid, as pandas writes it; absent times become missing.
         resample: None, where all times lie on the grid that starts at the first one; or how all
             values from one time of the grid until before the next become one: mean, median, first
-            or sum. The grid then goes through 1970-01-01T00:00Z.
+            or sum; or nearest, by which each row goes to the nearest time of the grid. The grid then goes through
+            1970-01-01T00:00Z.
         plausible: {feature: (lowest, highest)} in physical units; values outside become missing.
         circular: {feature: period} of angles and the like; each becomes two features, {feature}_sin
             and {feature}_cos, before anything is averaged.
     """
 
-    time: str = "time"
+    time: str | Sequence[str] = "time"
     time_format: str | None = None
+    start: str | None = None
     time_zone: str = "UTC"
+    ambiguous: str | None = None
+    label: str = "start"
     missing: Sequence[str] = ()
     decimal: str = "."
+    thousands: str | None = None
     encoding: str = "utf-8"
+    skip: int = 0
+    skip_last: int = 0
+    columns: Sequence[str] | None = None
+    duplicates: str | None = None
     series: str | None = None
     features: Sequence[str] | None = None
     interval: str = "1h"
@@ -84,34 +96,33 @@ def read_wide(path: PathLike, *, group: str | None = None, **options: Any) -> pd
     Raises:
         InputError: the file, a column or a value is not as described; with the first bad row.
     """
-    (
-        time, time_format, time_zone, missing, decimal, encoding,
-        series, features, interval, resample, plausible, circular,
-    ) = Options(**options)  # fmt: skip
-    table = delimited.read(path, missing, encoding)
-    plausible, circular = plausible or {}, circular or {}
-    _require_time(path, table, time)
-    marks = {mark: column for mark, column in (("series", series), ("group", group)) if column}
+    chosen = Options(**options)
+    plausible, circular, features = chosen.plausible or {}, chosen.circular or {}, chosen.features
+    table, time = _table(path, chosen)
+    marks = {mark: column for mark, column in (("series", chosen.series), ("group", group)) if column}
     delimited.require(path, table, [*marks.values(), *(features or ()), *plausible, *circular])
-    kept = features or [name for name in table.columns if name not in (time, *marks.values())]
+    kept = features or [name for name in table.columns if name not in (*time, *marks.values())]
     if not kept or table.empty:
         raise InputError(f"{path}: {len(table)} rows of {len(kept)} features; there is nothing to read")
     if "" in kept:
         raise InputError(f"{path}: column {list(table.columns).index('') + 1} has no name; name it, or set 'features'")
-    keys = _keys(path, table, time, time_format, time_zone, marks)
+    table, keys = _keys(path, table, time, chosen, marks, kept)
     n_groups = keys["group"].nunique() if group else 1
     _check_feature_count(path, len(kept) * n_groups, len(table) // n_groups, named=features is not None)
-    values = pd.DataFrame({name: delimited.numbers(path, table[name], decimal, _cure) for name in kept})
-    for name, (lowest, highest) in plausible.items():
-        if name in values:
-            values[name] = _plausible(path, values[name], name, lowest, highest)
-    _check(path, keys, time, interval, resample)
+    columns = table[kept]
+    values = pd.DataFrame({name: _numbers(path, columns[name], chosen, columns) for name in kept})
+    for name in values:
+        if name in plausible:
+            values[name] = _plausible(path, values[name], name, *plausible[name])
+        _tell_sentinels(path, values[name], name)
     values = angles.split(values, circular)
+    values, keys = _merged(values, keys, chosen)
+    grids.check(path, keys, " ".join(time), chosen.interval, chosen.resample)
     values.index = _index(keys)
     if group:
         parts = values.groupby(keys["group"].to_numpy())
         values = pd.concat([rows.add_prefix(f"{key}_") for key, rows in parts], axis=1, sort=True)
-    return _on_grid(path, values, interval, resample)
+    return grids.place(path, values, chosen.interval, chosen.resample, chosen.label)
 
 
 def read_tidy(path: PathLike, *, feature: str = "feature", value: str = "value", **options: Any) -> pd.DataFrame:
@@ -125,31 +136,32 @@ def read_tidy(path: PathLike, *, feature: str = "feature", value: str = "value",
     Raises:
         InputError: the file, a column or a value is not as described; with the first bad row.
     """
-    (
-        time, time_format, time_zone, missing, decimal, encoding,
-        series, features, interval, resample, plausible, circular,
-    ) = Options(**options)  # fmt: skip
-    table = delimited.read(path, missing, encoding)
-    plausible, circular = plausible or {}, circular or {}
-    _require_time(path, table, time)
-    marks = {"feature": feature} | ({"series": series} if series else {})
+    chosen = Options(**options)
+    plausible, circular, features = chosen.plausible or {}, chosen.circular or {}, chosen.features
+    table, time = _table(path, chosen)
+    marks = {"feature": feature} | ({"series": chosen.series} if chosen.series else {})
     delimited.require(path, table, [*marks.values(), value])
     if table.empty:
         raise InputError(f"{path}: 0 rows; there is nothing to read")
-    keys = _keys(path, table, time, time_format, time_zone, marks)
-    there = sorted(keys["feature"].unique())
+    table, keys = _keys(path, table, time, chosen, marks, [value])
+    names = sorted(keys["feature"].unique())
     for name in [*(features or ()), *plausible, *circular]:
-        if name not in there:
-            raise InputError(f"{path}: column '{feature}' names no '{name}'; it names {', '.join(there)}")
-    _check_feature_count(path, len(features or there), keys["time"].nunique(), named=features is not None)
-    values = delimited.numbers(path, table[value], decimal, _cure)
-    for name, (lowest, highest) in plausible.items():
-        chosen = keys["feature"] == name
-        values[chosen] = _plausible(path, values[chosen], name, lowest, highest)
-    _check(path, keys, time, interval, resample)
-    index = ["series", "time"] if series else "time"
-    wide = keys.assign(value=values).pivot(index=index, columns="feature", values="value").rename_axis(columns=None)
-    return _on_grid(path, angles.split(wide[features or there], circular), interval, resample)
+        if name not in names:
+            raise InputError(f"{path}: column '{feature}' names no '{name}'; it names {', '.join(names)}")
+    _check_feature_count(path, len(features or names), keys["time"].nunique(), named=features is not None)
+    values = _numbers(path, table[value], chosen, table[[value]])
+    for name in names:
+        rows = keys["feature"] == name
+        if name in plausible:
+            values[rows] = _plausible(path, values[rows], name, *plausible[name])
+        _tell_sentinels(path, values[rows], name)
+    table, keys = _merged(values.to_frame("value"), keys, chosen)
+    grids.check(path, keys, " ".join(time), chosen.interval, chosen.resample)
+    index = ["series", "time"] if chosen.series else "time"
+    rows = keys.assign(value=table["value"])
+    wide = rows.pivot(index=index, columns="feature", values="value").rename_axis(columns=None)
+    wide = angles.split(wide[features or names], circular)
+    return grids.place(path, wide, chosen.interval, chosen.resample, chosen.label)
 
 
 class Reader(NamedTuple):
@@ -175,7 +187,8 @@ READERS = {
     ),
     "physionet-2012": Reader(
         lambda path, *_: physionet.read(path or ""),
-        frozenset({"missing", "group", "series", "features", "resample", "plausible", "circular"}),
+        frozenset(Options._fields) - {"time", "time_format", "start", "time_zone", "decimal", "encoding", "interval"}
+        | {"group"},
     ),
     "simulated": Reader(
         lambda _, settings, seed: simulated.simulate(seed=seed, interval=settings["interval"], **settings["simulation"])
@@ -195,29 +208,124 @@ def read(kind: str, path: PathLike | None, settings: Mapping[str, Any], seed: in
     return READERS[kind].read(path, settings, seed)
 
 
-def _require_time(path, table, time):
-    if time not in table.columns:
-        raise InputError(f"{path}: there is no time column '{time}'; {delimited.listed(table.columns)}")
+def _table(path, options):
+    """The table of a file, and the names of the columns that are its time."""
+    head = delimited.Layout(options.skip, options.skip_last, options.columns)
+    table = delimited.read(path, options.missing, options.encoding, head)
+    time = [options.time] if isinstance(options.time, str) else list(options.time)
+    first = table.columns[0]
+    if time in (["time"], ["Unnamed: 0"]) and time[0] not in table.columns and first in UNNAMED:
+        log.info("%s: the first column, which has no name, is taken as the time", path)
+        time = [first]
+    for name in time:
+        if name not in table.columns:
+            raise InputError(f"{path}: there is no time column '{name}'; {delimited.listed(table.columns)}")
+    return table, time
 
 
-def _keys(path, table, time, time_format, time_zone, marks):
-    """What tells the rows of `table` apart: columns `marks`, as text, and time, UTC; index as there.
+def _keys(path, table, time, options, marks, kept):
+    """`table` less rows that say nothing new, and what tells its rows apart: columns `marks`, as text, and time, UTC.
 
-    `marks` holds names of columns by "series", "group" or "feature".
+    `marks` holds names of columns by "series", "group" or "feature"; `kept` those of values.
     """
     keys = pd.DataFrame({mark: _names(path, table[column]) for mark, column in marks.items()}, table.index)
-    keys["time"] = _times(path, table[time], time_format)
+    column = times.joined(table, time) if len(time) > 1 else table[time[0]]
+    time_format = options.time_format or (times.PARTS.get(len(time)) if _are_parts(table, time) else None)
+    keys["time"] = times.parse(path, column, time_format, options.time_zone, options.start)
     if keys["time"].dt.tz is None:
-        keys["time"] = _localise(path, table[time], keys, time_zone)
+        empty = table[kept].isna().all(axis=1)
+        keys["time"] = times.localise(path, column, keys, options.time_zone, options.ambiguous, empty)
+        dropped = keys["time"].isna()
+        if dropped.any():
+            log.info("%s: %d rows at times that clocks skip or have twice are left out", path, dropped.sum())
+            table, keys = table[~dropped], keys[~dropped]
     keys["time"] = keys["time"].dt.tz_convert("UTC").dt.as_unit("us")
-    return keys
+    return _without_repeats(path, table, keys, options)
+
+
+def _are_parts(table, time):
+    """Whether columns are numbers, as year, month and day."""
+    return len(time) > 1 and all(
+        pd.api.types.is_numeric_dtype(table[name]) or table[name].str.strip().str.fullmatch(r"\d{1,4}(\.0)?").all()
+        for name in time
+    )
+
+
+def _without_repeats(path, table, keys, options):
+    """Rows equal in every cell are one; of others with the same time the first or last, where that is asked for."""
+    again = keys.duplicated(keep=False)
+    if not again.any():
+        return table, keys
+    cells_too = pd.concat([keys[again], table[again]], axis=1)
+    cells_too.columns = range(cells_too.shape[1])
+    equal = again.copy()
+    equal[again] = cells_too.duplicated().to_numpy()
+    if equal.any():
+        log.info("%s: %d rows are equal to another one in every cell; one of each counts", path, equal.sum())
+    table, keys = table[~equal], keys[~equal]
+    repeated = keys.duplicated(keep=options.duplicates if options.duplicates in ("first", "last") else "first")
+    if options.duplicates in ("first", "last") and repeated.any():
+        log.info("%s: %d rows have the time of another one: the %s counts", path, repeated.sum(), options.duplicates)
+        table, keys = table[~repeated], keys[~repeated]
+    return table, keys
+
+
+def _merged(values, keys, options):
+    """The means of rows with the same time, where they are asked for."""
+    if options.duplicates != "mean" or not keys.duplicated().any():
+        return values, keys
+    log.info("%s rows have the time of another one: their mean counts", keys.duplicated().sum())
+    index = values.index[~keys.duplicated()]
+    merged = values.groupby([keys[name] for name in keys], sort=False).mean()
+    keys = merged.index.to_frame(index=False)
+    keys.index = merged.index = index
+    return merged, keys
+
+
+def _numbers(path, column, options, features):
+    """A column of values; of all columns `features` messages list the texts."""
+    missing = [*cells.MISSING, *options.missing]
+    values = cells.numbers(path, column, options.decimal, options.thousands, missing, features)
+    if (
+        options.decimal == ","
+        and not options.thousands
+        and pd.api.types.is_string_dtype(column)
+        and cells.is_grouped(column)
+    ):
+        log.warning(
+            "%s: every comma of '%s' stands before three digits, as one that separates thousands does; "
+            "it is taken as a decimal comma: if it separates thousands, write thousands: ','", path, column.name,
+        )  # fmt: skip
+    return values
+
+
+def _tell_sentinels(path, values, name):
+    """Say where a value recurs far from all others, as one does that stands for a missing value."""
+    present = values.to_numpy()[values.notna().to_numpy()]
+    for extreme in (np.min, np.max):
+        while len(present) > 3:
+            value = extreme(present)
+            rest = present[present != value]
+            count = len(present) - len(rest)
+            if count < 2 or len(rest) < (3 if value in CODES else MIN_VALUES):
+                break
+            low, high = np.quantile(rest, [0.25, 0.75])
+            reach = FAR * (high - low) if high > low else 3 * np.ptp(rest)
+            if not (value < low - reach or value > high + reach) or not (reach or value in CODES):
+                break
+            log.warning(
+                "%s: %g occurs %d times in '%s', far from all else (%g to %g); if it stands for a missing value, "
+                "write plausible: {%s: [%g, %g]}", path, value, count, name, *(rest.min(), rest.max()),
+                name, *(rest.min(), rest.max()),
+            )  # fmt: skip
+            present = rest
 
 
 def _names(path, column):
     """Text of a column that names something, without blanks around it."""
     names = column.astype("str")
     names = names.map({name: " ".join(name.split()) for name in names.dropna().unique()})
-    _refuse_empty(path, names.mask(names == ""))
+    times.refuse_empty(path, names.mask(names == ""))
     return names
 
 
@@ -226,125 +334,6 @@ def _index(keys):
     if "series" in keys:
         return pd.MultiIndex.from_frame(keys[["series", "time"]])
     return pd.DatetimeIndex(keys["time"], name="time")
-
-
-def _times(path, column, time_format):
-    """Times of a column; naive where they have no offset from UTC."""
-    _refuse_empty(path, column)
-    if pd.api.types.is_datetime64_any_dtype(column):
-        bad = ~column.dt.year.between(1, 9999)
-        if bad.any():
-            raise InputError(f"{path}: {delimited.place(column, bad)}: the time is not in the years 1 to 9999")
-        return column
-    if not pd.api.types.is_string_dtype(column):
-        fault = f"column '{column.name}' holds {delimited.kind(column)}, not times"
-        raise InputError(f"{path}: {fault}; write timestamps, or text as 2020-01-31T13:00")
-    try:
-        times = pd.to_datetime(column, errors="coerce", utc=True, format=time_format or "ISO8601")
-    except ValueError as error:
-        raise InputError(f"{path}: the time_format '{time_format}' will not do: {error}") from error
-    bad = times.isna()
-    if bad.any():
-        wanted = time_format or "ISO 8601, as 2020-01-31T13:00; for others write a time_format, as '%d.%m.%Y %H:%M'"
-        fault = f"{delimited.shown(column[bad].iloc[0])} is not a time ({wanted})"
-        raise InputError(f"{path}: {delimited.place(column, bad)}: {fault}")
-    if time_format:
-        return times if "%z" in time_format else times.dt.tz_localize(None)
-    zoned = pc.match_substring_regex(pa.array(column), ZONED).to_numpy(zero_copy_only=False)
-    if zoned.all():
-        return times
-    odd = pd.Series(zoned != zoned[0], column.index)
-    if odd.any():
-        has, before = ("no offset", "one") if zoned[0] else ("an offset", "none")
-        fault = f"'{column[odd].iloc[0]}' has {has} from UTC, '{column.iloc[0]}' before it has {before}"
-        raise InputError(f"{path}: {delimited.place(column, odd)}: {fault}; write all alike")
-    return times.dt.tz_localize(None)
-
-
-def _localise(path, column, keys, zone):
-    """Naive times as times of a zone. The two of an hour that occurs twice, as clocks go back, are told by their order.
-
-    `column` is what messages quote.
-    """
-    naive = keys["time"]
-    try:
-        twice = naive.dt.tz_localize(zone, ambiguous="NaT", nonexistent="shift_forward").isna()
-    except (LookupError, ValueError, OSError) as error:  # zoneinfo's own error is a KeyError
-        raise InputError(f"{path}: the time_zone '{zone}' is unknown; write one as Europe/Berlin") from error
-    among = keys[twice]
-    once = ~among.duplicated(keep=False)
-    if once.any():
-        fault = f"'{column[twice][once].iloc[0]}' occurs twice in {zone}, as clocks go back, but only once here"
-        raise InputError(f"{path}: {delimited.place(column[twice], once)}: {fault}; {FIXED_CLOCK}, or {OFFSETS}")
-    summer = np.zeros(len(naive), bool)
-    summer[twice] = ~among.duplicated()
-    times = naive.dt.tz_localize(zone, ambiguous=summer, nonexistent="NaT")
-    bad = times.isna()
-    if bad.any():
-        fault = f"'{column[bad].iloc[0]}' does not occur in {zone}, as clocks go forward; {FIXED_CLOCK}, or {OFFSETS}"
-        raise InputError(f"{path}: {delimited.place(column, bad)}: {fault}")
-    return times
-
-
-def _refuse_empty(path, column):
-    if column.isna().any():
-        raise InputError(f"{path}: {delimited.place(column, column.isna())}: the cell is empty")
-
-
-def _check(path, keys, time, interval, resample):
-    """Refuse times that are there twice or, unless they are resampled, off the grid; say if they are not in order.
-
-    `time` is the name of their column.
-    """
-    again = keys.duplicated()
-    if again.any():
-        key = keys.loc[again.idxmax()]
-        of = "".join(f" of '{key[mark]}'" for mark in ("feature", "group", "series") if mark in keys)
-        others = [f"'{mark}'" for mark in ("group", "series") if mark not in keys]
-        cure = f", or name the column that tells the rows apart as {' or '.join(others)}" if others else ""
-        place = delimited.place(keys["time"].rename(time), again)
-        raise InputError(f"{path}: {place}: the time {key['time']}{of} occurs twice; remove one{cure}")
-    marks = [mark for mark in keys if mark != "time"]
-    times = keys.groupby(marks, sort=False)["time"] if marks else keys["time"]
-    early = times.diff() < pd.Timedelta(0)
-    if early.any():
-        log.info("%s: %s %d is earlier than the one before; sorted by time", path, keys.index.name, early.idxmax())
-    offset = _offset(path, interval)
-    for name, times in keys.groupby("series")["time"] if "series" in keys else [(None, keys["time"])]:
-        of = "" if name is None else f" of '{name}'"
-        times = times.rename(time)
-        _refuse_far(path, times, interval, offset, of)
-        if not resample:
-            _refuse_strays(path, times, interval, offset, of)
-
-
-def _refuse_far(path, times, interval, offset, of):
-    """Refuse times of a series that make a huge grid of a few, as a wrong year does; name that after the widest gap."""
-    once = times.drop_duplicates().sort_values()
-    first, last = once.iloc[0], once.iloc[-1]
-    n_times = (last - first) / (first + offset - first) + 1
-    if n_times > MAX_SPARSITY * max(len(once), MIN_TIMES):
-        gaps = once.diff()
-        widest = gaps == gaps.max()
-        fault = f"the time {once[widest].iloc[0]}{of} is {gaps.max()} after the one before"
-        grid = f"the grid of {interval} from {first} to {last} would have {n_times:.2g} times for {len(once)}"
-        raise InputError(f"{path}: {delimited.place(once, widest)}: {fault}; {grid}; mend the time, or set 'interval'")
-
-
-def _refuse_strays(path, times, interval, offset, of):
-    """Refuse times of one series that are off the grid."""
-    grid = pd.date_range(times.min(), times.max(), freq=offset)
-    distances = times.drop_duplicates().sort_values().diff()[1:]
-    usual = distances.median()
-    step = times.min() + offset - times.min()
-    fixed = isinstance(offset, pd.tseries.offsets.Tick)  # as no month is
-    if fixed and len(distances) >= 10 and usual != step:  # a few rows have no usual distance
-        fault = f"most times{of} are {usual} apart, but the interval is {interval}"
-        raise InputError(f"{path}: {fault}; set 'interval', or 'resample' to bring them to it")
-    stray = ~times.isin(grid)
-    if stray.any():
-        fault = f"the time {times[stray].iloc[0]}{of} is not on the grid of {interval} that starts at {times.min()}"
-        raise InputError(f"{path}: {delimited.place(times, stray)}: {fault}; set 'resample' to bring all times to it")
 
 
 def _check_feature_count(path, n_features, n_times, named):
@@ -360,15 +349,6 @@ def _check_feature_count(path, n_features, n_times, named):
     log.info("%s: %s", path, cost)
 
 
-def _cure(cell):
-    """What to write in the config for a cell that is no number."""
-    if not isinstance(cell, str) or len(cell) > MAX_SENTINEL_LENGTH:
-        return ""
-    if DECIMAL_COMMA.fullmatch(cell):
-        return "; if it has a decimal comma, write decimal: ','"
-    return f"; if it stands for a missing value, write missing: [{json.dumps(cell, ensure_ascii=False)}]"
-
-
 def _plausible(path, values, name, lowest, highest):
     """`values` without those outside the range, of which the log tells."""
     outside = (values < lowest) | (values > highest)
@@ -381,53 +361,3 @@ def _plausible(path, values, name, lowest, highest):
     if len(bad) > MAX_LOGGED:
         log.info("%s: '%s': %d more values are outside the plausible range", path, name, len(bad) - MAX_LOGGED)
     return values.mask(outside)
-
-
-def _on_grid(path, wide, interval, resample):
-    """`wide`, with times in any order, on the full grid from its first to its last time, each series on its own."""
-    offset = _offset(path, interval)
-    if len(wide) < 2:
-        raise InputError(f"{path}: {len(wide)} row{'s' * (len(wide) != 1)}; a series needs at least two")
-    if wide.columns.has_duplicates:
-        name = wide.columns[wide.columns.duplicated()][0]
-        raise InputError(f"{path}: two features would be called '{name}'; rename a column, or leave it out")
-    if TOTAL in wide.columns:
-        raise InputError(f"{path}: a feature is called '{TOTAL}', as all of them together are in the scores; rename it")
-    wide = wide.sort_index()
-    if resample:
-        levels = [pd.Grouper(level=name) for name in wide.index.names[:-1]]
-        origin = "epoch" if isinstance(offset, pd.tseries.offsets.Tick) else "start_day"  # months have their own
-        grouper = pd.Grouper(level="time", freq=offset, origin=origin, closed="left", label="left")
-        bins = wide.groupby([*levels, grouper])
-        wide = bins.sum(min_count=1) if resample == "sum" else bins.agg(resample)
-    if wide.index.nlevels == 1:
-        regular = _regular(wide, offset)
-    else:
-        parts = {name: _regular(rows.droplevel(0), offset) for name, rows in wide.groupby(level=0)}
-        regular = pd.concat(parts, names=["series"])
-        log.info("%s: %d series", path, len(parts))
-    empty = regular.columns[regular.isna().all()]
-    if len(empty):
-        raise InputError(f"{path}: the feature '{empty[0]}' has no value at all; leave its column or its rows out")
-    absent = len(regular) - len(wide)
-    log.info("%s: %d times x %d features, %d times absent", path, *regular.shape, absent)
-    log.info("%s: %.2f %% of the values are missing", path, 100 * regular.isna().to_numpy().mean())
-    return regular
-
-
-def _regular(wide, offset):
-    """One series with all times of its grid."""
-    return wide.reindex(pd.date_range(wide.index[0], wide.index[-1], freq=offset, name="time"))
-
-
-def _offset(path, interval):
-    try:
-        offset = pd.tseries.frequencies.to_offset(interval)
-    except ValueError as error:
-        raise InputError(
-            f"{path}: the interval '{interval}' is not a spacing of time; write 1h, 15min or 1D"
-        ) from error
-    if offset is None or offset.n < 1:
-        raise InputError(f"{path}: the interval '{interval}' is not a positive spacing of time; write 1h, 15min or 1D")
-    # times are in UTC, where a day has 24 hours
-    return pd.offsets.Hour(24 * offset.n) if isinstance(offset, pd.offsets.Day) else offset

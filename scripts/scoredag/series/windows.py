@@ -118,12 +118,15 @@ def statistics(wide: pd.DataFrame, splits: np.ndarray, of: str = "train") -> pd.
     train = wide if of == "all" else wide[splits == SPLITS.index("train")]
     where = "data" if of == "all" else "training split"
     # not by the deviation, which rounding keeps from being 0
-    constant = train.max() == train.min()
+    unseen = train.columns[train.isna().all()]
+    constant = train.columns[train.max() == train.min()]
+    for names, fault in ((unseen, "no value is observed"), (constant, "constant")):
+        if len(names):
+            which = (
+                f"feature '{names[0]}'" if len(names) == 1 else f"features {', '.join(f'{name!r}' for name in names)}"
+            )
+            raise InputError(f"{which}: {fault} in the {where}; leave {'it' if len(names) == 1 else 'them'} out")
     for feature in wide.columns:
-        if train[feature].isna().all():
-            raise InputError(f"feature '{feature}': no value is observed in the {where}; leave it out")
-        if constant[feature]:
-            raise InputError(f"feature '{feature}': constant in the {where}; leave it out")
         _refuse_absurd(wide[feature], train[feature])
     return pd.DataFrame(
         {

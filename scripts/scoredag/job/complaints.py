@@ -1,0 +1,32 @@
+"""What went wrong in a run, found again in what Snakemake has logged, for the very end of what is printed."""
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def found(logs: Sequence[str | Path]) -> list[str]:
+    """The lines of Snakemake's logs, and of the failed jobs' logs that it names, which say what is wrong.
+
+    A failed job without such a line has its log's last line, as that of a traceback.
+    """
+    text = "\n".join(map(_read, logs))
+    lines = re.findall(r"^error: .*", text, re.MULTILINE)
+    for path in re.findall(r"^ +log: (.*) \(check log file\(s\)", text, re.MULTILINE):
+        own = _read(path).strip().splitlines()
+        lines += [line for line in own if line.startswith("error: ")] or [f"{path}: {line}" for line in own[-1:]]
+    return list(dict.fromkeys(lines))
+
+
+def repeat(lines: list[str]) -> None:
+    """Print the lines, each as one of this workflow's."""
+    for line in lines:
+        print(f"scoredag: {line}", file=sys.stderr, flush=True)
+
+
+def _read(path):
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,19 @@
+"""What the log says of filled values that mislead."""
+
+import numpy as np
+import pandas as pd
+
+import fill_gaps
+
+
+def test_values_beyond_all_observed_ones_and_fractions_of_counts_are_told(caplog):
+    wide = pd.DataFrame(
+        {"rain": [0.0, 0.5, np.nan, np.nan], "bikes": [1.0, 2.0, np.nan, 4.0], "temp": [1.5, np.nan, 3, 2]}
+    )
+    filled = wide.to_numpy(copy=True)
+    filled[2:, 0], filled[2, 1], filled[1, 2] = [-0.2, 0.1], 3.5, 2.0
+    fill_gaps._tell_beyond(wide, filled)
+    assert "'rain': of 2 imputed values 1 are below the least observed one, 0" in caplog.text
+    assert "write plausible: {rain: [0, 0.5]}" in caplog.text
+    assert "'bikes': all observed values are whole numbers" in caplog.text
+    assert "temp" not in caplog.text
