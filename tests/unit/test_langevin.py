@@ -257,6 +257,39 @@ def test_a_step_beyond_the_stability_limit_is_said(gaussian, caplog):
     assert f"{limit:.4g}" in caplog.text
 
 
+SLOW = {
+    "overdamped": {},
+    "mala": {"preconditioner": [[2.0, 0.0], [0.0, 2.0]]},
+    "underdamped": {"friction": 0.5},
+    "annealed": {"noise_levels": [3.0, 1.0]},
+    "tempering": {"temperatures": [1.0, 2.0]},
+}
+
+
+@pytest.mark.parametrize("kernel", SLOW)
+def test_a_mixture_that_particles_cannot_reach_is_said_with_a_step_size_that_can(caplog, kernel):
+    far = mixture.GaussianMixture([1.0], [[300.0, 400.0]], [400 * np.eye(2)])
+    options = SLOW[kernel] | {"kernel": kernel, "n_steps": 1000}
+    assert np.linalg.norm(last(far, step_size=0.01, **options) - [300, 400], axis=1).min() > 300
+    (line,) = (record.getMessage() for record in caplog.records)
+    assert "start 25 deviations outside" in line and "1000 steps of step_size 0.01 are too few" in line
+    caplog.clear()
+    wanted = float(line.partition("; step_size ")[2].split()[0])
+    assert np.linalg.norm(last(far, step_size=wanted, **options) - [300, 400], axis=1).mean() < 2 * 20
+    assert not caplog.records
+
+
+def test_more_steps_are_advised_where_no_stable_step_mixes(caplog):
+    apart = mixture.GaussianMixture([0.5, 0.5], [[0.0, 0.0], [50.0, 0.0]], [np.eye(2) * 1e-2, np.eye(2) * 25.0])
+    simulate(apart, step_size=0.005, n_steps=100)
+    assert caplog.text.count("\n") == 1 and "n_steps 2800 at step_size 0.01 would do" in caplog.text
+
+
+def test_a_start_of_ones_own_is_not_judged(gaussian, caplog):
+    simulate(gaussian, start=np.full((40, 2), 1e3), n_steps=1)
+    assert not caplog.text
+
+
 def test_divergence_may_stop_the_run():
     gmm = mixture.GaussianMixture([1.0], [[0.0, 0.0]], [[[0.01, 0.0], [0.0, 0.01]]])
     with pytest.raises(InputError, match="40 of 40 particles are not finite"):

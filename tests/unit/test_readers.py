@@ -312,6 +312,11 @@ def test_of_two_full_layouts_the_symmetric_one_is_read(tmp_path, suffix):
         is_read(save(tmp_path / f"mine{suffix}", TWO | {"covariances": array}), FULL[:2], TWO["weights"])
 
 
+def test_an_asymmetric_covariance_in_the_layout_of_matlab_is_named(tmp_path):
+    array = np.moveaxis(FULL + 0.1 * np.eye(2, k=1), 0, -1)
+    refused(save(tmp_path / "mine.mat", BOTH | {"covariances": array}), "component 0", "symmetric")
+
+
 def test_diagonal_covariances_of_two_are_read_from_matlab_alone(tmp_path):
     array = np.array([[[1.0, 3.0], [2.0, 4.0]]])
     is_read(save(tmp_path / "mine.mat", TWO | {"covariances": array}), [np.diag([1, 2]), np.diag([3, 4])], [0.4, 0.6])

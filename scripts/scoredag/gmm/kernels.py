@@ -332,16 +332,60 @@ def _visit(advance, x, kept, positions):
 
 def stability_limit(gmm: GaussianMixture, preconditioner: ArrayLike | None = None) -> float:
     """The step size 2 / largest precision from which on a step in a component's narrowest direction diverges."""
+    return 2 / _stiffness(gmm, preconditioner).max()
+
+
+def _stiffness(gmm, preconditioner=None):
+    """Eigenvalues (K, 2) of the preconditioned precisions."""
     precisions = gmm.precisions
     if preconditioner is not None:
         root = square_root(preconditioner, "preconditioner")
         precisions = root @ precisions @ root
-    return 2 / np.linalg.eigvalsh(precisions).max()
+    return np.linalg.eigvalsh(precisions)
 
 
 def _warn_beyond(step_size, limit):
     if step_size > limit:
         log.warning("step_size %g is beyond the stability limit of the narrowest component, %.4g", step_size, limit)
+
+
+def warn_of_slow(kernel: str, gmm: GaussianMixture, step_size: float, n_steps: int, settings: dict) -> None:
+    """Say in the log where particles from N(0, I) cannot mix in `n_steps`, and which step size or number of steps can.
+
+    They have to come to the nearest component, nearer by a factor e in each relaxation time of the widest direction,
+    and then to fill that. `step_size` and `settings` are the kernel's.
+    """
+    distances = np.einsum("ki,kij,kj->k", gmm.means, gmm.diffused(1).precisions, gmm.means)
+    outside = math.sqrt(distances.min())
+    rate, limit = _rate_and_limit(kernel, gmm, settings)
+    time = (1 + math.log(max(outside, 1))) / rate
+    if n_steps * step_size >= time:
+        return
+    wanted, stable = 1.1 * time / n_steps, limit / 2
+    cure = f"step_size {wanted:.2g}"
+    if wanted > stable:
+        cure = f"n_steps {float(f'{1.1 * time / stable:.2g}'):.0f} at step_size {stable:.2g}"
+    start = f"particles start {outside:.3g} deviations outside the mixture"
+    log.warning(
+        "%s, and %d steps of step_size %g are too few to reach and fill it; %s would do",
+        start,
+        n_steps,
+        step_size,
+        cure,
+    )
+
+
+def _rate_and_limit(kernel, gmm, settings):
+    """Relaxations in the widest direction in a unit of step size times steps, and the largest stable step size."""
+    levels = np.array(settings["noise_levels"] if kernel == "annealed" else [0.0])
+    sizes = (levels / levels[-1]) ** 2 if kernel == "annealed" else np.ones(1)
+    stiffness = [_stiffness(gmm.diffused(level), settings.get("preconditioner")) for level in levels]
+    slow, fast = (np.array([pick(values) for values in stiffness]) * sizes for pick in (np.min, np.max))
+    if kernel == "underdamped":
+        friction = settings.get("friction", 1.0)
+        damped = 2 * slow[0] / (friction + math.sqrt(max(friction**2 - 4 * slow[0], 0)))
+        return min(damped, friction / 2), 2 / math.sqrt(fast[0])
+    return slow.mean(), 2 / fast.max()
 
 
 def _definite(matrix, name):

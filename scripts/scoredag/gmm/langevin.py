@@ -15,7 +15,7 @@ import pandas as pd
 from scoredag import streams
 from scoredag.errors import InputError
 from scoredag.gmm import fields
-from scoredag.gmm.kernels import KERNELS, stability_limit
+from scoredag.gmm.kernels import KERNELS, stability_limit, warn_of_slow
 from scoredag.gmm.mixture import GaussianMixture
 from scoredag.simd import random
 
@@ -108,6 +108,8 @@ def run(
         raise InputError(f"start: shape {np.shape(start)} is not (n_particles, 2) = ({n_particles}, 2)")
     taken = {name: value for name, value in settings.items() if name in KERNELS[kernel].takes}
     move = KERNELS[kernel].prepare(gmm, float(step_size), n_steps, threads, **taken)
+    if start is None:
+        warn_of_slow(kernel, gmm, step_size, n_steps, taken)
     positions = np.empty((len(kept), n_particles, 2))
 
     def move_block(begin):

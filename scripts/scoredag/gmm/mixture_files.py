@@ -288,8 +288,9 @@ def _readings(array, n):
     readings = {}
     if array.shape == (n, 2, 2):
         readings["full"] = array
-    as_is = "full" in readings and not mixture.asymmetric(array).any()
-    if turned.shape == (n, 2, 2) and not mixture.asymmetric(turned).any() and not as_is:
+    if turned.shape == (n, 2, 2) and (
+        "full" not in readings or mixture.asymmetric(turned).any() < mixture.asymmetric(array).any()
+    ):
         readings["full"] = turned
     if array.shape in ((2, 2), (1, 2, 2)):
         readings["tied"] = np.broadcast_to(array, (n, 2, 2))
