@@ -102,13 +102,13 @@ def _tell_beyond(wide, filled):
         low, high = observed.min(), observed.max()
         n_below, n_above = (imputed < low).sum(), (imputed > high).sum()
         if max(n_below, n_above) > BEYOND * len(imputed):
-            logging.warning(
+            logging.info(
                 "'%s': of %d imputed values %d are below the least observed one, %g, and %d above the largest, %g; "
                 "where there can be none, write plausible: {%s: [%g, %g]}",
                 name, len(imputed), n_below, low, n_above, high, name, low, high,
             )  # fmt: skip
         if len(imputed) and (observed % 1 == 0).all() and (imputed % 1 != 0).any():
-            logging.warning("'%s': all observed values are whole numbers; the imputed ones are not: round them", name)
+            logging.info("'%s': all observed values are whole numbers; the imputed ones are not: round them", name)
 
 
 def _bounds(names, *, plausible, circular, group, **_):

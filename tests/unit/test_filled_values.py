@@ -1,5 +1,7 @@
 """What the log says of filled values that mislead."""
 
+import logging
+
 import numpy as np
 import pandas as pd
 
@@ -12,7 +14,8 @@ def test_values_beyond_all_observed_ones_and_fractions_of_counts_are_told(caplog
     )
     filled = wide.to_numpy(copy=True)
     filled[2:, 0], filled[2, 1], filled[1, 2] = [-0.2, 0.1], 3.5, 2.0
-    fill_gaps._tell_beyond(wide, filled)
+    with caplog.at_level(logging.INFO):
+        fill_gaps._tell_beyond(wide, filled)
     assert "'rain': of 2 imputed values 1 are below the least observed one, 0" in caplog.text
     assert "write plausible: {rain: [0, 0.5]}" in caplog.text
     assert "'bikes': all observed values are whole numbers" in caplog.text

@@ -65,7 +65,7 @@ def numbers(
     column: pd.Series,
     decimal: str = ".",
     thousands: str | None = None,
-    missing: Iterable[str] = MISSING,
+    missing: Iterable[str] = (),
     advise: pd.DataFrame | None = None,
 ) -> pd.Series:
     """A column as float64, NaN where missing.

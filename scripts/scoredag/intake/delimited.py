@@ -24,6 +24,7 @@ from scoredag.errors import InputError
 from scoredag.intake import archives, cells
 
 PathLike = str | os.PathLike[str]
+MISSING = ("", "NA")
 PARQUET = (".parquet", ".pq")
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 UTF_8 = "utf-8"
@@ -79,8 +80,8 @@ def read(
     """All columns of a table, by the file's suffix: Parquet (.parquet, .pq), or else CSV, perhaps gzipped (.gz).
 
     CSV has one line of column names; comma, semicolon or tab separates its fields, by what the first rows have and an
-    Excel's `sep=;` says. A zip archive may hold one CSV file. All of it comes as text, empty cells and what pandas
-    takes as missing as missing. Columns of Parquet keep their type, but for decimals and booleans, which come as
+    Excel's `sep=;` says. A zip archive may hold one CSV file. All of it comes as text, empty cells and NA as
+    missing. Columns of Parquet keep their type, but for decimals and booleans, which come as
     numbers. The index is the line in a CSV file, on which a row begins,
     or the row, from 1, in a Parquet file; its name says which. Lines without any value, and columns without name and
     value, are left out.
@@ -96,7 +97,7 @@ def read(
             shorter than the header (with the line), a column that is there twice, or a small file that would
             become a huge table.
     """
-    missing = [*cells.MISSING, *missing]
+    missing = [*MISSING, *missing]
     try:
         if Path(path).suffix in PARQUET:
             content, places, what = _read_parquet(path, missing)

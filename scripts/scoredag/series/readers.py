@@ -211,7 +211,7 @@ def read(kind: str, path: PathLike | None, settings: Mapping[str, Any], seed: in
 def _table(path, options):
     """The table of a file, and the names of the columns that are its time."""
     head = delimited.Layout(options.skip, options.skip_last, options.columns)
-    table = delimited.read(path, options.missing, options.encoding, head)
+    table = delimited.read(path, [*cells.MISSING, *options.missing], options.encoding, head)
     time = [options.time] if isinstance(options.time, str) else list(options.time)
     first = table.columns[0]
     if time in (["time"], ["Unnamed: 0"]) and time[0] not in table.columns and first in UNNAMED:
