@@ -1,6 +1,5 @@
 """What all rules share: the checked config, settings as params, and contents that are compared."""
 
-import atexit
 import functools
 import os
 import re
@@ -31,7 +30,7 @@ try:
     checks.check_command(sys.argv)
     checks.check(config, HOME)
 except InputError as error:
-    atexit.register(complaints.repeat, [str(error)])
+    complaints.repeat_at_exit([str(error)])
     raise WorkflowError(str(error)) from None
 
 # jobs get it from the environment: as a parameter it would be a reason to run again
@@ -128,7 +127,7 @@ onstart:
 
 # Snakemake still prints its own last words
 onerror:
-    atexit.register(complaints.repeat, complaints.found(log))
+    complaints.repeat_at_exit(complaints.found(log))
 
 
 wildcard_constraints:

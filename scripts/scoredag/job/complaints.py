@@ -1,5 +1,6 @@
 """What went wrong in a run, found again in what Snakemake has logged, for the very end of what is printed."""
 
+import atexit
 import re
 import sys
 from collections.abc import Sequence
@@ -19,10 +20,11 @@ def found(logs: Sequence[str | Path]) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
-def repeat(lines: list[str]) -> None:
-    """Print the lines, each as one of this workflow's."""
-    for line in lines:
-        print(f"scoredag: {line}", file=sys.stderr, flush=True)
+def repeat_at_exit(lines: list[str]) -> None:
+    """Print the lines after all else, each as one of this workflow's, where Snakemake's command is what runs."""
+    if "snakemake" in sys.argv[0]:
+        for line in reversed(lines):
+            atexit.register(print, f"scoredag: {line}", file=sys.stderr, flush=True)
 
 
 def _read(path):
