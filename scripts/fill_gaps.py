@@ -48,7 +48,7 @@ def fill_gaps(
         ends = metrics.interval(samples, settings["level"])
         for column, values in zip((filled, lower, upper), (np.median(samples, axis=0), *ends), strict=True):
             column[steps, which] = _rounded(values, decimals[which]).clip(lowest[which], highest[which])
-    _tell_beyond(wide, filled)
+    _tell_beyond(wide, filled, dataset["circular"], dataset["group"] is not None)
     _write(wide, filled, lower, upper, imputed_path)
     with files.replacing(csv_path) as partial:
         wide.iloc[:] = filled
@@ -95,9 +95,14 @@ def _report(wide, spans, windows, values):
         logging.warning("nothing is observed in %d more windows", len(blind) - TOLD)
 
 
-def _tell_beyond(wide, filled):
-    """Say where what is filled in lies beyond all that was observed, or between whole numbers."""
+def _tell_beyond(wide, filled, circular, grouped):
+    """Say where what is filled in lies beyond all that was observed, or between whole numbers; not of angles."""
+    leading = angles.pairs(list(wide.columns), circular, grouped)
+    parts = {f"{end}_{part}" for end in leading for part in ("sin", "cos")}
     for name, observed, values in zip(wide.columns, wide.to_numpy().T, filled.T, strict=True):
+        if name in parts:
+            continue
+        column = "its column" if grouped else name  # {group}_{feature} is no key of `plausible`
         imputed, observed = values[np.isnan(observed)], observed[~np.isnan(observed)]
         low, high = observed.min(), observed.max()
         n_below, n_above = (imputed < low).sum(), (imputed > high).sum()
@@ -105,7 +110,7 @@ def _tell_beyond(wide, filled):
             logging.info(
                 "'%s': of %d imputed values %d are below the least observed one, %g, and %d above the largest, %g; "
                 "where there can be none, write plausible: {%s: [%g, %g]}",
-                name, len(imputed), n_below, low, n_above, high, name, low, high,
+                name, len(imputed), n_below, low, n_above, high, column, low, high,
             )  # fmt: skip
         if len(imputed) and (observed % 1 == 0).all() and (imputed % 1 != 0).any():
             logging.info("'%s': all observed values are whole numbers; the imputed ones are not: round them", name)

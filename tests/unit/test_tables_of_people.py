@@ -12,7 +12,7 @@ import pyarrow.feather
 import pytest
 
 from scoredag.errors import InputError
-from scoredag.series import readers
+from scoredag.series import readers, times
 
 NAN = np.nan
 
@@ -72,6 +72,16 @@ def test_thousands_are_read_where_they_are_said(read, cells, keys, first):
     assert values(read(hours(*cells), **keys))[0] == first
 
 
+def test_no_thousands_begin_with_zero(read):
+    refused(lambda: read(hours('"0,512"', '"1,512"'), thousands=","), "'0,512' is not a finite number")
+
+
+def test_blanks_of_any_width_separate_thousands(read):
+    text = hours("2\N{NO-BREAK SPACE}338", "1\N{THIN SPACE}512")
+    refused(lambda: read(text), "write thousands: ' '")
+    assert values(read(text, thousands=" ")) == [2338, 1512]
+
+
 def test_points_and_commas_of_europe(read):
     text = semicolons("2.338,52", "12,5", "1.000")
     line = refused(lambda: read(text), "'2.338,52'", "write thousands: '.', decimal: ','")
@@ -83,10 +93,8 @@ def test_advice_is_tried_on_the_whole_column(read):
     assert "decimal" not in refused(lambda: read(hours('"1,512"', '"2,590"')), "write thousands: ','")
     assert "thousands" not in refused(lambda: read(semicolons("1,512", "0,59")), "write decimal: ','")
     line = refused(lambda: read(semicolons("1,5", "n.v.", "-")), "write decimal: ','", 'missing: ["n.v.", "-"]')
-    assert values(read(semicolons("1,5", "n.v.", "-", "2"), decimal=",", missing=["n.v.", "-"])) == [
-        1.5,
-        *[NAN] * 0,
-    ] + [pytest.approx(NAN, nan_ok=True)] * 2 + [2.0]
+    wide = read(semicolons("1,5", "n.v.", "-", "2"), decimal=",", missing=["n.v.", "-"])
+    np.testing.assert_array_equal(values(wide), [1.5, NAN, NAN, 2])
     assert "set" not in line
     mixed = refused(lambda: read(semicolons("1,5", "2.5")), "'1,5'")
     assert "decimal" not in mixed and "thousands" not in mixed
@@ -194,16 +202,14 @@ def test_zeros_and_ends_of_a_range_are_no_sentinels(read):
     ],
 )
 def test_times_of_many_forms(read, stamp, time_format, zone, utc):
-    text = (
-        table(f"{stamp},1", f"{stamp.replace('2023', '2024', 1)},2")
-        if time_format not in ["s", "ms", "us", "ns"]
-        else None
+    later = f"{int(stamp) * 2}" if stamp.isdigit() else stamp.replace("2023", "2024", 1)
+    wide = read(
+        table(f"{stamp},1", f"{later},2"), time_format=time_format, time_zone=zone, resample="first", interval="1D"
     )
-    text = text or table(f"{stamp},1", f"{int(stamp) * 2},2")
-    wide = read(text, time_format=time_format, time_zone=zone, resample="mean", interval="1D")
-    exact = readers.times.parse("mine.csv", pd.Series([stamp], [2], name="time"), time_format, zone)
-    assert exact.iloc[0].tz_localize(None) if exact.dt.tz is None else exact.iloc[0] == pd.Timestamp(utc, tz="UTC")
     assert wide.index[0] == pd.Timestamp(utc, tz="UTC").floor("1D")
+    exact = times.parse("mine.csv", pd.Series([stamp], [2], name="time"), time_format, zone)
+    exact = exact if exact.dt.tz else exact.dt.tz_localize("UTC")
+    assert exact.iloc[0] == pd.Timestamp(utc, tz="UTC")
 
 
 def test_a_zone_of_several_meanings_is_refused(read):
@@ -245,6 +251,10 @@ def test_what_stands_above_and_below_a_table(read):
     assert values(read(plain + "sum,6\nprinted on Monday,\n\n", skip_last=2)) == [1, 2, 3]
     assert values(read(plain.split("\n", 1)[1], columns=["time", "x"])) == [1, 2, 3]
     refused(lambda: read(plain.split("\n", 1)[1], columns=["time", "x", "y"]), "3 columns are named", "has 2")
+    for before, keys, line in (("a\nb\n", {"skip": 2}, 7), ("# a\n", {}, 6)):
+        refused(
+            lambda before=before, keys=keys: read(f"{before}{plain}2020-01-02 00:00,1,2\n", **keys), f"line {line} has"
+        )
     above = "latitude,longitude,elevation\n1,2,3\n\n" + hours(1, 2, 3, 4)
     refused(lambda: read(above), "line 4 has 2 fields, the header has 3", "write skip: 3")
     assert values(read(above, skip=3)) == [1, 2, 3, 4]
@@ -257,7 +267,7 @@ def test_the_separator_is_that_of_the_rows(read):
 
 def test_stamps_at_the_end_of_their_interval(read):
     text = table("2020-01-01 05:50,0", "2020-01-01 06:00,1", "2020-01-01 06:10,0")
-    wide = read(text, resample="max" if False else "median", interval="10min", label="end")
+    wide = read(text, resample="median", interval="10min", label="end")
     assert wide.index[0] == pd.Timestamp("2020-01-01 05:40", tz="UTC")
     shifted = read(hours(1, 2), label="end")
     assert shifted.index[0] == pd.Timestamp("2019-12-31 23:00", tz="UTC")

@@ -26,7 +26,8 @@ COMMA = re.compile(rf"[+-]?(\d+,?\d*|,\d+){POWER}")
 BEFORE_THREE = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")  # a comma that separates thousands
 CODED = re.compile(r"[+-]?0\d+,\w+")  # fields of fixed width in one cell, as -0013,1 for -1.3 with quality 1
 TIME = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*|\d{1,2}([:.])\d{2}\1\d{2}(\.\d+)?|\d{1,2}:\d{2}( ?[AaPp][Mm])?")
-SIGNED = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)  # what Python reads as a number, though no finite one
+BLANKS = str.maketrans(dict.fromkeys("\N{NO-BREAK SPACE}\N{THIN SPACE}\N{NARROW NO-BREAK SPACE}", " "))
+INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)  # what Python reads as a number, though no finite one
 LIMIT = re.compile(r"[<>~≤≥]\s*[+-]?[\d.,]+|[+-]?[\d.,]+\s*[*#†]+")
 UNIT = re.compile(r"([+-]?[\d.,]+)\s*([^\d\s.,+-]\S{0,9})")
 
@@ -42,13 +43,15 @@ class Notation(NamedTuple):
     decimal: str = "."
     thousands: str | None = None
 
-    def pattern(self) -> re.Pattern[str]:
-        """Of a number, with or without groups."""
-        plain = (COMMA if self.decimal == "," else POINT).pattern
-        if not self.thousands:
-            return re.compile(plain)
-        grouped = rf"[+-]?[1-9]\d{{0,2}}({re.escape(self.thousands)}\d{{3}})+({re.escape(self.decimal)}\d*)?"
-        return re.compile(rf"{grouped}|{plain}")
+    def grouped(self) -> re.Pattern[str]:
+        """Of a number with groups."""
+        mark, decimal = re.escape(self.thousands or ""), re.escape(self.decimal)
+        return re.compile(rf"[+-]?[1-9]\d{{0,2}}({mark}\d{{3}})+({decimal}\d*)?")
+
+    def reads(self, cell: str) -> bool:
+        """Whether it is a number, with or without groups."""
+        plain = COMMA if self.decimal == "," else POINT
+        return bool(plain.fullmatch(cell) or (self.thousands and self.grouped().fullmatch(cell)))
 
     def keys(self) -> str:
         """The keys of a dataset that say so."""
@@ -120,11 +123,9 @@ def _plain(column, notation):
     """Text with numbers as Python writes them; what is none in this notation stays none."""
     column = column.str.strip()
     if notation.thousands:
-        blanks = {" ": "[ \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}]"}
-        mark = blanks.get(notation.thousands, re.escape(notation.thousands))
-        decimal = re.escape(notation.decimal)
-        grouped = column.str.fullmatch(rf"[+-]?\d{{1,3}}({mark}\d{{3}})+({decimal}\d*)?").fillna(False)
-        column = column.mask(grouped, column.str.replace(mark, "", regex=True))
+        column = column.str.translate(BLANKS)
+        grouped = column.str.fullmatch(notation.grouped().pattern).fillna(False)
+        column = column.mask(grouped, column.str.replace(notation.thousands, "", regex=False))
     if notation.decimal == ",":
         column = column.mask(column.str.fullmatch(CODED.pattern).fillna(False), "coded")
         column = column.str.translate(str.maketrans(".,", ",."))  # points become commas: 1.234,5 is no number
@@ -141,7 +142,7 @@ def _as_floats(column):
 
 
 def _distinct(column):
-    return [cell.strip() for cell in column.dropna().unique()]
+    return [cell.strip().translate(BLANKS) for cell in column.dropna().unique()]
 
 
 def _texts(table, missing):
@@ -150,7 +151,7 @@ def _texts(table, missing):
     for _, column in table.items():
         if pd.api.types.is_string_dtype(column):
             odd = column[column.str.strip().str.fullmatch(r"\D+").fillna(False)]
-            texts += [cell for cell in _distinct(odd) if cell not in missing and not SIGNED.fullmatch(cell)]
+            texts += [cell for cell in _distinct(odd) if cell not in missing and not INFINITE.fullmatch(cell)]
     return list(dict.fromkeys(texts))
 
 
@@ -172,9 +173,7 @@ def _advice(column, bad, texts):
         return "; it looks like several fields in one cell, a value and a code; write them as columns of their own"
     for notation in NOTATIONS:
         marks = (notation.thousands or "") + (notation.decimal if notation.decimal == "," else "")
-        if all(any(mark in cell for cell in cells) for mark in marks) and all(
-            notation.pattern().fullmatch(cell) for cell in cells
-        ):
+        if all(any(mark in cell for cell in cells) for mark in marks) and all(map(notation.reads, cells)):
             what = "separates thousands" if notation.thousands else "has a decimal comma"
             return f"; if it {what}, write {notation.keys()}{', ' + _missing(texts) if texts else ''}"
     if any(LIMIT.fullmatch(cell) for cell in with_digits):

@@ -81,10 +81,9 @@ def read(
 
     CSV has one line of column names; comma, semicolon or tab separates its fields, by what the first rows have and an
     Excel's `sep=;` says. A zip archive may hold one CSV file. All of it comes as text, empty cells and NA as
-    missing. Columns of Parquet keep their type, but for decimals and booleans, which come as
-    numbers. The index is the line in a CSV file, on which a row begins,
-    or the row, from 1, in a Parquet file; its name says which. Lines without any value, and columns without name and
-    value, are left out.
+    missing. Columns of Parquet keep their type, but for decimals and booleans, which come as numbers. The index is the
+    line in a CSV file, on which a row begins, or the row, from 1, in a Parquet file; its name says which. Lines without
+    any value, and columns without name and value, are left out.
 
     Args:
         path: the file.
@@ -174,11 +173,11 @@ def _read_csv(path, missing, encoding, layout):
     except (pa.ArrowInvalid, UnicodeError) as error:
         if odd:
             has, wanted = odd[0].actual_columns, odd[0].expected_columns
-            line = _line(path, separator, encoding, odd[0].number - n_lines)
+            line = _line(path, separator, encoding, n_lines, odd[0].number - n_lines)
             hint = f"is there a {SEPARATORS[separator]} too many?" if has > wanted else "was the file cut off?"
             if wanted == 1:
                 hint = "the first line has to name the columns"
-            hint += _where_the_table_begins(path, separator, encoding, n_lines, line)
+            hint += _where_the_table_begins(path, separator, encoding, line)
             raise InputError(f"{path}: line {line} has {has} fields, the header has {wanted}; {hint}") from error
         _require_encoding(path, encoding)
         raise
@@ -209,13 +208,13 @@ def _lines(table, first):
     return lines
 
 
-def _line(path, separator, encoding, row):
-    """The line on which the row of a CSV file begins that is number `row` after the header."""
+def _line(path, separator, encoding, n_lines, row):
+    """The line on which row number `row` of a CSV file begins, of those after its first `n_lines` lines."""
     with _text(path, encoding, errors="surrogateescape") as stream:  # what cannot be read may come after it
-        reader = csv.reader(stream, delimiter=separator)
-        for _ in itertools.islice(reader, row):
+        reader = csv.reader(itertools.islice(stream, n_lines, None), delimiter=separator)
+        for _ in itertools.islice(reader, row - 1):
             pass
-        return reader.line_num + 1
+        return n_lines + reader.line_num + 1
 
 
 def _refuse_binary(path, encoding):
@@ -233,16 +232,12 @@ def _header(path, encoding, layout):
     """Separator and names of the columns of a CSV file, and how many lines come before its first row."""
     try:
         with _text(path, encoding) as stream:
-            lines = list(itertools.islice(stream, layout.skip))
-            given = None
-            for line in stream:
-                sign = re.fullmatch(r"sep=(.)\s*", line)
-                given = sign[1] if sign else given
-                lines.append(line)
-                if not sign and not line.startswith("#"):
-                    break
-            n_before = len(lines) - 1 if lines and not _is_said_aside(lines[-1]) else len(lines)
-            first = lines[n_before:] + list(itertools.islice(stream, N_LOOKED_AT))
+            n_before, given = len(list(itertools.islice(stream, layout.skip))), None
+            line = next(stream, "")
+            while line.startswith("#") or (sign := re.fullmatch(r"sep=(.)\s*", line)):
+                given = given if line.startswith("#") else sign[1]
+                n_before, line = n_before + 1, next(stream, "")
+            first = [line, *itertools.islice(stream, N_LOOKED_AT)]
     except UnicodeError:
         _require_encoding(path, encoding)
         raise
@@ -261,11 +256,6 @@ def _header(path, encoding, layout):
     return separator, list(layout.columns), n_before
 
 
-def _is_said_aside(line):
-    """Whether a line is one that says how to read the file, or a comment."""
-    return line.startswith(("#", "sep="))
-
-
 def _separator(lines):
     """The separator by which most rows have as many fields as the first, or else that which finds most there."""
 
@@ -280,7 +270,7 @@ def _separator(lines):
     return max(SEPARATORS, key=judge)
 
 
-def _where_the_table_begins(path, separator, encoding, n_lines, line):
+def _where_the_table_begins(path, separator, encoding, line):
     """What to write where rows of one length begin at a line after what seemed the names, to the end of the file."""
     with _text(path, encoding, errors="surrogateescape") as stream:
         counts = [
@@ -288,7 +278,7 @@ def _where_the_table_begins(path, separator, encoding, n_lines, line):
         ]
     counts = [count for count in counts if count]
     if len(counts) > 3 and counts[0] > 1 and len(set(counts)) == 1:
-        return f" If the table begins at line {line}, write skip: {line - 1}"
+        return f"; if the table of a dataset begins at line {line}, write skip: {line - 1}"
     return ""
 
 

@@ -26,9 +26,9 @@ USUAL = 0.4  # of the distances of times are alike, where they have a usual one
 def offset_of(path: PathLike, interval: str) -> pd.DateOffset:
     """The spacing of a grid by pandas' name. Times are in UTC, where a day has 24 hours."""
     cure = (
-        "write 1h, 15min or 1D; MS, QS or YS for times on the first of a month, a quarter or a year; ME, QE or YE for"
+        "write 1h, 15min or 1D; MS, QS or YS for times on the first of a month, a quarter or a year; "
+        "ME, QE or YE for the last; B for business days"
     )
-    cure = f"{cure} the last; B for business days"
     try:
         offset = pd.tseries.frequencies.to_offset(interval)
     except ValueError as error:
@@ -107,9 +107,10 @@ def place(
     empty = regular.columns[regular.isna().all()]
     if len(empty):
         names = ", ".join(f"'{name}'" for name in empty)
-        what = f"the feature {names} has" if len(empty) == 1 else f"the features {names} have"
-        raise InputError(f"{path}: {what} no value at all; leave {'its' if len(empty) == 1 else 'their'} column or "
-                         f"{'its' if len(empty) == 1 else 'their'} rows out")  # fmt: skip
+        what, whose = (
+            (f"the feature {names} has", "its") if len(empty) == 1 else (f"the features {names} have", "their")
+        )
+        raise InputError(f"{path}: {what} no value at all; leave {whose} column or {whose} rows out")
     absent = len(regular) - len(wide)
     log.info("%s: %d times x %d features, %d times absent", path, *regular.shape, absent)
     log.info("%s: %.2f %% of the values are missing", path, 100 * regular.isna().to_numpy().mean())
@@ -157,7 +158,7 @@ def _refuse_strays(path, times, interval, offset, of):
         fault = f"the time {times[stray].iloc[0]}{of} is not on the grid of {interval} that starts at {times.min()}"
         cure = "set 'resample' to bring all times to it"
         if fixed and (abs(_from_grid(once, step)) <= NEAR).all():
-            cure += ": all are a little early or late, for which nearest is meant"
+            cure += "; nearest suits, as all are within a tenth of the interval"
         elif not fixed:
             better = next((name for name in ("MS", "ME", "QS", "QE", "YS", "YE", "B") if _fits(once, name)), None)
             cure = f"write interval: {better}" if better and better != interval else cure
