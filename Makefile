@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := --numprocesses logical --maxprocesses 8 --dist worksteal
 
-# clean alone works there, too
+# before anything is installed; `make clean` still works in such a folder
 ifneq ($(words $(CURDIR)),1)
 ifneq ($(MAKECMDGOALS),clean)
 $(error $(CURDIR): Snakemake runs no script by a Python in a path with blanks; move this folder to a path without)

@@ -127,7 +127,7 @@ onstart:
 
 # Snakemake still prints its own last words
 onerror:
-    complaints.repeat_at_exit(complaints.found(log))
+    complaints.repeat_at_exit(complaints.error_lines(log))
 
 
 wildcard_constraints:

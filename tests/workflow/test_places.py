@@ -140,5 +140,5 @@ def test_complaints_are_found_in_the_logs_of_failed_jobs_each_once(tmp_path):
     says = "Error in rule x:\n    log: {} (check log file(s) for error details)\n"
     text = says.format(tmp_path / "a.log") + "error: a.csv: empty\n" + says.format(tmp_path / "b.log")
     (tmp_path / "snakemake.log").write_text(text + says.format(tmp_path / "absent.log"), encoding="utf-8")
-    found = complaints.found([tmp_path / "snakemake.log", tmp_path / "absent"])
+    found = complaints.error_lines([tmp_path / "snakemake.log", tmp_path / "absent"])
     assert found == ["error: a.csv: empty", f"{tmp_path / 'b.log'}: ValueError: odd"]

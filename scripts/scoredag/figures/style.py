@@ -1,5 +1,7 @@
 """One look for all figures, and how they are written."""
 
+import contextlib
+import functools
 import logging
 import os
 import warnings
@@ -69,28 +71,37 @@ def save(drawn: Figure, path: str | os.PathLike[str]) -> None:
 
     Letters that the usual font lacks are of another one; where none has them, the log says so.
     """
-    _find_letters(drawn)
-    with files.replacing(path) as partial, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # the log has said so in one line
+    with files.replacing(path) as partial, _lettered(drawn):
         drawn.savefig(partial, metadata={"Software": None})
 
 
-def _find_letters(drawn):
-    """Give texts with letters that the usual font lacks a second font, which has them."""
+@contextlib.contextmanager
+def _lettered(drawn):
+    """Draw within the block: texts with letters that the usual font lacks have a second font, which has them."""
     texts = [text for text in drawn.findobj(Text) if not text.get_text().isascii()]
     letters = {letter for text in texts for letter in text.get_text() if letter.isprintable()}
-    lacking = letters - _letters(font_manager.findfont("DejaVu Sans"))
-    if not lacking:
-        return
-    installed = {entry.name: entry.fname for entry in font_manager.fontManager.ttflist}
-    for name in (name for name in FONTS if name in installed and lacking <= _letters(installed[name])):
+    lacking = frozenset(letters - _letters(font_manager.findfont("DejaVu Sans"))) if letters else frozenset()
+    if lacking and (font := _font_with(lacking)):
         for text in texts:
-            text.set_fontfamily(["DejaVu Sans", name])
-        return
-    shown = "".join(sorted(lacking)[:10])
+            text.set_fontfamily(["DejaVu Sans", font])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # the log has said so in one line
+        yield
+
+
+@functools.cache
+def _font_with(letters):
+    """The first installed one of FONTS that has all `letters`; None, which the log tells once, where none has."""
+    installed = {entry.name: entry.fname for entry in font_manager.fontManager.ttflist}
+    for name in FONTS:
+        if name in installed and letters <= _letters(installed[name]):
+            return name
+    shown = "".join(sorted(letters)[:10])
     log.warning("no font here has the letters %s, which figures show as boxes; install one, as Noto Sans CJK", shown)
+    return None
 
 
+@functools.cache
 def _letters(path):
     return set(map(chr, font_manager.get_font(path).get_charmap()))
 
@@ -101,7 +112,8 @@ def save_animation(figures: Iterable[Figure], path: str | os.PathLike[str], mill
     for drawn in figures:
         canvas = FigureCanvasAgg(drawn)
         drawn.set_dpi(100)
-        canvas.draw()
+        with _lettered(drawn):
+            canvas.draw()
         pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
         images.append(pixels.quantize(64, dither=Image.Dither.NONE))
     durations = [milliseconds] * (len(images) - 1) + [5 * milliseconds]

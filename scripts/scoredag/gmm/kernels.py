@@ -365,14 +365,10 @@ def warn_of_slow(kernel: str, gmm: GaussianMixture, step_size: float, n_steps: i
     cure = f"step_size {wanted:.2g}"
     if wanted > stable:
         cure = f"n_steps {float(f'{1.1 * time / stable:.2g}'):.0f} at step_size {stable:.2g}"
-    start = f"particles start {outside:.3g} deviations outside the mixture"
     log.warning(
-        "%s, and %d steps of step_size %g are too few to reach and fill it; %s would do",
-        start,
-        n_steps,
-        step_size,
-        cure,
-    )
+        "particles start %.3g deviations outside the mixture, and %d steps of step_size %g are too few to reach and "
+        "fill it; %s would do", outside, n_steps, step_size, cure,
+    )  # fmt: skip
 
 
 def _rate_and_limit(kernel, gmm, settings):

@@ -44,7 +44,7 @@ def check(config: Config, home: Path) -> None:
     drop_nulls(config)
     check_schema(config, schema)
     for name in ("mirror", "cache"):
-        check_folder(name, config[name])
+        check_path(name, config[name])
     for name, variant in config["langevin"]["variants"].items():
         check_variant(f"langevin.variants.{name}", variant, schema["$defs"]["variant"])
     check_likelihood(config["likelihood"])
@@ -324,13 +324,13 @@ def check_file(key: str, entry: Config, home: Path) -> None:
         if os.path.isabs(entry["file"]) or ".." in Path(entry["file"]).parts:
             fail(f"{key}.file", f"'{entry['file']}' names a download; write a name below the working directory")
     elif entry["file"] and not os.path.exists(sources.shipped(entry["file"], home)):
-        check_folder(f"{key}.file", entry["file"])
+        check_path(f"{key}.file", entry["file"])
         path = sources.expanded(entry["file"])
         read = "" if path == entry["file"] else f" ({path})"
         fail(f"{key}.file", f"there is no file '{entry['file']}'{read}")
 
 
-def check_folder(key: str, path: str | None) -> None:
+def check_path(key: str, path: str | None) -> None:
     """Refuse a path that names an environment variable which is not set, or that is a null in quotes."""
     if path is None:
         return

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def found(logs: Sequence[str | Path]) -> list[str]:
+def error_lines(logs: Sequence[str | Path]) -> list[str]:
     """The lines of Snakemake's logs, and of the failed jobs' logs that it names, which say what is wrong.
 
     A failed job without such a line has its log's last line, as that of a traceback.

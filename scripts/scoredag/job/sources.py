@@ -72,8 +72,8 @@ def shipped(path: str, home: Path) -> str:
 
     `~` and environment variables are filled in, but for a file whose name has them.
     """
-    found = path if os.path.exists(path) or os.path.exists(home / path) else expanded(path)
-    return found if os.path.exists(found) else os.path.relpath(home / found)
+    path = path if os.path.exists(path) or os.path.exists(home / path) else expanded(path)
+    return path if os.path.exists(path) else os.path.relpath(home / path)
 
 
 def expanded(path: str) -> str:
