@@ -27,6 +27,7 @@ PathLike = str | os.PathLike[str]
 MISSING = ("", "NA")
 PARQUET = (".parquet", ".pq")
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
+SEPARATOR_LINE = r"sep=.\s*"  # as Excel reads it
 UTF_8 = "utf-8"
 SIGNATURES = {  # first bytes of what is no text, and what to do about it
     b"\x1f\x8b": "is gzipped; name it .csv.gz",
@@ -234,8 +235,8 @@ def _header(path, encoding, layout):
         with _text(path, encoding) as stream:
             n_before, given = len(list(itertools.islice(stream, layout.skip))), None
             line = next(stream, "")
-            while line.startswith("#") or (sign := re.fullmatch(r"sep=(.)\s*", line)):
-                given = given if line.startswith("#") else sign[1]
+            while line.startswith("#") or re.fullmatch(SEPARATOR_LINE, line):
+                given = given if line.startswith("#") else line[4]
                 n_before, line = n_before + 1, next(stream, "")
             first = [line, *itertools.islice(stream, N_LOOKED_AT)]
     except UnicodeError:
