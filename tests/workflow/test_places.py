@@ -79,7 +79,10 @@ def test_results_are_found_through_a_link_and_by_the_path(project, tmp_path):
 
 
 def make(folder, *words):
-    return subprocess.run(["make", "--dry-run", *words], cwd=folder, capture_output=True, text=True, check=False)
+    """As from a shell, though the tests may have been started by make."""
+    environment = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    command = ["make", "--dry-run", *words]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 def test_make_in_a_path_with_a_blank_says_so_before_it_installs_anything(root, tmp_path):
