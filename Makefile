@@ -69,7 +69,7 @@ clean:
 	$(BIN)/python -m pip install --quiet --requirement $< --editable .
 	touch $@
 
-.venv/ready-test: envs/requirements-test.txt .venv/ready
+.venv/ready-test: envs/requirements-test.txt envs/requirements-tables.txt .venv/ready
 	$(BIN)/python -m pip install --quiet --requirement $<
 	touch $@
 

@@ -27,13 +27,13 @@ rule fetch_file:
 rule tidy_series:
     """Read a dataset into one tidy series on a regular time grid."""
     input:
-        file=lambda wildcards: input_file(section("datasets", wildcards.dataset)),
+        file=dataset_files,
     output:
         series="results/datasets/{dataset}/series.parquet",
     resources:
         mem_mb=2000,
     params:
-        content=lambda wildcards: content(section("datasets", wildcards.dataset)),
+        content=dataset_content,
         settings=settings("datasets", "{dataset}", without=["file", "units", "url", "windows"], seed=config["seed"]),
     script:
         "../scripts/tidy_series.py"

@@ -18,6 +18,22 @@ def download_sources(wildcards, output):
     }
 
 
+def dataset_files(wildcards):
+    """The files of a dataset; none of a simulated one."""
+    dataset = section("datasets", wildcards.dataset)
+    if dataset["file"] is None or dataset["url"]:
+        return [path for path in [input_file(dataset)] if path]
+    return [local(path) for path in sources.matching(dataset["file"], HOME)]
+
+
+def dataset_content(wildcards):
+    """The SHA-256 of the file of a dataset, or of each of several, whatever its time; None for a download or no file."""
+    if section("datasets", wildcards.dataset, "url"):
+        return None
+    digests = [sources.content(path) for path in dataset_files(wildcards)]
+    return digests if len(digests) > 1 else next(iter(digests), None)
+
+
 def dataset_setting(key):
     """A function of the wildcards: a setting of a dataset."""
     return lambda wildcards: section("datasets", wildcards.dataset, key)

@@ -22,7 +22,7 @@ def cut_windows(
     messages name. The sine and the cosine of an angle of `settings["circular"]` are hidden together, as gaps are.
     """
     key = f"datasets.{dataset}.windows"
-    source = settings["file"] or f"datasets.{dataset}"
+    source = settings["file"] if isinstance(settings["file"], str) else f"datasets.{dataset}"
     wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
     series, lengths = tidy.series_of(wide)
     length = settings["length"]

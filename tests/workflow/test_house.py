@@ -197,10 +197,15 @@ def test_versions_are_the_same_everywhere_and_each_has_its_reason(root):
     pins = [line for line in (root / "envs/requirements.txt").read_text().splitlines() if "==" in line]
     conda = yaml.safe_load((root / "envs/scoredag.yaml").read_text(encoding="utf-8"))
     assert conda["dependencies"][-1]["pip"] == pins
-    tests = [line for line in (root / "envs/requirements-test.txt").read_text().splitlines() if "==" in line]
+    more = [
+        line
+        for name in ("tables", "test")
+        for line in (root / f"envs/requirements-{name}.txt").read_text().splitlines()
+        if "==" in line
+    ]
     reasons = (root / "envs/README.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| ([\w-]+) \| [^|]+\|$", reasons, re.MULTILINE)) - {"package"} == {
-        pin.split("==")[0] for pin in pins + tests
+        pin.split("==")[0] for pin in pins + more
     }
 
 

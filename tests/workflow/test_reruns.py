@@ -287,6 +287,26 @@ def test_an_edit_reruns_what_depends_on_it_and_nothing_else(edited, path, old, n
     assert edited.jobs() == expected
 
 
+def test_a_file_that_matches_the_pattern_of_a_dataset_is_seen_when_it_comes_and_when_it_changes(project):
+    """Jobs for its series alone, which are few and quick: names are read from the pattern at each parse."""
+    target = "results/datasets/years/series.parquet"
+    overlay = "datasets: {years: {reader: csv, file: 'mine/*.csv'}}\n"
+    (project.folder / "years.yaml").write_text(overlay, encoding="utf-8")
+    options = {"configfiles": (CONFIG, "years.yaml")}
+    (project.folder / "mine").mkdir()
+    for year in (2019, 2020):
+        (project.folder / f"mine/{year}.csv").write_text(f"time,x\n{year}-12-31T23:00,1\n{year}-12-31T22:00,2\n")
+        done = project.snakemake(target, **options)
+        assert done.returncode == 0 and "1 of 1 steps" in done.stdout, done.stdout
+        assert not project.jobs(target, **options)
+    series = pd.read_parquet(project.folder / target)
+    assert series["time"].dt.year.unique().tolist() == [2019, 2020] and series["value"].sum() == 6
+    project.edit("mine/2019.csv", "22:00,2", "22:00,3")
+    assert project.jobs(target, **options) == {"tidy_series"}
+    (project.folder / "mine/2019.csv").unlink()
+    assert project.jobs(target, **options) == {"tidy_series"}
+
+
 def test_a_deleted_output_comes_back_alone(edited):
     (edited.folder / "results/langevin/c/scatter.png").unlink()
     assert edited.jobs() == {"plot_scatter:c"}

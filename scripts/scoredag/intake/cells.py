@@ -110,7 +110,19 @@ def shown(cell: Any) -> str:
 
 def place(column: pd.Series, bad: pd.Series) -> str:
     """Column and line, or row, of the first entry of `column` where `bad` is true."""
-    return f"column '{column.name}', {column.index.name} {bad.idxmax()}"
+    return f"column '{column.name}', {row(column, bad.idxmax())}"
+
+
+def row(table: pd.DataFrame | pd.Series, label: Any) -> str:
+    """The line, or row, of a table that has this label in the index; of several files, in which one."""
+    if isinstance(label, tuple):
+        return f"{table.index.names[-1]} {label[1]} of {label[0]}"
+    return f"{table.index.name} {label}"
+
+
+def starts_as_number(cell: str) -> bool:
+    """Whether a cell is a number or begins with one, as a value with its unit."""
+    return re.match(r"[+-]?[.,]?\d", cell) is not None
 
 
 def is_grouped(column: pd.Series) -> bool:

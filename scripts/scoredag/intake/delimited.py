@@ -38,12 +38,12 @@ SIGNATURES = {  # first bytes of what is no text, and what to do about it
     b"\x28\xb5\x2f\xfd": "is packed by Zstandard; unpack it, or pack it by gzip and name it .csv.gz",
     b"7z\xbc\xaf": "is a 7-Zip archive; unpack it",
     b"Rar!": "is a RAR archive; unpack it",
-    b"\xd0\xcf\x11\xe0": "is an Excel file of the old kind (.xls); save the sheet as CSV",
-    b"\x89HDF": "is an HDF5 or NetCDF file; save its table as CSV or Parquet",
-    b"CDF": "is a NetCDF file; save its table as CSV or Parquet",
+    b"\xd0\xcf\x11\xe0": "is an Excel file of the old kind; name it .xls, and it is read; or save the sheet as CSV",
+    b"\x89HDF": "is an HDF5 or NetCDF file; NetCDF is read by the ending .nc; save another table as CSV or Parquet",
+    b"CDF": "is a NetCDF file; name it .nc, and it is read; or save its table as CSV or Parquet",
     b"ARROW1": "is a Feather file; save it as Parquet: pyarrow.feather.read_feather(..).to_parquet(..)",
     b"FEA1": "is a Feather file; save it as Parquet: pyarrow.feather.read_feather(..).to_parquet(..)",
-    b"SQLite": "is an SQLite database; save the table as CSV or Parquet",
+    b"SQLite": 'is an SQLite database; name it .db, and write a query, as query: "SELECT * FROM the_table"',
     b"\x80\x03": "is a pickle; save the table as Parquet: pandas.read_pickle(..).to_parquet(..)",
     b"\x80\x04": "is a pickle; save the table as Parquet: pandas.read_pickle(..).to_parquet(..)",
     b"\x80\x05": "is a pickle; save the table as Parquet: pandas.read_pickle(..).to_parquet(..)",
@@ -103,8 +103,6 @@ def read(
             content, places, what = _read_parquet(path, missing)
         else:
             content, places, what = _read_csv(path, missing, _codec(path, encoding), layout)
-        names = pd.Index([" ".join(name.split()) for name in content.column_names])
-        table = content.to_pandas(ignore_metadata=True)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     # the first of these is what a folder, or a file that may not be read, gives
@@ -112,8 +110,19 @@ def read(
         kind = "Parquet" if Path(path).suffix in PARQUET else "CSV"
         reason = str(error).partition("\n")[0].strip()
         raise InputError(f"{path}: cannot be read as {kind} ({reason})") from error
+    return of_arrow(path, content, places, what)
+
+
+def of_arrow(path: PathLike, content: pa.Table, places: Iterable[int], what: str) -> pd.DataFrame:
+    """A data frame of an Arrow table without its empty rows; the index, named `what`, holds the `places` of the rows.
+
+    Raises:
+        InputError: a column that is there twice.
+    """
+    names = pd.Index([" ".join(name.split()) for name in content.column_names])
     if names.has_duplicates:
         raise InputError(f"{path}: there are two columns '{names[names.duplicated()][0]}'; rename or remove one")
+    table = content.to_pandas(ignore_metadata=True)
     table.columns = names
     table.index = pd.Index(places, name=what)
     return table.dropna(how="all")
@@ -192,8 +201,9 @@ def _office(path):
     """What to do about a file of an office, or None."""
     with contextlib.suppress(zipfile.BadZipFile, OSError), zipfile.ZipFile(path) as archive:
         names = archive.namelist()
-        if "[Content_Types].xml" in names or "mimetype" in names:
-            return "is a spreadsheet (.xlsx, .ods); save the sheet as CSV"
+        if "xl/workbook.xml" in names or "mimetype" in names:
+            ending = ".ods" if "mimetype" in names else ".xlsx"
+            return f"is a spreadsheet; name it {ending}, and it is read; or save the sheet as CSV"
         if sum(not name.endswith("/") for name in names) == 1:
             return "is a zip archive; name it .zip, and its one file is read"
     return None
@@ -326,7 +336,12 @@ def _read_parquet(path, missing):
     """All columns as an Arrow table, the number of each row, and what these numbers are."""
     with pa.parquet.ParquetFile(path) as stream:
         _check_expansion(path, stream.metadata)
-        table = stream.read()
+        table = simplified(stream.read(), missing)
+    return table, range(1, len(table) + 1), "row"
+
+
+def simplified(table: pa.Table, missing: Sequence[str] = ()) -> pa.Table:
+    """An Arrow table with the texts `missing` as null, decimals and booleans as numbers, and dates as timestamps."""
     for i, field in enumerate(table.schema):
         kind = field.type
         if pa.types.is_dictionary(kind):
@@ -342,7 +357,7 @@ def _read_parquet(path, missing):
         if kind != field.type:
             # decimals and booleans alike, whatever cast there is between the two
             table = table.set_column(i, field.name, _cast(table.column(i), kind))
-    return table, range(1, len(table) + 1), "row"
+    return table
 
 
 def _check_expansion(path, metadata):

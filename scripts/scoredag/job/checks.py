@@ -264,7 +264,42 @@ def check_dataset(key: str, dataset: Config, schema: Config, home: Path) -> None
     for column, (lowest, highest) in dataset["plausible"].items():
         if lowest > highest:
             fail(f"{key}.plausible.{column}", f"the lowest, {lowest:g}, exceeds the highest, {highest:g}")
-    check_file(key, dataset, home)
+    check_query(key, dataset, schema)
+    check_files(key, dataset, home)
+
+
+def check_query(key: str, dataset: Config, schema: Config) -> None:
+    """Refuse, beside a query, keys that say how a file is read: DuckDB reads them."""
+    if dataset["query"] is None:
+        return
+    if dataset["reader"] == "simulated":
+        fail(f"{key}.query", "is for a dataset with files; leave it out")
+    for name in ("skip", "skip_last", "columns", "sheet", "encoding"):
+        if dataset[name] != schema["properties"][name]["default"]:
+            fail(
+                f"{key}.{name}", "is not for a query, which may say it: FROM read_csv('a.csv', skip = 2); leave it out"
+            )
+
+
+def check_files(key: str, dataset: Config, home: Path) -> None:
+    """Refuse a dataset with a file that is not there, and several where one is needed."""
+    files = dataset["file"]
+    if files is None or dataset["url"]:
+        if isinstance(files, list):
+            fail(f"{key}.file", "a download is one file; write its name alone")
+        check_file(key, dataset, home)
+        return
+    for file in sources.files_of(files):
+        if not re.search(r"[*?]", file) or os.path.exists(sources.shipped(file, home)):
+            check_file(key, {"file": file}, home)
+        elif not sources.matching(file, home):
+            fail(f"{key}.file", f"no file matches '{file}'")
+    if len(sources.matching(files, home)) > 1:
+        if dataset["reader"] == "physionet-2012":
+            fail(f"{key}.file", "the physionet-2012 reader takes one archive")
+        for name in ("sha256", "contents_sha256"):
+            if dataset[name] is not None:
+                fail(f"{key}.{name}", "is of one file; leave it out of a dataset of several")
 
 
 def check_reader(key: str, dataset: Config, schema: Config) -> None:

@@ -23,16 +23,20 @@ from scoredag.store import files, stamp, weights
 PACKAGES = {  # by the name of their module; those that can change a number or a byte
     "PIL": "pillow",
     "arviz_stats": "arviz-stats",
+    "duckdb": "duckdb",
     "llvmlite": "llvmlite",
     "matplotlib": "matplotlib",
+    "netCDF4": "netCDF4",
     "numba": "numba",
     "numpy": "numpy",
     "pandas": "pandas",
     "pyarrow": "pyarrow",
+    "python_calamine": "python-calamine",
     "safetensors": "safetensors",
     "scipy": "scipy",
     "sklearn": "scikit-learn",
     "torch": "torch",
+    "xarray": "xarray",
 }
 
 

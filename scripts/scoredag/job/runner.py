@@ -45,7 +45,8 @@ def _check_plan(job, script, code):
     """Refuse code and data other than the planned ones, which Snakemake records with the results."""
     if not Path(record.__file__).resolve().is_relative_to(script.parent):
         raise InputError(f"{record.__file__}: belongs to another clone; take its folder out of PYTHONPATH")
-    planned = job.params.get("content")
+    planned = job.params.get("content") or []
+    planned = {planned} if isinstance(planned, str) else {*planned}
     paths = (path for _, entry in job.input.items() for path in ([entry] if isinstance(entry, str) else entry))
-    if code != job.params.get("code") or (planned and planned not in map(files.sha256, paths)):
+    if code != job.params.get("code") or (planned and not planned <= {*map(files.sha256, paths)}):
         raise InputError("its code or data were edited after the run had been planned; run again")

@@ -5,7 +5,10 @@ Standard library alone: rules import it while Snakemake parses them, and jobs wh
 
 import ast
 import functools
+import glob
+import itertools
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -74,6 +77,24 @@ def shipped(path: str, home: Path) -> str:
     """
     path = path if os.path.exists(path) or os.path.exists(home / path) else expanded(path)
     return path if os.path.exists(path) else os.path.relpath(home / path)
+
+
+def matching(paths: str | list[str], home: Path) -> list[str]:
+    """The files that a path names, or several do, each once: with * and ? those that are there, sorted."""
+    return list(dict.fromkeys(itertools.chain(*(_matching(path, home) for path in files_of(paths)))))
+
+
+def files_of(paths: str | list[str]) -> list[str]:
+    """Paths as a list."""
+    return [paths] if isinstance(paths, str) else paths
+
+
+def _matching(path, home):
+    file = shipped(path, home)
+    if os.path.exists(file) or not re.search(r"[*?]", path):
+        return [file]
+    here = sorted(glob.glob(expanded(path)))
+    return here or sorted(map(os.path.relpath, glob.glob(str(home / path))))
 
 
 def expanded(path: str) -> str:

@@ -26,7 +26,7 @@ USUAL = 0.4  # of the distances of times are alike, where they have a usual one
 def offset_of(path: PathLike, interval: str) -> pd.DateOffset:
     """The spacing of a grid by pandas' name. Times are in UTC, where a day has 24 hours."""
     cure = (
-        "write 1h, 15min or 1D; MS, QS or YS for times on the first of a month, a quarter or a year; "
+        "write 1h, 15min, 1D or 7D; MS, QS or YS for times on the first of a month, a quarter or a year; "
         "ME, QE or YE for the last; B for business days"
     )
     try:
@@ -55,7 +55,7 @@ def check(path: PathLike, keys: pd.DataFrame, time: str, interval: str, resample
     times = keys.groupby(marks, sort=False)["time"] if marks else keys["time"]
     early = times.diff() < pd.Timedelta(0)
     if early.any():
-        log.info("%s: %s %d is earlier than the one before; sorted by time", path, keys.index.name, early.idxmax())
+        log.info("%s: %s is earlier than the one before; sorted by time", path, cells.row(keys, early.idxmax()))
     offset = offset_of(path, interval)
     for name, times in keys.groupby("series")["time"] if "series" in keys else [(None, keys["time"])]:
         of = "" if name is None else f" of '{name}'"
@@ -124,6 +124,7 @@ def _refuse_again(path, keys, time, again):
     others = [f"'{mark}'" for mark in ("group", "series") if mark not in keys]
     cure = f", or name the column that tells the rows apart as {' or '.join(others)}" if others else ""
     count = f", as {again.sum() - 1} more do" if again.sum() > 1 else ""
+    cure += "; if each file is of a place of its own, write group: file" if keys.index.nlevels > 1 and others else ""
     more = "; or say which row counts, as duplicates: first (or last, or mean)" if again.sum() > 1 else ""
     where = cells.place(keys["time"].rename(time), again)
     raise InputError(f"{path}: {where}: the time {key['time']}{of} occurs twice{count}; remove one{cure}{more}")
@@ -160,7 +161,7 @@ def _refuse_strays(path, times, interval, offset, of):
         if fixed and (abs(_from_grid(once, step)) <= NEAR).all():
             cure += "; nearest suits, as all are within a tenth of the interval"
         elif not fixed:
-            better = next((name for name in ("MS", "ME", "QS", "QE", "YS", "YE", "B") if _fits(once, name)), None)
+            better = next((name for name in ("MS", "ME", "QS", "QE", "YS", "YE", "B", "7D") if _fits(once, name)), None)
             cure = f"write interval: {better}" if better and better != interval else cure
         raise InputError(f"{path}: {cells.place(times, stray)}: {fault}; {cure}")
 

@@ -5,21 +5,25 @@ several series gives an index of two levels, series (text) and time, sorted; eac
 of its own.
 """
 
+import itertools
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from scoredag.errors import InputError
-from scoredag.intake import cells, delimited
+from scoredag.intake import cells, delimited, formats, queries
 from scoredag.series import angles, grids, physionet, simulated, times
 
 log = logging.getLogger(__name__)
 PathLike = str | os.PathLike[str]
+Paths = PathLike | Sequence[PathLike]
 
+FILE = "file"  # as `group` or `series`: each file is one
 MAX_LOGGED = 10  # implausible values of a column that the log names one by one
 WARN_FEATURES, MAX_FEATURES = 200, 1000
 BYTES_A_VALUE = 100  # of memory at its peak, to read a series and write it as a tidy table; measured
@@ -48,9 +52,11 @@ class Options(NamedTuple):
         skip: lines of CSV before the names of the columns.
         skip_last: lines of CSV after the last row.
         columns: names of the columns of CSV that has none.
+        sheet: of an Excel file; None is the first.
+        query: DuckDB's SQL, whose result is read instead of the files, which are its tables.
         duplicates: what becomes of rows with the same time: first, last or mean; None refuses them, unless they are
             equal in every cell.
-        series: name of a column that tells several series apart, as of patients.
+        series: name of a column that tells several series apart, as of patients; `file` takes each file as one.
         features: columns to keep, in this order; None keeps all that are not named otherwise.
         interval: spacing of the grid, as pandas writes it; absent times become missing.
         resample: None, where all times lie on the grid that starts at the first one; or how all
@@ -75,6 +81,8 @@ class Options(NamedTuple):
     skip: int = 0
     skip_last: int = 0
     columns: Sequence[str] | None = None
+    sheet: str | None = None
+    query: str | None = None
     duplicates: str | None = None
     series: str | None = None
     features: Sequence[str] | None = None
@@ -84,13 +92,13 @@ class Options(NamedTuple):
     circular: Mapping[str, float] | None = None
 
 
-def read_wide(path: PathLike, *, group: str | None = None, **options: Any) -> pd.DataFrame:
+def read_wide(paths: Paths, *, group: str | None = None, **options: Any) -> pd.DataFrame:
     """A wide series from a table with a time column and one column a feature.
 
     Args:
-        path: .parquet, or CSV in which empty cells and NA are missing, as `delimited.read` takes it.
+        paths: one file, or several that are read as one table, as `formats.read` takes them.
         group: name of a column that tells several places or devices apart: each of its
-            values then has its own features, named {group}_{feature}.
+            values then has its own features, named {group}_{feature}; `file` takes each file as one.
         options: see `Options`.
 
     Raises:
@@ -98,14 +106,15 @@ def read_wide(path: PathLike, *, group: str | None = None, **options: Any) -> pd
     """
     chosen = Options(**options)
     plausible, circular, features = chosen.plausible or {}, chosen.circular or {}, chosen.features
-    table, time = _table(path, chosen)
     marks = {mark: column for mark, column in (("series", chosen.series), ("group", group)) if column}
+    path, table, time = _table(paths, chosen, marks)
     delimited.require(path, table, [*marks.values(), *(features or ()), *plausible, *circular])
     kept = features or [name for name in table.columns if name not in (*time, *marks.values())]
     if not kept or table.empty:
         raise InputError(f"{path}: {len(table)} rows of {len(kept)} features; there is nothing to read")
     if "" in kept:
         raise InputError(f"{path}: column {list(table.columns).index('') + 1} has no name; name it, or set 'features'")
+    table = _without_units(path, table, time, kept)
     table, keys = _keys(path, table, time, chosen, marks, kept)
     n_groups = keys["group"].nunique() if group else 1
     _check_feature_count(path, len(kept) * n_groups, len(table) // n_groups, named=features is not None)
@@ -125,11 +134,11 @@ def read_wide(path: PathLike, *, group: str | None = None, **options: Any) -> pd
     return grids.place(path, values, chosen.interval, chosen.resample, chosen.label)
 
 
-def read_tidy(path: PathLike, *, feature: str = "feature", value: str = "value", **options: Any) -> pd.DataFrame:
+def read_tidy(paths: Paths, *, feature: str = "feature", value: str = "value", **options: Any) -> pd.DataFrame:
     """A wide series from a table with one row a time and feature.
 
     Args:
-        path: as in `read_wide`.
+        paths: as in `read_wide`.
         feature, value: names of these columns.
         options: see `Options`; `features` None keeps all, by name.
 
@@ -138,8 +147,8 @@ def read_tidy(path: PathLike, *, feature: str = "feature", value: str = "value",
     """
     chosen = Options(**options)
     plausible, circular, features = chosen.plausible or {}, chosen.circular or {}, chosen.features
-    table, time = _table(path, chosen)
     marks = {"feature": feature} | ({"series": chosen.series} if chosen.series else {})
+    path, table, time = _table(paths, chosen, marks)
     delimited.require(path, table, [*marks.values(), value])
     if table.empty:
         raise InputError(f"{path}: 0 rows; there is nothing to read")
@@ -168,11 +177,11 @@ class Reader(NamedTuple):
     """A way to read a dataset.
 
     Attributes:
-        read: a function of the file, the dataset's settings and a seed that returns a wide series.
+        read: a function of the files, the dataset's settings and a seed that returns a wide series.
         refuses: keys of the dataset that it does not take.
     """
 
-    read: Callable[[PathLike | None, Mapping[str, Any], int], pd.DataFrame]
+    read: Callable[[Sequence[PathLike], Mapping[str, Any], int], pd.DataFrame]
     refuses: frozenset[str] = frozenset()
 
 
@@ -181,12 +190,12 @@ def _options(settings):
 
 
 READERS = {
-    "csv": Reader(lambda path, settings, _: read_wide(path or "", group=settings["group"], **_options(settings))),
+    "csv": Reader(lambda paths, settings, _: read_wide(paths, group=settings["group"], **_options(settings))),
     "tidy": Reader(
-        lambda path, settings, _: read_tidy(path or "", **settings["tidy"], **_options(settings)), frozenset({"group"})
+        lambda paths, settings, _: read_tidy(paths, **settings["tidy"], **_options(settings)), frozenset({"group"})
     ),
     "physionet-2012": Reader(
-        lambda path, *_: physionet.read(path or ""),
+        lambda paths, *_: physionet.read(paths[0]),
         frozenset(Options._fields) - {"time", "time_format", "start", "time_zone", "decimal", "encoding", "interval"}
         | {"group"},
     ),
@@ -196,22 +205,25 @@ READERS = {
 }
 
 
-def read(kind: str, path: PathLike | None, settings: Mapping[str, Any], seed: int) -> pd.DataFrame:
+def read(kind: str, paths: Sequence[PathLike], settings: Mapping[str, Any], seed: int) -> pd.DataFrame:
     """The wide series of a dataset, by the reader `kind`, one of `READERS`.
 
     Args:
         kind: of the reader.
-        path: the file; None for a simulation.
+        paths: the files; none for a simulation.
         settings: of the dataset, as in the config.
         seed: of a simulation.
     """
-    return READERS[kind].read(path, settings, seed)
+    return READERS[kind].read(paths, settings, seed)
 
 
-def _table(path, options):
-    """The table of a file, and the names of the columns that are its time."""
-    head = delimited.Layout(options.skip, options.skip_last, options.columns)
-    table = delimited.read(path, [*cells.MISSING, *options.missing], options.encoding, head)
+def _table(paths, options, marks):
+    """What messages call the files; their table; and the names of the columns that are its time."""
+    paths = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    if options.query:
+        path, table = "query", queries.read(paths, options.query)
+    else:
+        path, table = _of_files(paths, options, FILE in marks.values())
     time = [options.time] if isinstance(options.time, str) else list(options.time)
     first = table.columns[0]
     if time in (["time"], ["Unnamed: 0"]) and time[0] not in table.columns and first in UNNAMED:
@@ -220,7 +232,46 @@ def _table(path, options):
     for name in time:
         if name not in table.columns:
             raise InputError(f"{path}: there is no time column '{name}'; {delimited.listed(table.columns)}")
-    return table, time
+    return path, table, time
+
+
+def _of_files(paths, options, told_apart):
+    """What messages call the files, and their rows as one table, with a column `FILE` where that tells them apart."""
+    head = delimited.Layout(options.skip, options.skip_last, options.columns)
+    missing = [*cells.MISSING, *options.missing]
+    tables = {str(path): formats.read(path, missing, options.encoding, head, options.sheet) for path in paths}
+    for path, table in tables.items():
+        if told_apart and FILE not in table.columns:
+            name = Path(path).name
+            table[FILE] = pd.Series(name.removesuffix(".gz").rpartition(".")[0] or name, table.index, dtype="str")
+    path, first = next(iter(tables.items()))
+    if len(tables) == 1:
+        return path, first
+    columns = list(dict.fromkeys(itertools.chain(*(table.columns for table in tables.values()))))
+    for other, table in tables.items():
+        if absent := [name for name in columns if name not in table.columns]:
+            log.info("%s: has no column %s, which others have", other, ", ".join(f"'{name}'" for name in absent))
+    for name in columns:
+        with_it = [table for table in tables.values() if name in table.columns]
+        if len({pd.api.types.is_string_dtype(table[name]) for table in with_it}) > 1:  # as of Excel files
+            for table in with_it:
+                table[name] = table[name].astype("str")
+    row = "line" if {table.index.name for table in tables.values()} == {"line"} else "row"
+    return f"{path} and {len(tables) - 1} more", pd.concat(tables, names=["file", row])
+
+
+def _without_units(path, table, time, kept):
+    """The table without a first row of units: it has neither a time nor a number, and those below have."""
+    text = [name for name in dict.fromkeys([*time, *kept]) if pd.api.types.is_string_dtype(table[name])]
+    if len(table) < 2 or not set(time) <= set(text):
+        return table
+    first, second = (table[text].iloc[i].fillna("").astype("str").str.strip() for i in (0, 1))
+    units = [cell for name, cell in first.items() if cell and name not in time]
+    is_time = [any(letter.isdigit() for letter in "".join(row[time])) for row in (first, second)]
+    if is_time != [False, True] or not units or any(cells.starts_as_number(cell) for cell in units):
+        return table
+    log.info("%s: %s is taken as units: %s", path, cells.row(table, table.index[0]), ", ".join(units))
+    return table.iloc[1:]
 
 
 def _keys(path, table, time, options, marks, kept):
@@ -246,7 +297,8 @@ def _keys(path, table, time, options, marks, kept):
 def _are_parts(table, time):
     """Whether columns are numbers, as year, month and day."""
     return len(time) > 1 and all(
-        pd.api.types.is_numeric_dtype(table[name]) or table[name].str.strip().str.fullmatch(r"\d{1,4}(\.0)?").all()
+        pd.api.types.is_numeric_dtype(table[name])
+        or (pd.api.types.is_string_dtype(table[name]) and table[name].str.strip().str.fullmatch(r"\d{1,4}(\.0)?").all())
         for name in time
     )
 
@@ -355,8 +407,8 @@ def _plausible(path, values, name, lowest, highest):
     bad = values[outside]
     for row, value in bad.iloc[:MAX_LOGGED].items():
         log.info(
-            "%s: '%s', %s %d: %g is outside the plausible range %g to %g, taken as missing",
-            path, name, values.index.name, row, value, lowest, highest,
+            "%s: '%s', %s: %g is outside the plausible range %g to %g, taken as missing",
+            path, name, cells.row(values, row), value, lowest, highest,
         )  # fmt: skip
     if len(bad) > MAX_LOGGED:
         log.info("%s: '%s': %d more values are outside the plausible range", path, name, len(bad) - MAX_LOGGED)

@@ -21,6 +21,9 @@ EPOCH_DIGITS = {10: "s", 13: "ms", 16: "us", 19: "ns"}  # of times of this centu
 ZONED = r"[T ]\S*([Zz]|[+-]\d\d(:?\d\d)?)$"  # a time with its offset from UTC
 MIDNIGHT = r"(?<!\d)24[:.]?00(?:[:.]?00)?(?!\d)"  # at the end of a day
 PARTS = {1: "%Y", 2: "%Y %m", 3: "%Y %m %d", 4: "%Y %m %d %H", 5: "%Y %m %d %H %M", 6: "%Y %m %d %H %M %S"}
+WEEK = r"(\d{4})[- ]?W(\d{2})(?:-?([1-7]))?"  # ISO 8601's, as 2020-W05 and 2020-W05-3
+QUARTER = r"(?:(\d{4})[-/: ]?Q([1-4])|Q([1-4])[-/ ]?(\d{4})|([1-4])Q(\d{4}))"
+MONTH = r"(\d{4})M(\d{2})"  # as statistical offices write it
 RANGE = r"^(.*\d)\s+[-\u2013]\s+\S*\d.*$"  # "a - b"
 FIXED_CLOCK = "of a clock that is not moved write the offset, as time_zone: '+01:00'"
 OFFSETS = "write times with their offset from UTC, as 2013-11-03T01:00-04:00"
@@ -70,6 +73,8 @@ def parse(path: PathLike, column: pd.Series, time_format: str | None, zone: str,
     times = _parsed(path, text, used, time_format)
     if times.isna().any():
         times = times.fillna(_mended(path, text, used, time_format, times.isna()))
+    if times.isna().any() and not time_format:
+        times = times.fillna(_of_periods(path, text[times.isna()]))
     bad = times.isna()
     if bad.any():
         wanted = time_format or "ISO 8601, as 2020-01-31T13:00; for others write a time_format, as '%d.%m.%Y %H:%M'"
@@ -182,6 +187,22 @@ def _mended(path, text, used, time_format, bad):
     late = cut.str.contains(MIDNIGHT, regex=True)
     cut = cut.mask(late, cut.str.replace(MIDNIGHT, lambda match: match[0].replace("24", "00", 1), regex=True))
     return _parsed(path, cut, used, time_format) + pd.to_timedelta(late.astype("int64"), unit="D")
+
+
+def _of_periods(path, text):
+    """The first day of weeks, quarters and months; NaT of other text."""
+    text = text.str.strip().str.upper()
+    weeks, quarters, months = (text.str.extract(f"^{pattern}$") for pattern in (WEEK, QUARTER, MONTH))
+    days = weeks[0] + "-" + weeks[1] + "-" + weeks[2].fillna("1").where(weeks[0].notna())
+    times = pd.to_datetime(days, format="%G-%V-%u", errors="coerce", utc=True)
+    if times.notna().any():
+        week, monday = text[times.notna()].iloc[0], times[times.notna()].iloc[0].date()
+        log.info("%s: %s is taken as a week of ISO 8601, from %s", path, cells.shown(week), monday)
+    year = quarters[0].fillna(quarters[3]).fillna(quarters[5]).fillna(months[0])
+    quarter = pd.to_numeric(quarters[1].fillna(quarters[2]).fillna(quarters[4]))
+    month = (3 * quarter - 2).fillna(pd.to_numeric(months[1]))
+    firsts = year + "-" + month.astype("Int64").astype("str")
+    return times.fillna(pd.to_datetime(firsts.where(year.notna()), format="%Y-%m", errors="coerce", utc=True))
 
 
 def _with_offsets(path, column, zone):
