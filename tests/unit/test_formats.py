@@ -294,3 +294,22 @@ def test_names_of_sheets(folder):
     assert workbooks.sheets("mine.xlsx") == ["first", "second"]
     assert workbooks.read("mine.xlsx", sheet="second").index[0] == 4
     assert isinstance(workbooks.read("mine.xlsx")["time"].iloc[0], datetime.datetime)
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "words"),
+    [
+        ("year,month,day,hour,x\n2020,1,1,0,5\n", {"time": "hour"}, ["time: [year, month, day, hour]"]),
+        ("Year,Month,x\n2020,1,5\n", {"time": "Month"}, ["time: [Year, Month]"]),
+        ("time,x\n0.0,1\n0.1,2\n", {}, ["time_format: s", "start: "]),
+        ("time,x\n2020-01-01,1\n2020-01-02,2\nSum,3\nMean,1.5\n", {}, ["line 4", "skip_last: 2"]),
+    ],
+)
+def test_times_that_are_none_name_the_key_that_reads_them(folder, read, text, options, words):
+    (folder / "mine.csv").write_text(text)
+    refused(lambda: read("mine.csv", **options), "is not a time", *words)
+
+
+def test_a_column_of_times_is_named_with_the_one_of_dates(folder, read):
+    (folder / "mine.csv").write_text("Date,Time,x\n2020-01-01,18.00.00,5\n")
+    refused(lambda: read("mine.csv", time="Date"), "time: ['Date', 'Time']")

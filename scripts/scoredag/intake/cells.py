@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,6 +70,7 @@ def numbers(
     thousands: str | None = None,
     missing: Iterable[str] = (),
     advise: pd.DataFrame | None = None,
+    time: str | Sequence[str] = (),
 ) -> pd.Series:
     """A column as float64, NaN where missing.
 
@@ -80,6 +81,7 @@ def numbers(
         thousands: what separates groups of three digits in text; None for nothing.
         missing: texts that stand for a missing value, with blanks around them or without.
         advise: the columns of all features; with them messages name keys of a dataset.
+        time: names of the columns that are the time, for messages.
 
     Raises:
         InputError: a cell that is not a finite number; names column and line.
@@ -92,7 +94,7 @@ def numbers(
     if text and bad.any():
         bad &= ~column.str.strip().isin(set(missing))
     if bad.any():
-        more = "" if advise is None or not text else _advice(column, bad, _texts(advise, set(missing)))
+        more = "" if advise is None or not text else _advice(column, bad, _texts(advise, set(missing)), time)
         raise InputError(f"{path}: {place(column, bad)}: {shown(column[bad].iloc[0])} is not a finite number{more}")
     return values
 
@@ -167,7 +169,7 @@ def _texts(table, missing):
     return list(dict.fromkeys(texts))
 
 
-def _advice(column, bad, texts):
+def _advice(column, bad, texts, time):
     """What to write for the cells of a column of text that are no numbers, tried on all of them.
 
     `texts` are those without a digit in the whole table.
@@ -178,9 +180,8 @@ def _advice(column, bad, texts):
     if not with_digits:
         return _of_texts(texts)
     if all(TIME.fullmatch(cell) for cell in with_digits) and not all(COMMA.fullmatch(cell) for cell in with_digits):
-        return (
-            f"; it looks like a time: if it is a part of it, write time: [.., {_quoted(column.name)}]; or leave it out"
-        )
+        parts = ", ".join(map(_quoted, [*([time] if isinstance(time, str) else time), column.name]))
+        return f"; it looks like a time: if it is a part of it, write time: [{parts}]; or leave it out"
     if any(CODED.fullmatch(cell) for cell in with_digits):
         return "; it looks like several fields in one cell, a value and a code; write them as columns of their own"
     for notation in NOTATIONS:

@@ -282,7 +282,13 @@ def _keys(path, table, time, options, marks, kept):
     keys = pd.DataFrame({mark: _names(path, table[column]) for mark, column in marks.items()}, table.index)
     column = times.joined(table, time) if len(time) > 1 else table[time[0]]
     time_format = options.time_format or (times.PARTS.get(len(time)) if _are_parts(table, time) else None)
-    keys["time"] = times.parse(path, column, time_format, options.time_zone, options.start)
+    try:
+        keys["time"] = times.parse(path, column, time_format, options.time_zone, options.start)
+    except InputError as error:
+        parts = _parts_among(table.columns)
+        if not set(time) < set(parts):
+            raise
+        raise InputError(f"{error}; if they are the time together, write time: [{', '.join(parts)}]") from error
     if keys["time"].dt.tz is None:
         empty = table[kept].isna().all(axis=1)
         keys["time"] = times.localise(path, column, keys, options.time_zone, options.ambiguous, empty)
@@ -301,6 +307,12 @@ def _are_parts(table, time):
         or (pd.api.types.is_string_dtype(table[name]) and table[name].str.strip().str.fullmatch(r"\d{1,4}(\.0)?").all())
         for name in time
     )
+
+
+def _parts_among(columns):
+    """The columns that seem to be year, month, day and so on by their names."""
+    by_name = {name.lower(): name for name in columns}
+    return [by_name[part] for part in itertools.takewhile(by_name.__contains__, times.PART_NAMES)]
 
 
 def _without_repeats(path, table, keys, options):
@@ -337,7 +349,7 @@ def _merged(values, keys, options):
 def _numbers(path, column, options, features):
     """A column of values; of all columns `features` messages list the texts."""
     missing = [*cells.MISSING, *options.missing]
-    values = cells.numbers(path, column, options.decimal, options.thousands, missing, features)
+    values = cells.numbers(path, column, options.decimal, options.thousands, missing, features, options.time)
     if (
         options.decimal == ","
         and not options.thousands

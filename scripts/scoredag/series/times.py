@@ -24,7 +24,9 @@ PARTS = {1: "%Y", 2: "%Y %m", 3: "%Y %m %d", 4: "%Y %m %d %H", 5: "%Y %m %d %H %
 WEEK = r"(\d{4})[- ]?W(\d{2})(?:-?([1-7]))?"  # ISO 8601's, as 2020-W05 and 2020-W05-3
 QUARTER = r"(?:(\d{4})[-/: ]?Q([1-4])|Q([1-4])[-/ ]?(\d{4})|([1-4])Q(\d{4}))"
 MONTH = r"(\d{4})M(\d{2})"  # as statistical offices write it
+PART_NAMES = ("year", "month", "day", "hour", "minute", "second")
 RANGE = r"^(.*\d)\s+[-\u2013]\s+\S*\d.*$"  # "a - b"
+MAX_LAST = 20  # lines below a table that a message takes for no rows
 FIXED_CLOCK = "of a clock that is not moved write the offset, as time_zone: '+01:00'"
 OFFSETS = "write times with their offset from UTC, as 2013-11-03T01:00-04:00"
 AMBIGUOUS = ("summer", "winter", "missing")  # what an hour is that occurs twice, but is there once
@@ -79,7 +81,7 @@ def parse(path: PathLike, column: pd.Series, time_format: str | None, zone: str,
     if bad.any():
         wanted = time_format or "ISO 8601, as 2020-01-31T13:00; for others write a time_format, as '%d.%m.%Y %H:%M'"
         wanted = _epoch_hint(column[bad].iloc[0]) or wanted
-        fault = f"{cells.shown(column[bad].iloc[0])} is not a time ({wanted})"
+        fault = f"{cells.shown(column[bad].iloc[0])} is not a time ({wanted}){_more_of(column, bad, time_format)}"
         raise InputError(f"{path}: {cells.place(column, bad)}: {fault}")
     if used:
         return times if "%z" in used else times.dt.tz_localize(None)
@@ -171,6 +173,16 @@ def _epoch_hint(cell):
     """What to write for a whole number that seems to count from 1970."""
     match = re.fullmatch(r"(\d{10}|\d{13}|\d{16}|\d{19})(\.\d+)?", str(cell))
     return f"if it counts from 1970, write time_format: {EPOCH_DIGITS[len(match[1])]}" if match else None
+
+
+def _more_of(column, bad, time_format):
+    """What to write where all cells count from a start, or where none but the last are no times."""
+    if not time_format and pd.to_numeric(column, errors="coerce").notna().all():
+        if _epoch_hint(column[bad].iloc[0]):
+            return ""
+        return "; if it counts from a start, write time_format: s (or ms, us, ns), and start: 2020-01-31T13:00"
+    is_last = not bad.iloc[0] and bad[bad.idxmax() :].all() and bad.sum() <= MAX_LAST
+    return f"; if no rows of the table, write skip_last: {bad.sum()}" if is_last and column.index.name == "line" else ""
 
 
 def _parsed(path, text, used, time_format):
