@@ -45,7 +45,7 @@ def draw(
     Args:
         values, observed_mask: the training windows, (N, K, L).
         test_masks: conditional masks (M, K, L) of windows that are held out as the test windows are.
-        settings: `batch_size`, `masks`, `crop_features`, `crop_steps` and `step_power` count.
+        settings: `batch_size`, `masks`, `crop_features`, `crop_steps`, `step_power` and `top_step` count.
         seed: of the training.
         step: number of the step, from 0.
     """
@@ -70,7 +70,7 @@ def draw(
         features=features,
     )
     noise = torch.randn(observed.shape, generator=generator)
-    return batch, noise, diffusion_steps(len(chosen), settings.step_power, generator)
+    return batch, noise, diffusion_steps(len(chosen), settings, generator)
 
 
 def window_numbers(n: int, size: int, seed: int, step: int) -> np.ndarray:
@@ -81,13 +81,13 @@ def window_numbers(n: int, size: int, seed: int, step: int) -> np.ndarray:
     return order[batch * size : (batch + 1) * size]
 
 
-def diffusion_steps(n: int, power: float, generator: torch.Generator) -> torch.Tensor:
-    """Diffusion steps (n,): each u^power of all, u uniform, together spread evenly, which steadies the gradient.
+def diffusion_steps(n: int, settings: Settings, generator: torch.Generator) -> torch.Tensor:
+    """Diffusion steps (n,): each u^step_power of all up to `top_step`, u uniform, together spread evenly, which steadies the gradient.
 
     One uniform number shifts a regular grid (Kingma et al. 2021, Variational diffusion models, appendix I.1).
     """
     grid = (torch.arange(n) + torch.rand((), generator=generator)) / n
-    steps = (grid**power * diffusion.N_STEPS).long().clamp(max=diffusion.N_STEPS - 1)
+    steps = (grid**settings.step_power * (settings.top_step + 1)).long().clamp(max=settings.top_step)
     return steps[torch.randperm(n, generator=generator)]
 
 

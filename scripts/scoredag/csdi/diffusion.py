@@ -4,15 +4,30 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
+from scoredag.series import gaussian
 
 N_STEPS = 50
+N_EVALUATIONS = 4  # of the network, after a start by the Gaussian
 NOISIEST = 42  # where fewer steps start: the noise is 22 times the signal; above, errors of the network explode
 
 Generators = torch.Generator | Sequence[Sequence[torch.Generator]]
+
+
+class Start(NamedTuple):
+    """Where the reverse process starts in place of pure noise.
+
+    Attributes:
+        step: the diffusion step, 0 .. 49.
+        gaussian: the joint Gaussian of a window, whose draws given the observations are brought to that step.
+    """
+
+    step: int
+    gaussian: gaussian.Gaussian
 
 
 class Schedule(NamedTuple):
@@ -47,6 +62,7 @@ def sample(
     eta: float | None = 0.0,
     noise_above: float = 0.0,
     second_order_above: float = 0.0,
+    start: Start | None = None,
     x_T: torch.Tensor | None = None,
     noise: torch.Tensor | None = None,
     generator: Generators | None = None,
@@ -71,7 +87,9 @@ def sample(
             deterministic all the same (S_tmin of Karras et al. 2022, algorithm 2).
         second_order_above: of `dpm-solver++`, the noise level from which on down steps are of first
             order. Few steps of second order make narrow distributions too wide, of first order too narrow.
-        x_T: the start (S, B, K, L); drawn where None.
+        start: where the reverse process starts; None is pure noise. Truncated diffusion (Zheng et al. 2023) with the
+            joint Gaussian of a window for the prior: at high noise its denoiser is nearly exact.
+        x_T: the normal numbers (S, B, K, L) of the start; drawn where None.
         noise: (S, n_steps, B, K, L), noise[:, t] added after the step from t; noise[:, 0] is
             unused. Drawn where None.
         generator: a torch generator for what is drawn, or S sequences of B generators, one a
@@ -92,17 +110,21 @@ def sample(
     if sampler not in SAMPLERS:
         raise InputError(f"sampler: '{sampler}' is unknown; known are {', '.join(SAMPLERS)}")
     step, default_n_steps, default_eta = SAMPLERS[sampler]
-    n_steps = default_n_steps if n_steps is None else n_steps
+    if n_steps is None:
+        n_steps = default_n_steps if start is None else min(N_EVALUATIONS, start.step + 1)
     eta = default_eta if eta is None else eta
-    if not 1 <= n_steps <= N_STEPS:
-        raise InputError(f"n_steps: {n_steps} is not between 1 and {N_STEPS}")
+    most = N_STEPS if start is None else start.step + 1
+    if not 1 <= n_steps <= most:
+        raise InputError(f"n_steps: {n_steps} is not between 1 and {most}")
     shape = (n_samples, *observed.shape)
     draw = _drawer(generator, shape, observed, signs)
     conditions = model.condition(observed, cond_mask, time_points)
-    steps = _spread(n_steps)
+    steps = _spread(n_steps, max(NOISIEST, n_steps - 1) if start is None else start.step)
     levels = [1.0, *quadratic_schedule().alpha_bar[steps].tolist()]  # levels[i + 1] is steps[i]'s
     given = cond_mask.to(torch.bool)
     x = x_T = draw() if x_T is None else x_T
+    if start is not None:
+        x = _draw_start(start, levels[-1], observed, given, x_T)
     previous = None
     for i in reversed(range(n_steps)):
         level, target = levels[i + 1], levels[i]
@@ -117,13 +139,30 @@ def sample(
     return torch.where(given, observed, x)
 
 
-def _spread(n_steps):
-    """`n_steps` of the diffusion steps 0 .. 49, in order, up to `NOISIEST` as long as they are few enough.
+def _draw_start(start, level, observed, given, z):
+    """Draws (S, B, K, L) of the noisy values at abar = `level`, given the observations, from normal numbers `z`.
+
+    Of entries that are not given, jointly: sqrt(abar) (mean + W z), with W W' their covariance and (1 - abar) / abar
+    besides, which is the noise. Others are 0, and not read.
+    """
+    x = torch.zeros_like(z)
+    values, masks, normals = observed.cpu().numpy(), given.cpu().numpy(), z.cpu().numpy()
+    for b, (window, known) in enumerate(zip(values, masks, strict=True)):
+        if known.all():
+            continue
+        law = gaussian.condition(start.gaussian, window, known)
+        factor = np.linalg.cholesky(law.covariance + (1 - level) / level * np.eye(len(law.mean)))
+        drawn = law.mean + normals[:, b][:, ~known] @ factor.T
+        x[:, b, torch.from_numpy(~known)] = torch.from_numpy(math.sqrt(level) * drawn).to(x)
+    return x
+
+
+def _spread(n_steps, noisiest):
+    """`n_steps` of the diffusion steps 0 .. `noisiest`, in order.
 
     They go with the square, denser at low noise: where a window says much about its gaps, the
     imputations are that narrow, and with even steps they come out too narrow.
     """
-    noisiest = max(NOISIEST, n_steps - 1)
     wanted = ((torch.arange(1, n_steps + 1) / n_steps) ** 2 * (noisiest + 1)).round().long() - 1
     latest = torch.arange(noisiest + 1 - n_steps, noisiest + 1)  # leaves room for those that follow
     chosen, previous = [], -1

@@ -31,6 +31,7 @@ def impute(
     eta: float | None = None,
     noise_above: float = 0.5,
     second_order_above: float = 0.0,
+    start: diffusion.Start | None = None,
     n_samples: int = 20,
     antithetic: bool = True,
     chunk: int = 20,
@@ -50,7 +51,7 @@ def impute(
         values: (N, K, L), z-scores.
         known: boolean (N, K, L), what the model is given.
         seed: integer.
-        sampler, n_steps, eta, noise_above, second_order_above: as in `diffusion.sample`.
+        sampler, n_steps, eta, noise_above, second_order_above, start: as in `diffusion.sample`.
         n_samples: S.
         antithetic: draw samples 2 i and 2 i + 1 from the same numbers with opposite signs. Each is a
             sample as before, but errors of the pair cancel, so that fewer give the same median.
@@ -88,6 +89,7 @@ def impute(
                 eta=eta,
                 noise_above=noise_above,
                 second_order_above=second_order_above,
+                start=start,
                 generator=generators,
                 signs=[1 if s == stream[s] else -1 for s in drawn],
             ).cpu()

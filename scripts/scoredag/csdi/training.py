@@ -135,11 +135,11 @@ def validation_loss(
     model.eval()
     generator = torch.Generator().manual_seed(streams.seed(seed, "validation"))
     # one stratum of the diffusion steps a draw, so that few draws cover all noise levels
-    edges = torch.linspace(0, diffusion.N_STEPS, settings.validation_draws + 1)
+    edges = torch.linspace(0, settings.top_step + 1, settings.validation_draws + 1)
     parts = []
     for lower, upper in itertools.pairwise(edges):
         position = lower + (upper - lower) * torch.rand(len(valid.values), generator=generator)
-        level = position.long().clamp(max=diffusion.N_STEPS - 1).to(valid.values.device)
+        level = position.long().clamp(max=settings.top_step).to(valid.values.device)
         noise = torch.randn(valid.values.shape, generator=generator).to(valid.values.device)
         indices = torch.arange(len(level), device=level.device)
         parts += [(valid.part(part), noise[part], level[part]) for part in indices.split(settings.batch_size)]
