@@ -264,7 +264,19 @@ def check_dataset(key: str, dataset: Config, schema: Config, home: Path) -> None
     for column, (lowest, highest) in dataset["plausible"].items():
         if lowest > highest:
             fail(f"{key}.plausible.{column}", f"the lowest, {lowest:g}, exceeds the highest, {highest:g}")
+    check_round(f"{key}.round", dataset)
     check_file(key, dataset, home)
+
+
+def check_round(key: str, dataset: Config) -> None:
+    """Refuse steps that nothing can be rounded to, as far as the config shows it."""
+    for column, step in dataset["round"].items():
+        if not math.isfinite(step):
+            fail(f"{key}.{column}", f"{step} is not a finite number; write a step, as 1 or 0.2")
+        if re.sub("_(sin|cos)$", "", column) in dataset["circular"]:
+            fail(f"{key}.{column}", "is circular: sine and cosine are filled in, which have no step; leave it out")
+        if column not in (dataset["features"] or [column]):
+            fail(f"{key}.{column}", f"is not one of the features, {', '.join(dataset['features'])}")
 
 
 def check_reader(key: str, dataset: Config, schema: Config) -> None:

@@ -188,7 +188,7 @@ READERS = {
     "physionet-2012": Reader(
         lambda path, *_: physionet.read(path or ""),
         frozenset(Options._fields) - {"time", "time_format", "start", "time_zone", "decimal", "encoding", "interval"}
-        | {"group"},
+        | {"group", "round"},
     ),
     "simulated": Reader(
         lambda _, settings, seed: simulated.simulate(seed=seed, interval=settings["interval"], **settings["simulation"])
