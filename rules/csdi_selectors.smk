@@ -46,7 +46,8 @@ def window_length(wildcards):
 def gap_settings(wildcards):
     """What filling the gaps takes of the dataset that the run is about."""
     dataset = dataset_of_run(wildcards)
-    return {key: dataset[key] for key in ("circular", "group", "plausible")} | {"length": window_length(wildcards)}
+    more = {"name": run_setting("dataset")(wildcards), "length": window_length(wildcards)}
+    return {key: dataset[key] for key in ("circular", "group", "plausible", "round")} | more
 
 
 def save_every(wildcards, output):

@@ -34,7 +34,9 @@ rule tidy_series:
         mem_mb=2000,
     params:
         content=dataset_content,
-        settings=settings("datasets", "{dataset}", without=["file", "units", "url", "windows"], seed=config["seed"]),
+        settings=settings(
+            "datasets", "{dataset}", without=["file", "round", "units", "url", "windows"], seed=config["seed"]
+        ),
     script:
         "../scripts/tidy_series.py"
 

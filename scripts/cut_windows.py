@@ -7,10 +7,12 @@ import pandas as pd
 
 from scoredag import job, streams
 from scoredag.errors import InputError
-from scoredag.series import angles, missingness, tidy, windows
+from scoredag.series import angles, missingness, seasons, tidy, windows
 from scoredag.store import tables
 
 EVEN = (0.6, 0.2, 0.2)  # shares for a short series
+ALIKE = 1.1  # ratio of periods up to which cycles of several features are told as one
+TOLD = 6  # features of such a cycle that the log names
 
 
 def cut_windows(
@@ -73,6 +75,7 @@ def cut_windows(
         statistics = windows.statistics(wide, splits, settings["statistics"])
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
+    _tell_cycles(wide, splits, lengths, settings, key)
     tables.write(statistics, statistics_path, tables.STATISTICS)
     tables.write(starts, starts_path, tables.WINDOW_STARTS)
     tables.write(table, windows_path, tables.WINDOWS)
@@ -87,6 +90,53 @@ def _split(lengths, several, block, settings):
     length = settings["length"]
     strides = (settings["train_stride"], length, length)
     return splits, *windows.starts(splits, length, strides, lengths if several else None)
+
+
+def _tell_cycles(wide, splits, lengths, settings, key):
+    """Say in the log which cycles of the training split are longer than a window."""
+    is_training = splits == windows.SPLITS.index("train")
+    training = np.where(is_training[:, None], wide.to_numpy(), np.nan)
+    cycles = _alike(seasons.longer_than(settings["length"], training, lengths))
+    if not cycles:
+        return
+    first = int(np.sum(lengths[: np.argmax(lengths)]))
+    times = wide.index.get_level_values(-1)[first:]
+    shown = [
+        f"about {period} steps ({_spelt(times[period] - times[0])}) of {_listed(wide.columns[which])}"
+        for period, which in cycles
+    ]
+    longest = cycles[-1][0]
+    block = f" and windows.block: {longest} or more" if longest > settings["block"] else ""
+    logging.warning(
+        "windows of %d steps see only a part of a cycle of %s; write %s.length: %d or more%s, as far as memory allows, "
+        "or subtract the cycle from the file first",
+        settings["length"], ", and of one of ".join(shown), key, longest, block,
+    )  # fmt: skip
+
+
+def _alike(periods):
+    """(period, numbers of the features) of each cycle, by period; 0 is none."""
+    cycles = []
+    for number in np.argsort(periods, kind="stable"):
+        if cycles and periods[number] <= ALIKE * periods[cycles[-1][0]]:
+            cycles[-1].append(number)
+        elif periods[number]:
+            cycles.append([number])
+    return [(int(np.median(periods[which])), sorted(which)) for which in cycles]
+
+
+def _listed(names):
+    """Names in quotes, not too many of them."""
+    more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
+    return ", ".join(f"'{name}'" for name in names[:TOLD]) + more
+
+
+def _spelt(span):
+    """A span of time in the largest unit of which it has two."""
+    units = {"days": 86400, "hours": 3600, "minutes": 60}
+    seconds = span.total_seconds()
+    unit = next((name for name, size in units.items() if seconds >= 2 * size), "seconds")
+    return f"{seconds / units.get(unit, 1):.4g} {unit}"
 
 
 def _advice(lengths, several, settings):

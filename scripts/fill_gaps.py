@@ -6,8 +6,9 @@ import numpy as np
 
 from scoredag import job, metrics, streams
 from scoredag.csdi import checkpoint, imputation
+from scoredag.errors import InputError
 from scoredag.job import logs
-from scoredag.series import angles, features, gaps, tidy
+from scoredag.series import angles, features, gaps, rounding, tidy
 from scoredag.store import files, tables
 
 ROWS = 1 << 16  # steps that are written at once
@@ -33,12 +34,13 @@ def fill_gaps(
     several, lengths = tidy.series_of(wide)
     dataset = settings["dataset"]
     length = dataset["length"]
+    rounded = _steps(list(wide.columns), **dataset)
     spans = gaps.find(wide.isna().to_numpy(), lengths)
     windows = gaps.plan(spans, len(wide) if several is None else lengths, length)
     values = _values(wide.to_numpy(), windows, lengths, length)
     _report(wide, spans, windows, values)
     lowest, highest = _bounds(wide.columns, **dataset)
-    decimals = np.ceil(3 - np.log10(stats["std"])).astype(int).to_numpy()  # a thousandth of the deviation or finer
+    grid = rounding.grid(rounded, stats["std"].to_numpy(), lowest, highest)
 
     filled, lower, upper = wide.to_numpy(copy=True), *np.full((2, *wide.shape), np.nan)
     drawn = _drawn(model, windows, values, stats, settings, run, threads)
@@ -47,8 +49,8 @@ def fill_gaps(
         samples = samples.clip(lowest[which], highest[which])
         ends = metrics.interval(samples, settings["level"])
         for column, values in zip((filled, lower, upper), (np.median(samples, axis=0), *ends), strict=True):
-            column[steps, which] = _rounded(values, decimals[which]).clip(lowest[which], highest[which])
-    _tell_beyond(wide, filled, dataset["circular"], dataset["group"] is not None)
+            column[steps, which] = grid.nearest(values, which)
+    _tell_beyond(wide, filled, rounded, dataset["circular"], dataset["group"] is not None)
     _write(wide, filled, lower, upper, imputed_path)
     with files.replacing(csv_path) as partial:
         wide.iloc[:] = filled
@@ -95,14 +97,17 @@ def _report(wide, spans, windows, values):
         logging.warning("nothing is observed in %d more windows", len(blind) - TOLD)
 
 
-def _tell_beyond(wide, filled, circular, grouped):
-    """Say where what is filled in lies beyond all that was observed, or between whole numbers; not of angles."""
+def _tell_beyond(wide, filled, steps, circular, grouped):
+    """Say where what is filled in lies beyond all that was observed, or between whole numbers; not of angles.
+
+    `steps` are those that features are rounded to, None where there is none.
+    """
     leading = angles.pairs(list(wide.columns), circular, grouped)
     parts = {f"{end}_{part}" for end in leading for part in ("sin", "cos")}
-    for name, observed, values in zip(wide.columns, wide.to_numpy().T, filled.T, strict=True):
+    for name, observed, values, step in zip(wide.columns, wide.to_numpy().T, filled.T, steps, strict=True):
         if name in parts:
             continue
-        column = "its column" if grouped else name  # {group}_{feature} is no key of `plausible`
+        column = "its column" if grouped else name  # {group}_{feature} is no key of `plausible` and `round`
         imputed, observed = values[np.isnan(observed)], observed[~np.isnan(observed)]
         low, high = observed.min(), observed.max()
         n_below, n_above = (imputed < low).sum(), (imputed > high).sum()
@@ -112,8 +117,19 @@ def _tell_beyond(wide, filled, circular, grouped):
                 "where there can be none, write plausible: {%s: [%g, %g]}",
                 name, len(imputed), n_below, low, n_above, high, column, low, high,
             )  # fmt: skip
-        if len(imputed) and (observed % 1 == 0).all() and (imputed % 1 != 0).any():
-            logging.info("'%s': all observed values are whole numbers; the imputed ones are not: round them", name)
+        if step is None and (observed % 1 == 0).all() and (imputed % 1 != 0).any():
+            logging.info(
+                "'%s': all observed values are whole numbers; the imputed ones are not: write round: {%s: 1}",
+                name, column,
+            )  # fmt: skip
+
+
+def _steps(names, *, name, round, circular, group, **_):
+    """The step that each feature is rounded to, None where there is none."""
+    try:
+        return rounding.steps_of(names, round, circular, group is not None)
+    except InputError as error:
+        raise InputError(f"datasets.{name}.round: {error}") from error
 
 
 def _bounds(names, *, plausible, circular, group, **_):
@@ -145,10 +161,6 @@ def _drawn(model, windows, values, stats, settings, run, threads):
         ):
             yield from samples.swapaxes(0, 1)
             logs.tenths(batch, len(scores), "windows")
-
-
-def _rounded(values, decimals):
-    return np.round(values * 10.0**decimals) / 10.0**decimals
 
 
 def _write(wide, filled, lower, upper, path):

@@ -178,6 +178,8 @@ SETTINGS = {
         "circular": {},
         "group": "station",
         "length": LENGTH,
+        "name": "mine",
+        "round": {},
         "plausible": {"temp": [-0.25, 0.5], "x": [9e8, 9e9]},
     },
 }
@@ -231,6 +233,31 @@ def test_observed_values_stay_bit_for_bit_and_gaps_are_filled(results):
     ends = np.stack([lower, values, upper])[:, :, 0][:, imputed[:, 0]]
     assert ends.min() == -0.25 and ends.max() == 0.5
     assert np.nanmax(upper[:, 1]) > 900
+
+
+def test_imputed_values_and_intervals_are_multiples_of_the_step(results):
+    folder, wide = results
+    table = fill(folder, {"group": None, "round": {"A_temp": 0.2, "B_wind": 5}, "plausible": {"A_temp": [-0.25, 0.5]}})
+    values, lower, upper, imputed = (
+        table[name].to_numpy().reshape(240, 2) for name in ("value", "lower", "upper", "imputed")
+    )
+    assert (values[~imputed] == wide.to_numpy()[~imputed]).all()
+    for feature, step in enumerate((0.2, 5)):
+        ends = np.stack([lower, values, upper])[:, imputed[:, feature], feature]
+        assert set(ends.ravel()) <= {float(f"{step * count:.1f}") for count in range(-3000, 3000)}
+        assert (np.diff(ends, axis=0) >= 0).all() and len(set(ends.ravel())) > 2
+    temp = np.stack([lower, values, upper])[:, imputed[:, 0], 0]
+    assert temp.min() == -0.2 and temp.max() == 0.4  # inside -0.25 to 0.5, and on the grid
+    again = pd.read_csv(folder / "imputed.csv", index_col="time")
+    assert (again.to_numpy() == values).all()
+
+
+def test_the_step_of_no_feature_is_refused_before_anything_is_drawn(results):
+    folder, _ = results
+    line = r"^datasets\.mine\.round: there is no feature 'rain'; the features are A_temp, B_wind$"
+    with pytest.raises(InputError, match=line):
+        fill(folder, {"round": {"rain": 1}})
+    assert not (folder / "imputed.parquet").exists()
 
 
 def test_the_csv_is_the_same_series_and_can_be_read_again(results):

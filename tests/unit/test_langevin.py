@@ -1,5 +1,7 @@
 """Langevin dynamics: the compiled score, closed forms, streams, snapshots, what it refuses."""
 
+import math
+import re
 from pathlib import Path
 
 import numba
@@ -11,7 +13,7 @@ from scipy import stats
 from scipy.linalg import solve_discrete_lyapunov
 
 from scoredag.errors import InputError
-from scoredag.gmm import langevin, mixture, mixture_files, particles
+from scoredag.gmm import kernels, langevin, mixture, mixture_files, particles
 from scoredag.simd import random
 from scoredag.store import tables
 
@@ -279,10 +281,68 @@ def test_a_mixture_that_particles_cannot_reach_is_said_with_a_step_size_that_can
     assert not caplog.records
 
 
+def test_particles_that_start_far_outside_without_noise_only_have_to_reach_it(caplog):
+    far = mixture.GaussianMixture([1.0], [[300.0, 400.0]], [400 * np.eye(2)])
+    last(far, noise_covariance=None, step_size=0.01)
+    assert "10 steps of step_size 0.01 are too few to reach it; step_size" in caplog.text
+
+
+def chain(n, apart, deviation):
+    """Components in a row, its middle at the start, each of which reaches into the next."""
+    means = np.stack([apart * (np.arange(n) - (n - 1) / 2), np.zeros(n)], axis=1)
+    return mixture.GaussianMixture(np.full(n, 1 / n), means, [deviation**2 * np.eye(2)] * n)
+
+
+@pytest.mark.parametrize("kernel", SLOW)
+@pytest.mark.parametrize("gmm", [chain(1, 0.0, 20.0), chain(9, 3.0, 2.0)], ids=["one", "chain"])
+def test_particles_that_start_inside_and_stay_there_are_told_what_carries_them_across(caplog, kernel, gmm):
+    options = SLOW[kernel] | {"kernel": kernel, "n_steps": 200, "n_particles": 500}
+    wide = np.std(gmm.sample(100_000, seed=1)[:, 0])
+    assert np.std(last(gmm, step_size=0.001, **options)[:, 0]) < 0.4 * wide
+    (line,) = (record.getMessage() for record in caplog.records)
+    carried, across = (float(re.search(pattern, line)[1]) for pattern in (r"about (\S+), and", r"about (\S+) across"))
+    assert line.startswith("200 steps of step_size 0.001 carry a particle about ") and carried < across / 2
+    assert across == pytest.approx(2 * wide, rel=0.06)
+    caplog.clear()
+    size = float(re.search(r"step_size (\S+) would carry it from one side to the other$", line)[1])
+    steps = int((re.search(r"; n_steps (\d+) at", line) or [0, 200])[1])
+    found = last(gmm, step_size=size, **options | {"n_steps": steps})
+    assert np.std(found[:, 0]) == pytest.approx(wide, rel=0.15)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("options", "carried"),
+    [
+        ({}, math.sqrt(2 * 10 * 0.1)),
+        ({"noise_covariance": [[0.25, 0.0], [0.0, 4.0]]}, math.sqrt(2 * 10 * 0.1 * 0.25)),
+        ({"kernel": "mala", "preconditioner": [[0.25, 0.0], [0.0, 4.0]]}, math.sqrt(2 * 10 * 0.1 * 0.25)),
+        ({"kernel": "underdamped", "friction": 0.5}, math.sqrt(2 * (0.5 - 1 + math.exp(-0.5))) / 0.5),
+        ({"kernel": "annealed", "noise_levels": [3.0, 1.0]}, math.sqrt(2 * 10 * 0.1 * 5)),
+        ({"kernel": "tempering", "temperatures": [1.0, 9.0]}, math.sqrt(2 * 10 * 0.1 * 9)),
+    ],
+)
+def test_how_far_a_particle_is_carried_is_the_deviation_of_a_free_one(caplog, options, carried):
+    simulate(chain(9, 30.0, 20.0), **options)
+    assert f"10 steps of step_size 0.1 carry a particle about {carried:.2g}, and" in caplog.text
+
+
 def test_more_steps_are_advised_where_no_stable_step_mixes(caplog):
     apart = mixture.GaussianMixture([0.5, 0.5], [[0.0, 0.0], [50.0, 0.0]], [np.eye(2) * 1e-2, np.eye(2) * 25.0])
     simulate(apart, step_size=0.005, n_steps=100)
-    assert caplog.text.count("\n") == 1 and "n_steps 2800 at step_size 0.01 would do" in caplog.text
+    assert caplog.text.count("\n") == 1
+    assert "the mixture is about 50 across; n_steps 140000 at step_size 0.01 would carry it" in caplog.text
+
+
+@pytest.mark.parametrize("preset", [None, "kernels"])
+def test_the_variants_that_ship_are_not_slow(root, shipped, caplog, preset):
+    path = root / (f"config/presets/{preset}.yaml" if preset else "config/config.yaml")
+    variants = yaml.safe_load(path.read_text(encoding="utf-8"))["langevin"]["variants"]
+    for variant in filter(None, variants.values()):
+        options = {"kernel": "overdamped", "n_steps": 1000} | variant
+        kernel, step_size, n_steps = (options.pop(name) for name in ("kernel", "step_size", "n_steps"))
+        kernels.warn_of_slow(kernel, shipped, step_size, n_steps, options)
+    assert not caplog.records and len(variants) > 3
 
 
 def test_a_start_of_ones_own_is_not_judged(gaussian, caplog):

@@ -264,6 +264,8 @@ def check_dataset(key: str, dataset: Config, schema: Config, home: Path) -> None
     for column, (lowest, highest) in dataset["plausible"].items():
         if lowest > highest:
             fail(f"{key}.plausible.{column}", f"the lowest, {lowest:g}, exceeds the highest, {highest:g}")
+    check_round(f"{key}.round", dataset)
+    check_round(f"{key}.round", dataset)
     check_query(key, dataset, schema)
     check_files(key, dataset, home)
 
@@ -300,6 +302,17 @@ def check_files(key: str, dataset: Config, home: Path) -> None:
         for name in ("sha256", "contents_sha256"):
             if dataset[name] is not None:
                 fail(f"{key}.{name}", "is of one file; leave it out of a dataset of several")
+
+
+def check_round(key: str, dataset: Config) -> None:
+    """Refuse steps that nothing can be rounded to, as far as the config shows it."""
+    for column, step in dataset["round"].items():
+        if not math.isfinite(step):
+            fail(f"{key}.{column}", f"{step} is not a finite number; write a step, as 1 or 0.2")
+        if re.sub("_(sin|cos)$", "", column) in dataset["circular"]:
+            fail(f"{key}.{column}", "is circular: sine and cosine are filled in, which have no step; leave it out")
+        if column not in (dataset["features"] or [column]):
+            fail(f"{key}.{column}", f"is not one of the features, {', '.join(dataset['features'])}")
 
 
 def check_reader(key: str, dataset: Config, schema: Config) -> None:

@@ -1,6 +1,6 @@
 """Names of features: which column of the file each comes from."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 
 def column_of(feature: str, columns: Iterable[str], grouped: bool = True) -> str | None:
@@ -12,6 +12,17 @@ def column_of(feature: str, columns: Iterable[str], grouped: bool = True) -> str
         return feature
     matching = [column for column in columns if grouped and feature.endswith(f"_{column}")]
     return max(matching, key=len, default=None)
+
+
+def is_column(name: str, features: Sequence[str], grouped: bool) -> bool:
+    """Whether `name` is a column that some of the features come from: with `grouped`, not `speed` of `EWR_wind_speed`.
+
+    Every group has every column, so that all features begin with one of the groups that `name` is found in.
+    """
+    if not grouped:
+        return name in features
+    groups = tuple(feature.removesuffix(name) for feature in features if feature.endswith(f"_{name}"))
+    return bool(groups) and all(feature.startswith(groups) for feature in features)
 
 
 def label(feature: str, units: Mapping[str, str]) -> str:

@@ -197,7 +197,7 @@ READERS = {
     "physionet-2012": Reader(
         lambda paths, *_: physionet.read(paths[0]),
         frozenset(Options._fields) - {"time", "time_format", "start", "time_zone", "decimal", "encoding", "interval"}
-        | {"group"},
+        | {"group", "round"},
     ),
     "simulated": Reader(
         lambda _, settings, seed: simulated.simulate(seed=seed, interval=settings["interval"], **settings["simulation"])
