@@ -46,6 +46,7 @@ rule impute_csdi:
     """Impute the held-out entries of the test windows (of the validation windows: impute_validation)."""
     input:
         model="results/csdi/{run}/model.safetensors",
+        gaussian=dataset_file("gaussian.safetensors"),
         windows=dataset_file("windows.parquet"),
         statistics=dataset_file("statistics.parquet"),
     output:
@@ -98,6 +99,7 @@ rule fill_gaps:
     """Fill the series' own gaps with a trained CSDI, with intervals."""
     input:
         model="results/csdi/{run}/model.safetensors",
+        gaussian=dataset_file("gaussian.safetensors"),
         series=dataset_file("series.parquet"),
         statistics=dataset_file("statistics.parquet"),
     output:
@@ -150,20 +152,37 @@ rule evaluate_csdi:
     """Score the imputation of held-out entries beside the baselines."""
     input:
         samples="results/csdi/{run}/samples.parquet",
+        validation="results/csdi/{run}/validation_samples.parquet",
         scores="results/csdi/{run}/window_scores.parquet",
-        validation=validation_samples,
         windows=dataset_file("windows.parquet"),
         starts=dataset_file("window_starts.parquet"),
         statistics=dataset_file("statistics.parquet"),
+        gaussian=dataset_file("gaussian.safetensors"),
     output:
         metrics="results/csdi/{run}/metrics.parquet",
     resources:
         mem_mb=4000,
         runtime=30,
     params:
-        settings=settings(seed=config["seed"]),
+        settings=settings("csdi", "runs", "{run}", "sampling", only=["antithetic"], seed=config["seed"]),
+        split="test",
     script:
         "../scripts/evaluate_csdi.py"
+
+
+use rule evaluate_csdi as evaluate_validation with:
+    input:
+        samples="results/csdi/{run}/validation_samples.parquet",
+        validation="results/csdi/{run}/validation_samples.parquet",
+        scores=[],
+        windows=dataset_file("windows.parquet"),
+        starts=dataset_file("window_starts.parquet"),
+        statistics=dataset_file("statistics.parquet"),
+        gaussian=dataset_file("gaussian.safetensors"),
+    output:
+        metrics="results/csdi/{run}/validation_metrics.parquet",
+    params:
+        split="valid",
 
 
 rule plot_loss:

@@ -64,3 +64,17 @@ rule cut_windows:
         ),
     script:
         "../scripts/cut_windows.py"
+
+
+rule fit_gaussian:
+    """Estimate the joint Gaussian of a dataset's windows."""
+    input:
+        windows="results/datasets/{dataset}/windows.parquet",
+        statistics="results/datasets/{dataset}/statistics.parquet",
+    output:
+        gaussian="results/datasets/{dataset}/gaussian.safetensors",
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    script:
+        "../scripts/fit_gaussian.py"

@@ -1,6 +1,8 @@
 """Score the imputation of held-out entries beside the baselines."""
 
 import logging
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -8,61 +10,136 @@ import pandas as pd
 from scoredag import job, metrics, streams
 from scoredag.csdi import conformal
 from scoredag.errors import InputError
-from scoredag.series import baselines, windows
+from scoredag.series import baselines, dressing, gaussian, windows
 from scoredag.store import tables
 
-CORRECTED = "CSDI, conformal"
+CSDI, CORRECTED, GAUSSIAN = "CSDI", "CSDI, conformal", "joint Gaussian"
+DRESSED = "{}, dressed"  # a point baseline with the quantiles of its errors on validation windows
+FEW = 500  # targets of a pattern
+
+
+class Scored(NamedTuple):
+    """The terms of a method's scores, and the number of its samples, or quantiles."""
+
+    terms: metrics.Terms
+    n_samples: int
 
 
 def evaluate_csdi(
     samples_path: str,
-    scores_path: str,
+    validation_path: str,
+    scores_path: str | None,
     windows_path: str,
     starts_path: str,
     statistics_path: str,
+    gaussian_path: str,
     metrics_path: str,
     settings: dict,
-    validation_path: str | None,
+    split: str,
 ) -> None:
     """Write scores on z-scores by pattern, of all features and of each, with bootstrap intervals over windows.
 
-    Baselines get MAE, RMSE and CRPS, CSDI also coverage and mean width of intervals and the bound on the negative
-    log-likelihood; with imputed validation windows also the intervals that these correct.
+    Baselines get MAE, RMSE and CRPS, and as distributions, by their errors on validation windows, also coverage and
+    mean width of intervals. CSDI has these by its independent draws, and by intervals that validation windows correct;
+    on the test windows also the bound on the negative log-likelihood. In the validation split itself each half of the
+    time is corrected by the other.
     """
     stats = tables.read(statistics_path, tables.STATISTICS)
-    _, *train = windows.read(windows_path, stats, "train")
-    numbers, values, roles = windows.read(windows_path, stats, "test")
-    window, _, feature = entries = np.nonzero((roles == windows.TARGET).transpose(0, 2, 1))  # the order of the samples
-    truth = values.transpose(0, 2, 1)[entries].astype(np.float64)
-    forecasts = {
-        name: fill(values, roles == windows.OBSERVED).transpose(0, 2, 1)[entries][None]
-        for name, fill in _fitted(*train)
-    }
-    _, forecasts["CSDI"] = metrics.z_scores(*tables.read_imputations(samples_path), stats)
-    _log_too_few_samples(len(forecasts["CSDI"]))
-    nll_bound, n_draws = _bounds(scores_path, numbers[window], stats["feature"].to_numpy()[feature])
     starts = tables.read(starts_path, tables.WINDOW_STARTS)
-    calibration = conformal.read(validation_path, starts, stats) if validation_path else None
-    held_out = starts.set_index("window")["held_out"][numbers].to_numpy()
+    _, *train = windows.read(windows_path, stats, "train")
+    held = {name: _Held(windows_path, starts, stats, name) for name in dict.fromkeys(["valid", split])}
+    here, valid = held[split], held["valid"]
+    if not len(here.truth):
+        raise InputError(f"datasets.*.windows.held_out: hides nothing in the {split} windows; raise its shares")
+    halves = [(here.is_late, ~here.is_late), (~here.is_late, here.is_late)]
+    parts = halves if split == "valid" else [(np.ones(len(here.truth), bool), np.ones(len(valid.truth), bool))]
+    methods = dict(_baselines(train, gaussian.load(gaussian_path), here, valid, parts))
+    methods |= _csdi(samples_path, validation_path, windows_path, starts, stats, settings["antithetic"], parts)
+    if scores_path:
+        bounds, n_draws = _bounds(scores_path, here.window, stats["feature"].to_numpy()[here.feature])
+        methods["CSDI, bound"] = Scored(metrics.mean_terms("nll_bound", bounds), n_draws)
     rows = []
-    for pattern, targets in _patterns(held_out, window):
-        of_pattern, window_of_target = np.unique(window[targets], return_inverse=True)
+    for pattern, targets in _patterns(here, split):
+        of_pattern, window = np.unique(here.window[targets], return_inverse=True)
         counts = metrics.resamples(len(of_pattern), streams.generator(settings["seed"], "bootstrap", pattern))
-        of_methods = list(_terms(forecasts, truth, targets, calibration, pattern))
-        of_methods.append(("CSDI", n_draws, metrics.mean_terms("nll_bound", nll_bound[targets])))
-        for method, n_samples, terms in of_methods:
-            scores = _scores(terms, window_of_target, feature[targets], list(stats["feature"]), counts)
-            rows += [(pattern, method, *score, n_samples) for score in scores]
+        for name, method in methods.items():
+            terms = {score: (top[targets], bottom[targets]) for score, (top, bottom) in method.terms.items()}
+            scores = _scores(terms, window, here.feature[targets], list(stats["feature"]), counts)
+            name = name.removesuffix(", bound")
+            rows += [(pattern, name, *score, method.n_samples) for score in scores]
         _log(rows, pattern, len(of_pattern))
     columns = zip(*rows, strict=True)
     tables.write(dict(zip(tables.CSDI_METRICS.names, columns, strict=True)), metrics_path, tables.CSDI_METRICS)
 
 
-def _fitted(values, roles):
-    """(name, function that fills windows) of every baseline, fitted on the training windows."""
+class _Held:
+    """Windows of a split, and its held-out entries by window, step and feature, as the table of samples has them."""
+
+    def __init__(self, path, starts, stats, split):
+        numbers, self.values, roles = windows.read(path, stats, split)
+        self.given = roles == windows.OBSERVED
+        self.entries = window, _, self.feature = np.nonzero((roles == windows.TARGET).transpose(0, 2, 1))
+        self.window = numbers[window]
+        table = starts.set_index("window").loc[self.window]
+        self.pattern = table["held_out"].cat.codes.to_numpy()
+        self.names = list(table["held_out"].cat.categories)
+        self.is_late = (table["start"] > table["start"].median()).to_numpy()
+        self.truth = self.at(self.values)
+
+    def at(self, values):
+        """The held-out entries (n,) of `values` (N, K, L)."""
+        return values.transpose(0, 2, 1)[self.entries].astype(np.float64)
+
+
+def _baselines(train, law, here, valid, parts) -> Iterator[tuple[str, Scored]]:
+    """(name, scores) of every baseline, as points and as distributions."""
+    values, roles = train
     for name, fit in baselines.METHODS.items():
         logging.info("baseline: %s", name)
-        yield name, fit(values, roles == windows.OBSERVED)
+        fill = fit(values, roles == windows.OBSERVED)
+        points = [held.at(fill(held.values, held.given)) for held in (here, valid)]
+        yield name, Scored(metrics.terms(points[0][None], here.truth), 1)
+        yield DRESSED.format(name), _dressed(here, valid, points, [np.ones(len(point)) for point in points], parts)
+    if law is None:
+        logging.warning("baseline: %s is left out, as it could not be estimated (fit_gaussian.log)", GAUSSIAN)
+        return
+    logging.info("baseline: %s", GAUSSIAN)
+    points, scales = zip(
+        *(map(held.at, gaussian.fill(law, held.values, held.given)) for held in (here, valid)), strict=True
+    )
+    yield GAUSSIAN, _dressed(here, valid, points, scales, parts)
+
+
+def _dressed(here, valid, points, scales, parts):
+    """Scores of point forecasts of `here` with the quantiles of the errors of those of `valid`."""
+    quantiles = np.empty((dressing.N_QUANTILES, len(here.truth)))
+    targets, judges = (
+        dressing.Targets(held.pattern, held.feature, point, scale, held.truth)
+        for held, point, scale in zip((here, valid), points, scales, strict=True)
+    )
+    for chosen, others in parts:
+        quantiles[:, chosen] = dressing.dress(targets.part(chosen), judges.part(others))
+    return Scored(metrics.terms(quantiles, here.truth, are_quantiles=True), dressing.N_QUANTILES)
+
+
+def _csdi(samples_path, validation_path, windows_path, starts, stats, antithetic, parts) -> dict[str, Scored]:
+    """Scores of CSDI by its draws as they are, and as validation windows correct them."""
+    imputed, validation = (
+        conformal.read(path, windows_path, starts, stats) for path in (samples_path, validation_path)
+    )
+    independent = imputed.samples[:: 2 if antithetic else 1]
+    raw = metrics.terms(imputed.samples, imputed.truth, independent=independent)
+    scaled = np.empty_like(imputed.samples)
+    ends = np.empty((len(metrics.PERCENTS), 2, len(imputed.truth)))
+    for chosen, others in parts:
+        targets, judges = imputed.part(chosen), validation.part(others)
+        scaled[:, chosen] = conformal.scaled(targets, judges)
+        for end, percent in zip(ends, metrics.PERCENTS, strict=True):
+            end[:, chosen] = conformal.intervals(targets, percent / 100, judges)
+    corrected = metrics.terms(scaled, imputed.truth)
+    for (lower, upper), percent in zip(ends, metrics.PERCENTS, strict=True):
+        corrected |= metrics.interval_terms(lower, upper, imputed.truth, percent)
+    return {CSDI: Scored(raw, len(imputed.samples)), CORRECTED: Scored(corrected, len(imputed.samples))}
 
 
 def _bounds(path, window, feature):
@@ -77,45 +154,16 @@ def _bounds(path, window, feature):
     return bounds.loc[pd.MultiIndex.from_arrays([window, feature])].to_numpy(), int(table["n_draws"].iloc[0])
 
 
-def _log_too_few_samples(n_samples):
-    """Log at which levels the samples are too few for intervals of the right width."""
-    for percent in metrics.PERCENTS:
-        needed = round(200 / (100 - percent)) - 1
-        if n_samples < needed:
-            logging.info(
-                "%d samples are too few for intervals that hold %d %%, which take %d: theirs reach from the least to "
-                "the greatest sample, and hold less (sampling.n_samples)",
-                n_samples, percent, needed,
-            )  # fmt: skip
-
-
-def _patterns(held_out, window):
-    """(name, boolean mask of its targets) of every pattern, from the pattern of each window and each target's window.
-
-    Raises:
-        InputError: no window has a target.
-    """
-    if not len(window):
-        raise InputError("datasets.*.windows.held_out: hides nothing in the test windows; raise its shares")
-    for name in dict.fromkeys(held_out):
-        targets = held_out[window] == name
-        if targets.any():
-            yield name, targets
-        else:
-            logging.warning("held_out.%s hides nothing in the test windows: no scores", name)
-
-
-def _terms(forecasts, truth, targets, calibration, pattern):
-    """(method, number of samples, terms of each score) of each method; corrected intervals count as another method."""
-    truth = truth[targets]
-    for method, samples in forecasts.items():
-        yield method, len(samples), metrics.terms(samples[:, targets], truth)
-    if calibration is not None:
-        samples, terms, similar = forecasts["CSDI"], {}, calibration.of_pattern(pattern)
-        for percent in metrics.PERCENTS:
-            lower, upper = conformal.intervals(samples[:, targets], percent / 100, similar)
-            terms |= metrics.interval_terms(lower, upper, truth, percent)
-        yield CORRECTED, len(samples), terms
+def _patterns(held, split):
+    """(name, boolean mask of its targets) of every pattern."""
+    for code, name in enumerate(held.names):
+        targets = held.pattern == code
+        if not targets.any():
+            logging.warning("held_out.%s hides nothing in the %s windows: no scores", name, split)
+            continue
+        if targets.sum() < FEW:
+            logging.warning("held_out.%s: %d targets are too few to tell methods apart", name, targets.sum())
+        yield name, targets
 
 
 def _scores(terms, window, feature, names, counts):
@@ -146,13 +194,14 @@ def _scores(terms, window, feature, names, counts):
 
 
 def _log(rows, pattern, n_windows):
-    """Log the CRPS of CSDI with its bootstrap interval."""
-    _, _, _, _, crps, lower, upper, n_targets, n_samples = next(
-        row for row in rows if row[:4] == (pattern, "CSDI", "all", "crps")
-    )
+    """Log the CRPS of CSDI with its bootstrap interval, and the method that has the lowest."""
+    crps = {row[1]: row for row in rows if (row[0], row[2], row[3]) == (pattern, "all", "crps")}
+    _, _, _, _, value, lower, upper, n_targets, n_samples = crps[CSDI]
+    best = min(crps, key=lambda method: crps[method][4])
     logging.info(
-        "%s: CRPS %.3f (95 %% bootstrap interval over %d windows %.3f to %.3f; %d targets, %d samples)",
-        pattern, crps, n_windows, lower, upper, n_targets, n_samples,
+        "%s: CRPS %.3f (95 %% bootstrap interval over %d windows %.3f to %.3f; %d targets, %d samples); "
+        "the lowest is %.3f, of %s",
+        pattern, value, n_windows, lower, upper, n_targets, n_samples, crps[best][4], best,
     )  # fmt: skip
 
 

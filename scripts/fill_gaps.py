@@ -18,6 +18,7 @@ TOLD = 20  # long gaps, and blind windows, that the log names one by one
 
 def fill_gaps(
     model_path: str,
+    gaussian_path: str,
     series_path: str,
     statistics_path: str,
     imputed_path: str,
@@ -43,7 +44,8 @@ def fill_gaps(
     grid = rounding.grid(rounded, stats["std"].to_numpy(), lowest, highest)
 
     filled, lower, upper = wide.to_numpy(copy=True), *np.full((2, *wide.shape), np.nan)
-    drawn = _drawn(model, windows, values, stats, settings, run, threads)
+    sampling = imputation.options(settings["sampling"], gaussian_path)
+    drawn = _drawn(model, windows, values, stats, settings | {"sampling": sampling}, run, threads)
     for steps, which, samples in gaps.merge(windows, drawn, length):
         samples = samples * stats["std"].to_numpy()[which] + stats["mean"].to_numpy()[which]
         samples = samples.clip(lowest[which], highest[which])

@@ -11,6 +11,7 @@ from scoredag.store import tables
 
 def impute_csdi(
     model_path: str,
+    gaussian_path: str,
     windows_path: str,
     statistics_path: str,
     samples_path: str,
@@ -28,7 +29,8 @@ def impute_csdi(
     seed = streams.seed(settings["seed"], "imputation", run)
     targets = table.loc[table["role"] == "target", ["window", "step", "feature", "value"]]
     scale, shift = (stats[name].to_numpy(np.float32)[:, None] for name in ("std", "mean"))
-    n_samples = settings["sampling"]["n_samples"]
+    sampling = imputation.options(settings["sampling"], gaussian_path)
+    n_samples = sampling["n_samples"]
     with (
         tables.writing(samples_path, tables.imputations(n_samples)) as write,
         logs.progress(f"imputing {run}", len(numbers), "window") as bar,
@@ -42,7 +44,7 @@ def impute_csdi(
             threads=threads,
             device=settings["device"],
             progress=bar,
-            **settings["sampling"],
+            **sampling,
         ):
             held_out = (roles[batch] == windows.TARGET).transpose(0, 2, 1)  # by window, step, feature
             drawn = (samples * scale + shift).transpose(1, 3, 2, 0)[held_out]

@@ -50,6 +50,11 @@ def interval(samples: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]
     return lower, upper
 
 
+def samples_for(percent: int) -> int:
+    """How many independent samples an interval takes that holds `percent` of the truth."""
+    return round(200 / (100 - percent)) - 1
+
+
 def coverage(samples: np.ndarray, truth: np.ndarray, mask: np.ndarray, level: float = 0.9) -> float:
     """Share of the truth inside the central interval of the samples that should hold `level`.
 
@@ -78,27 +83,33 @@ def z_scores(targets: pd.DataFrame, samples: np.ndarray, stats: pd.DataFrame) ->
     return (targets["truth"].to_numpy() - mean) / std, (samples - mean) / std
 
 
-def terms(samples: np.ndarray, truth: np.ndarray) -> Terms:
+def terms(
+    samples: np.ndarray, truth: np.ndarray, *, independent: np.ndarray | None = None, are_quantiles: bool = False
+) -> Terms:
     """What each entry adds to each score: the score of some entries is the `ratio` of their sums.
 
     Args:
         samples: (S, n).
         truth: (n,).
+        independent: those of the samples, (R, n), that are independent of each other, where not all are: antithetic
+            pairs cover their middle too often. Intervals are theirs.
+        are_quantiles: whether `samples` are the quantiles at k / (S + 1) in place of draws.
 
     Returns:
-        {score: (numerators (n,), denominators (n,))} of MAE, RMSE and CRPS, and `interval_terms` at
-        `PERCENTS` if there are several samples.
+        {score: (numerators (n,), denominators (n,))} of MAE, RMSE and CRPS, and `interval_terms` at those of
+        `PERCENTS` that the samples are enough for.
     """
     samples = samples.astype(np.float64)
     errors, one = np.abs(np.median(samples, axis=0) - truth), np.ones(len(truth))
     scores = {
         "mae": (errors, one),
         "rmse": (errors**2, one),
-        "crps": (_pinball(samples, truth, LEVELS), np.abs(truth)),
+        "crps": (_pinball(samples, truth, LEVELS, "weibull" if are_quantiles else "linear"), np.abs(truth)),
     }
-    if len(samples) > 1:  # a point forecast has no interval
-        for percent in PERCENTS:
-            lower, upper = interval(samples, percent / 100)
+    independent = samples if independent is None else independent
+    for percent in PERCENTS:
+        if len(independent) >= samples_for(percent):
+            lower, upper = interval(independent, percent / 100)
             scores |= interval_terms(lower, upper, truth, percent)
     return scores
 
@@ -144,9 +155,9 @@ def bootstrap(
     return value, lower, upper
 
 
-def _pinball(samples, truth, levels):
+def _pinball(samples, truth, levels, method="linear"):
     """Twice the pinball loss (n,) of quantiles of the samples, averaged over `levels`."""
-    quantiles = np.quantile(samples, levels, axis=0)
+    quantiles = np.quantile(samples, levels, axis=0, method=method)
     levels = np.asarray(levels)[:, None]
     return 2 * ((truth - quantiles) * (levels - (truth < quantiles))).mean(axis=0)
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from scoredag import streams
-from scoredag.csdi import diffusion, masks
+from scoredag.csdi import masks
 from scoredag.csdi.settings import Settings
 
 
@@ -82,9 +82,9 @@ def window_numbers(n: int, size: int, seed: int, step: int) -> np.ndarray:
 
 
 def diffusion_steps(n: int, settings: Settings, generator: torch.Generator) -> torch.Tensor:
-    """Diffusion steps (n,): each u^step_power of all up to `top_step`, u uniform, together spread evenly, which steadies the gradient.
+    """Diffusion steps (n,): each u^step_power of all up to `top_step`, u uniform, together spread evenly.
 
-    One uniform number shifts a regular grid (Kingma et al. 2021, Variational diffusion models, appendix I.1).
+    That steadies the gradient. One uniform number shifts a regular grid (Kingma et al. 2021, Variational diffusion models, appendix I.1).
     """
     grid = (torch.arange(n) + torch.rand((), generator=generator)) / n
     steps = (grid**settings.step_power * (settings.top_step + 1)).long().clamp(max=settings.top_step)

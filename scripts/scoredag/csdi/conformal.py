@@ -1,8 +1,9 @@
-"""Intervals corrected by their coverage of validation values: conformalized quantile regression.
+"""Intervals and draws that hold what they say: scaled by how far validation values lie from the median.
 
-Romano, Patterson & Candes, NeurIPS 2019, "Conformalized quantile regression". Corrected intervals
-cover `level` of new values, on average and however wrong the model is, if these are exchangeable with
-the validation values. Neighbouring steps of a series are not quite that.
+Split conformal prediction (Romano, Patterson & Candes, NeurIPS 2019, "Conformalized quantile regression") with the
+half-widths of an interval of the draws as the scale. Intervals cover `level` of new values, on average and however
+wrong the model is, if these are exchangeable with the validation values of the same kind: of the same pattern of
+missing entries, and as far from the nearest given value. Neighbouring steps of a series are not quite that.
 """
 
 import math
@@ -12,67 +13,117 @@ import numpy as np
 import pandas as pd
 
 from scoredag import metrics
+from scoredag.series import windows
 from scoredag.store import files, tables
 
-N_WINDOWS = 5  # a pattern of missing entries with fewer windows is corrected by all patterns together
+BASE = 0.8  # level of the interval of the draws whose half-widths are the scale
+DISTANCES = (1, 2, 4, 8)  # least distance in steps of each kind of target; beyond them, no value of its feature
+LEAST = 100  # validation targets of a kind; fewer are joined by those of the whole pattern
+N_WINDOWS = 5  # a pattern of missing entries with fewer windows is joined by all patterns
+FLOOR = 0.001  # standard deviations, added to each half-width: none is 0
 
 
-class Calibration(NamedTuple):
-    """Validation values: samples (S, n), truth (n,), and window and pattern (n,) of each entry."""
+class Imputations(NamedTuple):
+    """Targets with draws (S, n), truth (n,), and pattern, kind by distance, and window (n,) of each."""
 
     samples: np.ndarray
     truth: np.ndarray
-    window: np.ndarray
     pattern: np.ndarray
+    kind: np.ndarray
+    window: np.ndarray
 
-    def of_pattern(self, pattern: str) -> "Calibration":
-        """The part of it with one pattern of missing entries; all of it where that has too few windows."""
-        chosen = self.pattern == pattern
-        if len(np.unique(self.window[chosen])) < N_WINDOWS:
-            return self
-        return Calibration(self.samples[:, chosen], self.truth[chosen], self.window[chosen], self.pattern[chosen])
+    def part(self, which: np.ndarray) -> "Imputations":
+        """Those of `which` (n,), boolean."""
+        return Imputations(self.samples[:, which], *(column[which] for column in self[1:]))
 
 
-def read(path: files.PathLike, starts: pd.DataFrame, stats: pd.DataFrame) -> Calibration:
-    """A `Calibration` from the imputed validation windows at `path`.
+def read(path: files.PathLike, windows_path: files.PathLike, starts: pd.DataFrame, stats: pd.DataFrame) -> Imputations:
+    """Imputed targets as z-scores.
 
     Args:
+        path: of the imputed windows of a split.
+        windows_path: of all windows.
         starts: table of the windows' starts and patterns.
         stats: table of the statistics of the features.
     """
     targets, samples = tables.read_imputations(path)
     truth, samples = metrics.z_scores(targets, samples, stats)
     window = targets["window"].to_numpy()
-    return Calibration(samples, truth, window, starts.set_index("window")["held_out"][window].to_numpy())
+    rows = tables.read(windows_path, tables.WINDOWS, filters=[("window", "in", np.unique(window).tolist())])
+    _, _, roles = windows.to_arrays(rows, stats)
+    kinds = distance_kinds(roles == windows.OBSERVED).transpose(0, 2, 1)[(roles == windows.TARGET).transpose(0, 2, 1)]
+    return Imputations(samples, truth, starts.set_index("window")["held_out"][window].to_numpy(), kinds, window)
 
 
-def intervals(samples: np.ndarray, level: float, calibration: Calibration) -> tuple[np.ndarray, np.ndarray]:
-    """Ends (n,) of the central intervals of `samples` (S, n) at `level`, corrected on a `Calibration`."""
-    correction = margin(*metrics.interval(calibration.samples, level), calibration.truth, level)
-    lower, upper = metrics.interval(samples, level)
-    return widen(lower, upper, correction)
+def distance_kinds(given: np.ndarray) -> np.ndarray:
+    """The kind (N, K, L) of each entry by its distance in steps to the nearest given one of its feature in the window.
 
-
-def margin(lower: np.ndarray, upper: np.ndarray, truth: np.ndarray, level: float) -> float:
-    """How far to move both ends of the intervals outwards so that they cover `level`; negative for inwards.
-
-    Args:
-        lower, upper: (n,), the intervals' ends.
-        truth: (n,).
-        level: in (0, 1).
-
-    Returns:
-        The ceil((n + 1) level)-th smallest of max(lower - truth, truth - upper); the greatest where
-        n is too small for that.
+    It is the number of `DISTANCES` that are not greater; one more than all of them where the feature has no given one.
     """
-    scores = np.maximum(lower - truth, truth - upper)
+    length = given.shape[-1]
+    steps = np.arange(length)
+    before = np.maximum.accumulate(np.where(given, steps, -2 * length), axis=-1)
+    after = np.minimum.accumulate(np.where(given, steps, 3 * length)[..., ::-1], axis=-1)[..., ::-1]
+    distance = np.minimum(steps - before, after - steps)
+    kinds = np.searchsorted(DISTANCES, distance, side="right")
+    return np.where(distance < length, kinds, len(DISTANCES) + 1)
+
+
+def intervals(imputed: Imputations, level: float, validation: Imputations) -> tuple[np.ndarray, np.ndarray]:
+    """Ends (n,) of the central intervals of `imputed` at `level`, by the imputed validation windows.
+
+    The truth of `imputed` is not read.
+    """
+    middle, below, above = _half_widths(imputed.samples)
+    lower, upper = np.empty_like(middle), np.empty_like(middle)
+    for targets, similar in _kinds(imputed, validation):
+        factor = _factor(similar, level)
+        lower[targets] = middle[targets] - factor * below[targets]
+        upper[targets] = middle[targets] + factor * above[targets]
+    return lower, upper
+
+
+def scaled(imputed: Imputations, validation: Imputations) -> np.ndarray:
+    """Draws (S, n) moved away from their median, or towards it, by one factor for each kind of target.
+
+    The factor makes their interval at `BASE` hold that share of the validation values. Draws of a window stay a joint
+    draw: each entry is moved by the same factor in all of them.
+    """
+    middle, _, _ = _half_widths(imputed.samples)
+    factors = np.empty_like(middle)
+    for targets, similar in _kinds(imputed, validation):
+        factors[targets] = _factor(similar, BASE)
+    return middle + factors * (imputed.samples - middle)
+
+
+def margin(scores: np.ndarray, level: float) -> float:
+    """The ceil((n + 1) level)-th smallest of n scores, or the greatest where n is too small for that."""
     # rounding must not turn 95.00000000000001 into 96
     rank = min(math.ceil(round((len(scores) + 1) * level, 9)), len(scores))
     return float(np.partition(scores, rank - 1)[rank - 1])
 
 
-def widen(lower: np.ndarray, upper: np.ndarray, margin: float) -> tuple[np.ndarray, np.ndarray]:
-    """The ends of intervals moved outwards by `margin`; ends that would cross both become the middle."""
-    middle, half = (lower + upper) / 2, (upper - lower) / 2
-    half = np.maximum(half + margin, 0.0)
-    return middle - half, middle + half
+def _half_widths(samples):
+    """Median and half-widths below and above it, (n,) each, of the draws' interval at `BASE`."""
+    middle = np.median(samples, axis=0)
+    lower, upper = metrics.interval(samples, BASE)
+    return middle, middle - lower + FLOOR, upper - middle + FLOOR
+
+
+def _factor(similar, level):
+    """What the half-widths have to be multiplied by to hold `level` of the validation values."""
+    middle, below, above = _half_widths(similar.samples)
+    errors = similar.truth - middle
+    return margin(np.where(errors < 0, -errors / below, errors / above), level)
+
+
+def _kinds(imputed, validation):
+    """(boolean (n,), which targets; validation targets of their kind) for each kind that occurs."""
+    for pattern in pd.unique(imputed.pattern):
+        here = imputed.pattern == pattern
+        like = validation.part(validation.pattern == pattern)
+        if len(np.unique(like.window)) < N_WINDOWS:
+            like = validation
+        for kind in np.unique(imputed.kind[here]):
+            alike = like.part(like.kind == kind)
+            yield here & (imputed.kind == kind), alike if len(alike.truth) >= LEAST else like

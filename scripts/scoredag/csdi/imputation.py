@@ -4,7 +4,7 @@ import collections
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -13,10 +13,27 @@ from tqdm import tqdm
 from scoredag import streams
 from scoredag.csdi import devices, diffusion
 from scoredag.csdi.network import CSDI
+from scoredag.errors import InputError
+from scoredag.series import gaussian
+from scoredag.store import files
 
 TimePoints = np.ndarray | torch.Tensor
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+
+def options(sampling: dict[str, Any], gaussian_path: files.PathLike) -> dict[str, Any]:
+    """The arguments of `impute` that the config's `sampling` says, `start` with the Gaussian of a file.
+
+    Raises:
+        InputError: a start without a Gaussian, or the file cannot be read.
+    """
+    if sampling["start"] is None:
+        return sampling
+    law = gaussian.load(gaussian_path)
+    if law is None:
+        raise InputError(f"{gaussian_path}: there was no joint Gaussian to estimate; write sampling.start: null")
+    return sampling | {"start": diffusion.Start(sampling["start"], law)}
 
 
 def impute(

@@ -26,5 +26,5 @@ class Settings(NamedTuple):
     validate_every: int = 100  # steps
     patience: int | None = None  # validations without a better one after which training stops
     save_every: int = 50  # steps
-    validation_draws: int = 8  # diffusion steps at which each validation window is scored
+    validation_draws: int = 2  # diffusion steps at which each validation window is scored
     threads: int = 2

@@ -3,17 +3,25 @@
 An entry of feature k at step l has the index k L + l. Values are z-scores, in float64.
 """
 
-from typing import NamedTuple
+import functools
+import itertools
+from typing import Any, NamedTuple
 
 import numpy as np
+import safetensors.numpy
+from scipy import stats
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
 from scoredag.errors import InputError
+from scoredag.store import files, stamp, weights
 
 N_PASSES = 3  # of expectation maximisation
 SMALLEST = 1e-4  # eigenvalue of a covariance
 MIX = 0.7  # of the covariance that depends on the lag alone; the rest is that of each pair of entries
 NUGGET = 0.005  # added to variances
+MIXES, NUGGETS = (0.1, 0.4, 0.7, 1.0), (0.002, 0.005, 0.01, 0.02, 0.05)  # tried on validation windows
+MAX_WINDOWS = 1000  # to estimate it from, spread evenly
+MAX_JUDGES = 80  # validation windows by which mix and nugget are chosen, spread evenly
 MAX_ENTRIES = 4000  # of a window; time grows with the cube
 
 
@@ -31,6 +39,43 @@ class Conditional(NamedTuple):
     covariance: np.ndarray
 
 
+class Estimate(NamedTuple):
+    """A Gaussian, and the share of its covariance that depends on the lag alone and what was added to variances."""
+
+    gaussian: Gaussian
+    mix: float
+    nugget: float
+
+
+def choose(
+    values: np.ndarray, known: np.ndarray, valid_values: np.ndarray, given: np.ndarray, targets: np.ndarray
+) -> Estimate:
+    """`fit`, with the mix and the nugget under which the targets of validation windows have the lowest CRPS.
+
+    Args:
+        values, known: of the training windows, as `fit` takes them.
+        valid_values: (M, K, L).
+        given, targets: boolean (M, K, L), what is given and what is judged.
+
+    Raises:
+        InputError: see `fit`; or no target.
+    """
+    if not targets.any():
+        raise InputError("the joint Gaussian of a window: the validation windows have no target")
+    every = slice(None, None, -(-len(given) // MAX_JUDGES))
+    valid_values, given, targets = valid_values[every], given[every], targets[every]
+    mean, covariance = _estimate(values, known)
+
+    def estimate(mix, nugget):
+        return Estimate(Gaussian(mean, _regular(covariance, values.shape[1], mix, nugget)), mix, nugget)
+
+    def crps_of(candidate):
+        means, deviations = fill(candidate.gaussian, valid_values, given)
+        return crps(means[targets], deviations[targets], valid_values[targets]).mean()
+
+    return min(itertools.starmap(estimate, itertools.product(MIXES, NUGGETS)), key=crps_of)
+
+
 def fit(values: np.ndarray, known: np.ndarray, mix: float = MIX, nugget: float = NUGGET) -> Gaussian:
     """Estimate it from windows with missing entries: expectation maximisation, then averaging over lags.
 
@@ -43,6 +88,36 @@ def fit(values: np.ndarray, known: np.ndarray, mix: float = MIX, nugget: float =
     Raises:
         InputError: more entries a window than `MAX_ENTRIES`.
     """
+    mean, covariance = _estimate(values, known)
+    return Gaussian(mean, _regular(covariance, values.shape[1], mix, nugget))
+
+
+def save(estimate: Estimate | None, path: files.PathLike, metadata: dict[str, Any]) -> None:
+    """Write an estimate to a .safetensors file, in float32; None, where there is none, leaves it empty."""
+    tensors = {} if estimate is None else {k: v.astype(np.float32) for k, v in estimate.gaussian._asdict().items()}
+    chosen = {} if estimate is None else {"mix": estimate.mix, "nugget": estimate.nugget}
+    serialise = functools.partial(safetensors.numpy.save, tensors)
+    weights.write(path, metadata | chosen | stamp.record(), serialise)
+
+
+def load(path: files.PathLike) -> Gaussian | None:
+    """The Gaussian of a file; None where there was none to estimate.
+
+    Raises:
+        InputError: the file cannot be read, or is damaged.
+    """
+    try:
+        weights.check(path)
+        tensors = safetensors.numpy.load_file(path)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); delete it, and it is made again") from error
+    return Gaussian(**{name: tensor.astype(np.float64) for name, tensor in tensors.items()}) if tensors else None
+
+
+def _estimate(values, known):
+    """Mean and covariance by expectation maximisation, the covariance not regular yet."""
+    every = -(-len(values) // MAX_WINDOWS)
+    values, known = values[::every], known[::every]
     n, n_features, length = values.shape
     if n_features * length > MAX_ENTRIES:
         fault = f"{n_features} features x {length} steps are more than {MAX_ENTRIES} entries"
@@ -50,11 +125,11 @@ def fit(values: np.ndarray, known: np.ndarray, mix: float = MIX, nugget: float =
     rows, there = values.reshape(n, -1).astype(np.float64), known.reshape(n, -1)
     rows = np.where(there, rows, np.nan)
     mean = _by_feature(rows, n_features)
-    covariance = _regular(_pairwise(rows - mean), n_features, mix, nugget)
-    for _ in range(N_PASSES if not there.all() else 1):
-        mean, covariance = _pass(rows, there, Gaussian(mean, covariance), n_features)
-        covariance = _regular(covariance, n_features, mix, nugget)
-    return Gaussian(mean, covariance)
+    covariance = _pairwise(rows - mean)
+    for _ in range(N_PASSES if not there.all() else 0):
+        before = Gaussian(mean, _regular(covariance, n_features, MIX, NUGGET))
+        mean, covariance = _pass(rows, there, before, n_features)
+    return mean, covariance
 
 
 def condition(gaussian: Gaussian, values: np.ndarray, known: np.ndarray) -> Conditional:
@@ -81,17 +156,10 @@ def fill(gaussian: Gaussian, values: np.ndarray, known: np.ndarray) -> tuple[np.
     return means, deviations
 
 
-def log_density(law: Conditional, values: np.ndarray, chosen: np.ndarray) -> float:
-    """Logarithm of the density of some of the entries that are not given.
-
-    Args:
-        law: of `condition`.
-        values: (n,), of the entries that are not given.
-        chosen: boolean (n,), which of them count.
-    """
-    lower = np.linalg.cholesky(law.covariance[np.ix_(chosen, chosen)])
-    z = solve_triangular(lower, values[chosen] - law.mean[chosen], lower=True)
-    return float(-0.5 * z @ z - np.log(np.diagonal(lower)).sum() - 0.5 * len(z) * np.log(2 * np.pi))
+def crps(mean: np.ndarray, deviation: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """CRPS (n,) of normal distributions (Gneiting et al. 2005, equation 5)."""
+    z = (truth - mean) / deviation
+    return deviation * (z * (2 * stats.norm.cdf(z) - 1) + 2 * stats.norm.pdf(z) - 1 / np.sqrt(np.pi))
 
 
 def _by_feature(rows, n_features):

@@ -162,9 +162,8 @@ def _refuse_absurd(values, train):
 def assign_patterns(window_splits: np.ndarray, n_patterns: int) -> tuple[np.ndarray, np.ndarray]:
     """Which windows there are when targets are held out by several patterns of missing entries.
 
-    Each test window is repeated once a pattern. Each validation window is there once, with the
-    patterns taken in turn, so that a validation costs no more than with one pattern. Repeated
-    windows come last, pattern by pattern: one more pattern leaves the numbers of the others.
+    Each validation and test window is repeated once a pattern. Repeated windows come last, pattern by pattern: one
+    more pattern leaves the numbers of the others.
 
     Args:
         window_splits: (N,), from `starts`.
@@ -174,13 +173,10 @@ def assign_patterns(window_splits: np.ndarray, n_patterns: int) -> tuple[np.ndar
         Two integer arrays, one entry a window: which of the N it is, and the pattern, -1 in
         training windows.
     """
-    patterns = np.full(len(window_splits), -1)
-    valid = np.flatnonzero(window_splits == SPLITS.index("valid"))
-    patterns[valid] = np.arange(len(valid)) % n_patterns
-    test = np.flatnonzero(window_splits == SPLITS.index("test"))
-    patterns[test] = 0
-    again = np.tile(test, n_patterns - 1)
-    return np.r_[np.arange(len(window_splits)), again], np.r_[patterns, np.repeat(np.arange(1, n_patterns), len(test))]
+    held_out = np.flatnonzero(window_splits != SPLITS.index("train"))
+    patterns = np.where(window_splits == SPLITS.index("train"), -1, 0)
+    which = np.r_[np.arange(len(window_splits)), np.tile(held_out, n_patterns - 1)]
+    return which, np.r_[patterns, np.repeat(np.arange(1, n_patterns), len(held_out))]
 
 
 def cut(
