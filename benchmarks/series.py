@@ -64,7 +64,7 @@ def settings():
 
 def run_tidy_series(table, folder):
     """The script of that name."""
-    tidy_series.tidy_series(table, folder / "series.parquet", settings(), "long")
+    tidy_series.tidy_series([table], folder / "series.parquet", settings(), "long")
 
 
 def run_cut_windows(table, folder):

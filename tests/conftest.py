@@ -1,5 +1,6 @@
 """What tests share: the folders, and reference data where they are given."""
 
+import gc
 import os
 import re
 from pathlib import Path
@@ -23,6 +24,10 @@ def pytest_ignore_collect(collection_path, config):
         imports = (path.read_text(encoding="utf-8") for path in sources.modules(collection_path, ROOT / "scripts"))
         return any(re.search(r"^(import|from) (torch|numba)\b", text, re.MULTILINE) for text in imports) or None
     return None
+
+
+def pytest_collection_finish():
+    gc.freeze()  # what is imported by now stays, and is not searched for garbage again and again
 
 
 def _given(variable, what):

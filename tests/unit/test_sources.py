@@ -95,3 +95,10 @@ def test_a_shipped_file_is_found_in_both_folders(tmp_path, monkeypatch):
     assert sources.shipped("a.csv", tmp_path / "home") == "../home/a.csv"
     (tmp_path / "work/a.csv").touch()
     assert sources.shipped("a.csv", tmp_path / "home") == "a.csv"
+
+
+def test_a_module_that_is_no_python_is_told_by_its_path(folder):
+    (folder / "late.py").write_text("def\n", encoding="utf-8")
+    with pytest.raises(SyntaxError) as refused:
+        sources.modules(folder / "script.py", folder)
+    assert refused.value.filename == str(folder / "late.py")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import filelock
+import forks
 import plans
 import pytest
 import yaml
@@ -21,6 +22,8 @@ TINY = "config/presets/tiny.yaml"
 
 class Project:
     """A copy of the workflow in a folder of its own."""
+
+    python = sys.executable
 
     def __init__(self, root, folder):
         folder.mkdir(parents=True)
@@ -58,13 +61,13 @@ class Project:
 
     def snakemake(self, *arguments, **options):
         """Run Snakemake with two cores; the finished process, its output in `stdout`."""
-        process = self.start(*arguments, **options)
+        process = self.start(*arguments, python=self.python, **options)
         process.stdout, _ = process.communicate()
         return process
 
-    def start(self, *arguments, configfiles=(TINY,), **environment):
-        """Start Snakemake with two cores, in a process group of its own."""
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    def start(self, *arguments, python=sys.executable, configfiles=(TINY,), **environment):
+        """Start Snakemake with two cores, in a process group of its own, and each job in a new Python, as users do."""
+        command = [python, "-m", "snakemake", "--cores", "2", *arguments]
         if configfiles:
             command += ["--configfile", *configfiles]
         return subprocess.Popen(
@@ -120,8 +123,16 @@ def shared(tmp_path_factory):
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
+@pytest.fixture(scope="session")
+def python():
+    """A Python that forks, by which projects run Snakemake and its jobs."""
+    with forks.python() as path, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Project, "python", path)
+        yield path
+
+
 @pytest.fixture
-def project(root, shared, tmp_path):
+def project(python, root, shared, tmp_path):
     """A fresh copy, in which nothing has run; its kernels are compiled where they are in `finished`."""
     fresh = Project(root, tmp_path / "project")
     if (shared / "finished.ready").exists():
@@ -130,16 +141,20 @@ def project(root, shared, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def finished(root, shared):
-    """A copy in which the tiny preset has run from nothing to the end, one for all of pytest's processes."""
+def finished(python, root, shared):
+    """A copy in which the tiny preset has run from nothing to the end, one for all of pytest's processes.
+
+    No job of it is forked: the bytes of those that are can be compared with it.
+    """
     folder, ready = shared / "finished", shared / "finished.ready"
     with filelock.FileLock(shared / "finished.lock"):
         if ready.exists():
             return Project.at(folder)
         shutil.rmtree(folder, ignore_errors=True)  # another process has failed at it
         project = Project(root, folder)
-        done = project.snakemake()
-        assert done.returncode == 0, done.stdout
+        run = project.start()
+        output, _ = run.communicate()
+        assert run.returncode == 0, output
         ready.touch()
         return project
 

@@ -3,7 +3,6 @@
 import re
 import socket
 import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -277,12 +276,12 @@ def rows(n=3, **columns):
     ],
     ids=["not positive definite", "negative", "nan", "sum", "149 means", "text", "columns", "empty"],
 )
-def test_a_bad_mixture_is_refused(root, tmp_path, text, words):
+def test_a_bad_mixture_is_refused(python, root, tmp_path, text, words):
     """By its job alone, in a quarter of the time of a run; the next test shows what a run makes of it."""
     (tmp_path / "mine.csv").write_text(text, encoding="utf-8")
     arguments = ["file_path=mine.csv", "parameters_path=parameters.parquet", "settings={normalise: false}"]
     done = subprocess.run(
-        [sys.executable, root / "scripts/read_mixture.py", *arguments], cwd=tmp_path, capture_output=True, text=True
+        [python, root / "scripts/read_mixture.py", *arguments], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == 1 and done.stderr.startswith("error: mine.csv: ") and done.stderr.count("\n") == 1, done
     assert all(word in done.stderr for word in words), done.stderr

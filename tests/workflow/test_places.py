@@ -34,13 +34,13 @@ rule own:
 """
 
 
-def planned(root, folder, text, *targets):
+def planned(python, root, folder, text, *targets):
     """{rule: what a dry run of a Snakefile says of it} in a folder with an own mixture."""
     (folder / "Snakefile").write_text(text, encoding="utf-8")
     (folder / "own.py").touch()
     (folder / "mine.yaml").write_text("gmm: {file: mine.csv}", encoding="utf-8")
     shutil.copy(root / "data/gmm.csv", folder / "mine.csv")
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--dry-run", "results/own/x.txt", *targets]
+    command = [python, "-m", "snakemake", "--cores", "1", "--dry-run", "results/own/x.txt", *targets]
     done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     assert done.returncode == 0, done.stdout
     blocks = re.split(r"\n(?=rule )", done.stdout)[1:]
@@ -57,8 +57,8 @@ def planned(root, folder, text, *targets):
     ],
     ids=["module", "module with a prefix", "module with the default config", "include"],
 )
-def test_another_workflow_takes_this_one(root, tmp_path, text, prefix, name, mixture):
-    jobs = planned(root, tmp_path, text.format(root=root), f"{prefix}results/gmm/density.png")
+def test_another_workflow_takes_this_one(python, root, tmp_path, text, prefix, name, mixture):
+    jobs = planned(python, root, tmp_path, text.format(root=root), f"{prefix}results/gmm/density.png")
     assert set(jobs) == {"own", f"{name}read_mixture", f"{name}plot_density"}
     assert not {"log", "benchmark"} & set(jobs["own"])  # a rule of the other one is left alone
     read, plot = jobs[f"{name}read_mixture"], jobs[f"{name}plot_density"]

@@ -41,16 +41,26 @@ def modules(path: Path, folder: Path, imports: Callable[[Path, Path], list[Path]
 
 def imported(path: Path, folder: Path) -> list[Path]:
     """The modules below `folder` that the file `path` names in an import."""
+    try:
+        stems = _stems(path.read_bytes())
+    except SyntaxError as error:
+        error.filename = str(path)
+        raise
+    candidates = (f"{folder}/{stem}{end}" for stem in stems for end in (".py", "/__init__.py"))
+    return sorted(Path(candidate) for candidate in candidates if os.path.isfile(candidate))
+
+
+@functools.cache
+def _stems(content: bytes) -> frozenset[str]:
+    """What a source names in imports, as paths: a.b.c runs a/__init__.py, a/b/__init__.py and a/b/c.py."""
     names: set[str] = set()
-    for node in statements(ast.parse(path.read_bytes(), str(path))):
+    for node in statements(ast.parse(content)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    # a.b.c runs a/__init__.py, a/b/__init__.py and a/b/c.py
-    stems = {folder.joinpath(*name.split(".")[:depth]) for name in names for depth in range(1, name.count(".") + 2)}
-    candidates = {stem.with_suffix(".py") for stem in stems} | {stem / "__init__.py" for stem in stems}
-    return sorted(candidate for candidate in candidates if candidate.is_file())
+    parts = [name.split(".") for name in names]
+    return frozenset("/".join(part[:depth]) for part in parts for depth in range(1, len(part) + 1))
 
 
 def statements(node: ast.AST) -> Iterator[ast.stmt]:

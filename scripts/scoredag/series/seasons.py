@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import fft
 
+MOST_STEPS = 1 << 17  # of a series that are looked at, its first
 CYCLES = 3  # that a series has to hold
 REACH = 4  # periods up to which a cycle has to go on, if the series is as long
 NEAR = 0.25  # of a lag: how far around it no other one may have a larger correlation
@@ -28,7 +29,8 @@ def longer_than(length: int, values: np.ndarray, lengths: Sequence[int] | np.nda
         lengths: of the series, which sum to n_steps.
     """
     ends = np.cumsum(lengths)
-    spans = [(end - n, end) for end, n in zip(ends, lengths, strict=True) if n >= CYCLES * (length + 1)]
+    long = [(end - n, end) for end, n in zip(ends, lengths, strict=True) if n >= CYCLES * (length + 1)]
+    spans = [(first, min(end, first + MOST_STEPS)) for first, end in long]
     if not spans:
         return np.zeros(values.shape[1], dtype=np.int64)
     periods = (_period(length, [column[first:end] for first, end in spans]) for column in values.T)
