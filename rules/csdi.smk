@@ -6,10 +6,10 @@ CSDI_FILES = [
         "results/csdi/{run}/{file}",
         run=config["csdi"]["runs"],
         file=["model.safetensors", "history.parquet", "samples.parquet", "window_scores.parquet", "metrics.parquet"]
+        + ["validation_samples.parquet", "validation_metrics.parquet"]
         + ["surprise.png", "loss.png", "imputation.png", "calibration.png", "metrics.png"],
     ),
     *expand("results/csdi/{run}/{file}", run=runs("fill_gaps"), file=["imputed.parquet", "imputed.csv", "gaps.png"]),
-    *expand("results/csdi/{run}/validation_samples.parquet", run=runs("conformal")),
 ]
 
 
@@ -100,6 +100,9 @@ rule fill_gaps:
     input:
         model="results/csdi/{run}/model.safetensors",
         gaussian=dataset_file("gaussian.safetensors"),
+        validation=for_correction("results/csdi/{run}/validation_samples.parquet"),
+        windows=for_correction("results/datasets/{dataset}/windows.parquet"),
+        starts=for_correction("results/datasets/{dataset}/window_starts.parquet"),
         series=dataset_file("series.parquet"),
         statistics=dataset_file("statistics.parquet"),
     output:
@@ -259,7 +262,8 @@ rule plot_calibration:
     """Draw how often held-out values fall inside the intervals."""
     input:
         samples="results/csdi/{run}/samples.parquet",
-        validation=validation_samples,
+        validation="results/csdi/{run}/validation_samples.parquet",
+        windows=dataset_file("windows.parquet"),
         starts=dataset_file("window_starts.parquet"),
         statistics=dataset_file("statistics.parquet"),
     output:
@@ -268,13 +272,15 @@ rule plot_calibration:
             "CSDI",
             "Coverage of central intervals of run {run} on the held-out values of the test split, one line "
             "for each pattern of missing entries. Below the diagonal intervals are too narrow, above it too "
-            "wide. Ends of intervals lie between order statistics, so that calibrated samples lie on the "
-            "diagonal however few they are. With `conformal: true`, the second panel shows the same intervals "
-            "after correction by those of the validation windows (Romano et al. 2019).",
+            "wide. Left, by independent draws (one of each antithetic pair): ends of intervals lie between order "
+            "statistics, so that calibrated draws lie on the diagonal, up to the level that so many can serve. "
+            "Right, as the validation windows correct them (split conformal prediction, Romano et al. 2019).",
             run="{run}",
         ),
     params:
-        settings=settings("csdi", "runs", "{run}", "figure", only=["colour"]),
+        settings=settings(
+            "csdi", "runs", "{run}", "figure", only=["colour"], antithetic=run_setting("sampling", "antithetic")
+        ),
     script:
         "../scripts/plot_calibration.py"
 

@@ -27,10 +27,14 @@ def init_checkpoint(wildcards):
     return None if init == "scratch" else section("csdi", "checkpoints", init)
 
 
-def validation_samples(wildcards):
-    """The imputed validation windows where the run's intervals are corrected by them; else []."""
-    corrected = run_setting("conformal")(wildcards)
-    return f"results/csdi/{wildcards.run}/validation_samples.parquet" if corrected else []
+def for_correction(path):
+    """A function of the wildcards: a file, {dataset} and {run} filled in, where validation windows correct draws."""
+
+    def chosen(wildcards):
+        corrected = run_setting("conformal")(wildcards)
+        return path.format(dataset=run_setting("dataset")(wildcards), run=wildcards.run) if corrected else []
+
+    return chosen
 
 
 def units(wildcards):

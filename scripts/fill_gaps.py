@@ -5,7 +5,7 @@ import logging
 import numpy as np
 
 from scoredag import job, metrics, streams
-from scoredag.csdi import checkpoint, imputation
+from scoredag.csdi import checkpoint, conformal, imputation
 from scoredag.errors import InputError
 from scoredag.job import logs
 from scoredag.series import angles, features, gaps, rounding, tidy
@@ -19,6 +19,9 @@ TOLD = 20  # long gaps, and blind windows, that the log names one by one
 def fill_gaps(
     model_path: str,
     gaussian_path: str,
+    validation_path: str | None,
+    windows_path: str | None,
+    starts_path: str | None,
     series_path: str,
     statistics_path: str,
     imputed_path: str,
@@ -27,7 +30,10 @@ def fill_gaps(
     run: str,
     threads: int,
 ) -> None:
-    """Write the whole series with its missing values imputed: tidy with intervals, and wide as CSV."""
+    """Write the whole series with its missing values imputed: tidy with intervals, and wide as CSV.
+
+    With imputed validation windows, draws are moved from or to their median so that intervals hold their level there.
+    """
     model = checkpoint.load(model_path)
     stats = tables.read(statistics_path, tables.STATISTICS)
     checkpoint.check_features(model_path, list(stats["feature"]))
@@ -46,6 +52,10 @@ def fill_gaps(
     filled, lower, upper = wide.to_numpy(copy=True), *np.full((2, *wide.shape), np.nan)
     sampling = imputation.options(settings["sampling"], gaussian_path)
     drawn = _drawn(model, windows, values, stats, settings | {"sampling": sampling}, run, threads)
+    if validation_path:
+        starts = tables.read(starts_path, tables.WINDOW_STARTS)
+        validation = conformal.read(validation_path, windows_path, starts, stats)
+        drawn = _corrected(drawn, ~np.isnan(values), validation, settings["level"])
     for steps, which, samples in gaps.merge(windows, drawn, length):
         samples = samples * stats["std"].to_numpy()[which] + stats["mean"].to_numpy()[which]
         samples = samples.clip(lowest[which], highest[which])
@@ -58,6 +68,18 @@ def fill_gaps(
         wide.iloc[:] = filled
         joined = angles.join(wide, dataset["circular"], dataset["plausible"], dataset["group"] is not None)
         joined.to_csv(partial)
+
+
+def _corrected(drawn, known, validation, level):
+    """The draws (S, K, L) of each window, corrected by the validation windows for what is `known`, (N, L, K)."""
+    factors = conformal.factors(validation, level)
+    if factors is None:
+        logging.warning("%d validation targets are too few to correct intervals by them", len(validation.truth))
+        return drawn
+    logging.info("draws are moved from their median by factors of %.2f to %.2f, so that intervals hold %g %% of the "
+                 "validation values", min(factors), max(factors), 100 * level)  # fmt: skip
+    kinds = conformal.distance_kinds(known.transpose(0, 2, 1))
+    return (conformal.spread(samples, factors[kind]) for samples, kind in zip(drawn, kinds, strict=True))
 
 
 def _values(series, windows, lengths, length):

@@ -9,7 +9,7 @@ from scoredag.store import tables
 
 
 def fit_gaussian(windows_path: str, statistics_path: str, gaussian_path: str, dataset: str) -> None:
-    """Write mean and covariance of a window's z-scores; of a window too large, a file without, and a line in the log."""
+    """Write mean and covariance of z-scores; where they cannot be had, an empty file and a line in the log."""
     stats = tables.read(statistics_path, tables.STATISTICS)
     _, values, roles = windows.read(windows_path, stats, "train")
     _, valid_values, valid_roles = windows.read(windows_path, stats, "valid")

@@ -84,7 +84,8 @@ def window_numbers(n: int, size: int, seed: int, step: int) -> np.ndarray:
 def diffusion_steps(n: int, settings: Settings, generator: torch.Generator) -> torch.Tensor:
     """Diffusion steps (n,): each u^step_power of all up to `top_step`, u uniform, together spread evenly.
 
-    That steadies the gradient. One uniform number shifts a regular grid (Kingma et al. 2021, Variational diffusion models, appendix I.1).
+    That steadies the gradient. One uniform number shifts a regular grid (Kingma et al. 2021, Variational diffusion
+    models, appendix I.1).
     """
     grid = (torch.arange(n) + torch.rand((), generator=generator)) / n
     steps = (grid**settings.step_power * (settings.top_step + 1)).long().clamp(max=settings.top_step)

@@ -17,7 +17,8 @@ from scoredag.series import windows
 from scoredag.store import files, tables
 
 BASE = 0.8  # level of the interval of the draws whose half-widths are the scale
-DISTANCES = (1, 2, 4, 8)  # least distance in steps of each kind of target; beyond them, no value of its feature
+DISTANCES = (1, 2, 4, 8)  # least distance in steps to the nearest value of each kind of target
+N_KINDS = len(DISTANCES) + 2  # with what is given, and targets of a feature without any value
 LEAST = 100  # validation targets of a kind; fewer are joined by those of the whole pattern
 N_WINDOWS = 5  # a pattern of missing entries with fewer windows is joined by all patterns
 FLOOR = 0.001  # standard deviations, added to each half-width: none is 0
@@ -74,10 +75,10 @@ def intervals(imputed: Imputations, level: float, validation: Imputations) -> tu
 
     The truth of `imputed` is not read.
     """
-    middle, below, above = _half_widths(imputed.samples)
+    middle, below, above = _half_widths(imputed.samples, BASE)
     lower, upper = np.empty_like(middle), np.empty_like(middle)
     for targets, similar in _kinds(imputed, validation):
-        factor = _factor(similar, level)
+        factor = _factor(similar, level, BASE)
         lower[targets] = middle[targets] - factor * below[targets]
         upper[targets] = middle[targets] + factor * above[targets]
     return lower, upper
@@ -86,14 +87,30 @@ def intervals(imputed: Imputations, level: float, validation: Imputations) -> tu
 def scaled(imputed: Imputations, validation: Imputations) -> np.ndarray:
     """Draws (S, n) moved away from their median, or towards it, by one factor for each kind of target.
 
-    The factor makes their interval at `BASE` hold that share of the validation values. Draws of a window stay a joint
-    draw: each entry is moved by the same factor in all of them.
+    The factor makes their interval at `BASE` hold that share of the validation values. Draws of a window stay joint
+    draws: each entry is moved by the same factor in all of them. The truth of `imputed` is not read.
     """
-    middle, _, _ = _half_widths(imputed.samples)
-    factors = np.empty_like(middle)
+    moved = np.empty_like(imputed.samples)
     for targets, similar in _kinds(imputed, validation):
-        factors[targets] = _factor(similar, BASE)
-    return middle + factors * (imputed.samples - middle)
+        moved[:, targets] = spread(imputed.samples[:, targets], _factor(similar, BASE, BASE))
+    return moved
+
+
+def spread(samples: np.ndarray, factors: float | np.ndarray) -> np.ndarray:
+    """`samples` (S, ...) moved away from their median by `factors`, of the shape of one, or one number."""
+    middle = np.median(samples, axis=0)
+    return middle + factors * (samples - middle)
+
+
+def factors(validation: Imputations, level: float) -> np.ndarray | None:
+    """The factor (`N_KINDS`,) of each kind of target by which draws hold `level` with their interval at that level.
+
+    Of gaps, which are of no pattern, all validation windows judge; None where their targets are fewer than `LEAST`.
+    """
+    if len(validation.truth) < LEAST:
+        return None
+    kinds = [validation.part(validation.kind == kind) for kind in range(N_KINDS)]
+    return np.array([_factor(part if len(part.truth) >= LEAST else validation, level, level) for part in kinds])
 
 
 def margin(scores: np.ndarray, level: float) -> float:
@@ -103,16 +120,16 @@ def margin(scores: np.ndarray, level: float) -> float:
     return float(np.partition(scores, rank - 1)[rank - 1])
 
 
-def _half_widths(samples):
-    """Median and half-widths below and above it, (n,) each, of the draws' interval at `BASE`."""
+def _half_widths(samples, level):
+    """Median and half-widths below and above it, (n,) each, of the draws' interval at `level`."""
     middle = np.median(samples, axis=0)
-    lower, upper = metrics.interval(samples, BASE)
+    lower, upper = metrics.interval(samples, level)
     return middle, middle - lower + FLOOR, upper - middle + FLOOR
 
 
-def _factor(similar, level):
-    """What the half-widths have to be multiplied by to hold `level` of the validation values."""
-    middle, below, above = _half_widths(similar.samples)
+def _factor(similar, level, base):
+    """What the half-widths at the level `base` have to be multiplied by to hold `level` of the validation values."""
+    middle, below, above = _half_widths(similar.samples, base)
     errors = similar.truth - middle
     return margin(np.where(errors < 0, -errors / below, errors / above), level)
 
