@@ -2,12 +2,14 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from scoredag.csdi import diffusion
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
+from scoredag.series import gaussian
 
 MEAN, DEVIATION = 0.7, 0.4
 SHAPE = (2, 3, 4)  # B, K, L
@@ -260,3 +262,95 @@ def test_an_unconditional_network_is_led_by_what_is_given():
         generator=torch.Generator().manual_seed(0),
     )  # fmt: skip
     assert nowhere.isfinite().all()
+
+
+def joint():
+    """A Gaussian of a window of three features and four steps."""
+    rng = np.random.default_rng(0)
+    factor = rng.normal(size=(12, 12)) / 3
+    return gaussian.Gaussian(rng.normal(size=12), factor @ factor.T + 0.05 * np.eye(12))
+
+
+class JointModel:
+    """The exact noise prediction where windows are `joint`, given what is observed."""
+
+    def condition(self, observed, cond_mask, time_points):
+        return observed.double().numpy(), cond_mask.bool().numpy()
+
+    def denoise(self, conditions, noisy, step):
+        abar = diffusion.quadratic_schedule().alpha_bar[step].item()
+        predicted = torch.zeros_like(noisy)
+        for b, (window, known) in enumerate(zip(*conditions, strict=True)):
+            law = gaussian.condition(joint(), window, known)
+            chosen = torch.from_numpy(~known)
+            noise = abar * law.covariance + (1 - abar) * np.eye(len(law.mean))
+            centred = noisy[:, b, chosen].double().numpy() - math.sqrt(abar) * law.mean
+            predicted[:, b, chosen] = torch.from_numpy(
+                math.sqrt(1 - abar) * np.linalg.solve(noise, centred.T).T
+            ).float()
+        return predicted
+
+
+def impute_joint(n_samples, **options):
+    """Draws (S, B, n) of what is not given of two windows, and the means and covariances that they should have."""
+    generator = torch.Generator().manual_seed(1)
+    observed = torch.randn(SHAPE, generator=generator)
+    given = torch.rand(SHAPE, generator=generator) < 0.5
+    given[1] = False
+    drawn = diffusion.sample(
+        JointModel(), observed, given.float(), torch.zeros(2, 4), n_samples, generator=generator, **options
+    )
+    assert torch.equal(drawn[:, given], observed[given].expand(n_samples, -1))
+    laws = [
+        gaussian.condition(joint(), window, known)
+        for window, known in zip(observed.numpy(), given.numpy(), strict=True)
+    ]
+    return [drawn[:, b, ~known].double().numpy() for b, known in enumerate(given)], laws
+
+
+@pytest.mark.parametrize(
+    ("options", "tolerance"),
+    [
+        ({"start": diffusion.Start(18, joint())}, 0.12),
+        ({"start": diffusion.Start(18, joint()), "sampler": "dpm-solver++", "n_steps": 12}, 0.12),
+        ({"start": diffusion.Start(42, joint()), "n_steps": 43}, 0.2),
+        ({"start": diffusion.Start(0, joint()), "n_steps": 1, "sampler": "ddim", "eta": 0.0}, 0.12),
+        ({}, 0.2),
+    ],
+)
+def test_a_start_by_the_exact_law_gives_its_moments_with_and_without_observations(options, tolerance):
+    """The last one is the paper's 50 steps from noise, whose posterior variance is a little small, as that of 43 is."""
+    options = options if "n_steps" in options or not options else options | {"n_steps": 19}
+    for drawn, law in zip(*impute_joint(4000, **options), strict=True):
+        np.testing.assert_allclose(drawn.mean(axis=0), law.mean, atol=tolerance)
+        np.testing.assert_allclose(np.cov(drawn.T), law.covariance, atol=tolerance)
+
+
+def test_a_start_takes_four_evaluations_where_nothing_is_said():
+    seen = []
+
+    class Counter(JointModel):
+        def denoise(self, conditions, noisy, step):
+            seen.append(step)
+            return super().denoise(conditions, noisy, step)
+
+    nothing, times = torch.zeros(SHAPE), torch.zeros(2, 4)
+    diffusion.sample(Counter(), nothing, nothing, times, 1, n_steps=None, start=diffusion.Start(18, joint()))
+    assert seen == [18, 10, 4, 0]
+    seen.clear()
+    diffusion.sample(Counter(), nothing, nothing, times, 1, n_steps=None, start=diffusion.Start(1, joint()))
+    assert seen == [1, 0]
+    with pytest.raises(InputError, match="n_steps: 20 is not between 1 and 19"):
+        diffusion.sample(Counter(), nothing, nothing, times, 1, n_steps=20, start=diffusion.Start(18, joint()))
+
+
+def test_a_start_of_a_window_that_is_all_given_and_antithetic_ones():
+    full = torch.ones(SHAPE)
+    start = diffusion.Start(18, joint())
+    drawn = diffusion.sample(JointModel(), full, full, torch.zeros(2, 4), 3, n_steps=4, start=start)
+    assert torch.equal(drawn, full.expand(3, *SHAPE))
+    z, level = torch.randn(2, *SHAPE), diffusion.quadratic_schedule().alpha_bar[18].item()
+    z[1] = -z[0]
+    pair = diffusion._draw_start(start, level, full, full.bool() & False, z)
+    expected = 2 * math.sqrt(level) * torch.from_numpy(joint().mean).float().view(1, 3, 4).expand(SHAPE)
+    torch.testing.assert_close(pair.sum(dim=0), expected, atol=1e-5, rtol=1e-5)

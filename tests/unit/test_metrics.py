@@ -1,5 +1,7 @@
 """MAE, RMSE, CRPS, coverage and their bootstrap intervals, against numbers worked out by hand and closed forms."""
 
+from statistics import NormalDist
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -119,9 +121,9 @@ def test_float32_samples_are_averaged_in_float64(name):
 
 
 def two_groups():
-    """Samples (20, 600) and truth (600,) of 60 windows of 10 entries."""
+    """Samples (40, 600) and truth (600,) of 60 windows of 10 entries."""
     rng = np.random.default_rng(0)
-    return rng.normal(size=(20, 600)) + 0.3, rng.normal(size=600), np.repeat(np.arange(60), 10)
+    return rng.normal(size=(40, 600)) + 0.3, rng.normal(size=600), np.repeat(np.arange(60), 10)
 
 
 def sums(terms, window):
@@ -145,6 +147,32 @@ def test_widths_are_those_of_the_intervals():
         lower, upper = metrics.interval(samples, percent / 100)
         np.testing.assert_array_equal(terms[f"interval_width_{percent}"][0], upper - lower)
     assert set(metrics.terms(samples[:1], truth)) == {"mae", "rmse", "crps"}  # a point forecast has no interval
+    levels = [name for name in metrics.terms(samples[:19], truth) if name.startswith("coverage")]
+    assert levels == ["coverage_50", "coverage_80", "coverage_90"]  # and 19 samples none that holds 95 %
+
+
+@pytest.mark.parametrize(("level", "of_pairs"), [(0.05, 0.093), (0.2, 0.236)])
+def test_antithetic_pairs_cover_their_middle_too_often_and_one_of_each_does_not(level, of_pairs):
+    """Of 20 samples in perfect pairs intervals hold 1 - 21/22 (1 - L): 10 distances from the middle leave 11 places."""
+    rng = np.random.default_rng(0)
+    half, truth = rng.normal(size=(10, 100_000)), rng.normal(size=100_000)
+    pairs = np.stack([half, -half], axis=1).reshape(20, -1)
+    for samples, expected in ((pairs, of_pairs), (pairs[::2], level)):
+        assert metrics.inside(*metrics.interval(samples, level), truth).mean() == pytest.approx(expected, abs=0.006)
+    terms = metrics.terms(pairs, truth, independent=pairs[::2])
+    lower, upper = metrics.interval(half, 0.5)
+    assert np.array_equal(terms["coverage_50"][0], metrics.inside(lower, upper, truth))
+
+
+def test_the_crps_of_quantiles_takes_them_as_they_are():
+    """The 39 quantiles of N(0, 1) at k / 40, of which every second one is at a level of the score."""
+    rng = np.random.default_rng(0)
+    truth, normal = rng.normal(size=1000), NormalDist()
+    quantiles = np.array([normal.inv_cdf(k / 40) for k in range(1, 40)])[:, None].repeat(1000, axis=1)
+    top, _ = metrics.terms(quantiles, truth, are_quantiles=True)["crps"]
+    errors = truth - quantiles[1::2]
+    expected = 2 * (errors * (metrics.LEVELS[:, None] - (errors < 0))).mean(axis=0)
+    np.testing.assert_allclose(top, expected, atol=1e-12)
 
 
 def test_the_bootstrap_of_a_mean_is_that_of_the_central_limit():

@@ -415,8 +415,12 @@ def test_no_steps_leave_the_weights_as_they_are_and_validate_them_once():
 
 @pytest.mark.parametrize("power", [1.0, 1.5, 3.0])
 def test_diffusion_steps_are_a_power_of_a_uniform_number(power):
-    levels = batches.diffusion_steps(5000, power, torch.Generator().manual_seed(0))
+    settings = training.Settings(step_power=power)
+    levels = batches.diffusion_steps(5000, settings, torch.Generator().manual_seed(0))
     assert levels.min() >= 0 and levels.max() == 49
     for share in (0.2, 0.5, 0.9):
         # the largest step of this share of them, to half a step
         assert levels.double().quantile(share).item() == pytest.approx(50 * share**power - 0.5, abs=0.6)
+    levels = batches.diffusion_steps(5000, settings._replace(top_step=22), torch.Generator().manual_seed(0))
+    assert levels.max() == 22
+    assert levels.double().quantile(0.5).item() == pytest.approx(23 * 0.5**power - 0.5, abs=0.6)

@@ -119,7 +119,7 @@ def sample(
     shape = (n_samples, *observed.shape)
     draw = _drawer(generator, shape, observed, signs)
     conditions = model.condition(observed, cond_mask, time_points)
-    steps = _spread(n_steps, max(NOISIEST, n_steps - 1) if start is None else start.step)
+    steps = _spread(n_steps, None if start is None else start.step)
     levels = [1.0, *quadratic_schedule().alpha_bar[steps].tolist()]  # levels[i + 1] is steps[i]'s
     given = cond_mask.to(torch.bool)
     x = x_T = draw() if x_T is None else x_T
@@ -157,12 +157,13 @@ def _draw_start(start, level, observed, given, z):
     return x
 
 
-def _spread(n_steps, noisiest):
-    """`n_steps` of the diffusion steps 0 .. `noisiest`, in order.
+def _spread(n_steps, noisiest=None):
+    """`n_steps` of the diffusion steps 0 .. `noisiest`, in order; None is `NOISIEST`, as long as they are few enough.
 
     They go with the square, denser at low noise: where a window says much about its gaps, the
     imputations are that narrow, and with even steps they come out too narrow.
     """
+    noisiest = max(NOISIEST, n_steps - 1) if noisiest is None else noisiest
     wanted = ((torch.arange(1, n_steps + 1) / n_steps) ** 2 * (noisiest + 1)).round().long() - 1
     latest = torch.arange(noisiest + 1 - n_steps, noisiest + 1)  # leaves room for those that follow
     chosen, previous = [], -1

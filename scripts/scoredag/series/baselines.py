@@ -72,7 +72,7 @@ def ridge(values: np.ndarray, known: np.ndarray) -> Fill:
         skip_complete=False,  # what is complete in training may have gaps later
         keep_empty_features=True,
     )
-    return _by_steps(imputer, values, _hidden_in_part(known), reach=2)
+    return _by_steps(imputer, values, known, reach=2, hide=_hidden_in_part)
 
 
 def _hidden_in_part(known):
@@ -104,16 +104,17 @@ def _by_rows(values, known, fill):
     return filled.to_numpy().T.reshape(values.shape)
 
 
-def _by_steps(imputer, values, known, reach):
+def _by_steps(imputer, values, known, reach, hide=lambda known: known):
     """Fit an imputer of scikit-learn whose rows are steps; see `_rows` for its columns.
 
-    It learns from at most `N_TRAINING` windows, spread evenly.
+    It learns from at most `N_TRAINING` windows, spread evenly, less what the function `hide` of `known` leaves out.
     """
     every = -(-len(values) // N_TRAINING)
+    values, known = values[::every], hide(known[::every])
     # ten rounds are all that is asked for: that the last one still changed something is no news
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        imputer.fit(_rows(values[::every], known[::every], reach))
+        imputer.fit(_rows(values, known, reach))
 
     def fill(values, known):
         n, n_features, length = values.shape
