@@ -42,11 +42,39 @@ rule train_csdi:
         "../scripts/train_csdi.py"
 
 
+rule choose_start:
+    """Choose where the reverse process starts, by the CRPS of validation windows."""
+    input:
+        model="results/csdi/{run}/model.safetensors",
+        gaussian=dataset_file("gaussian.safetensors"),
+        windows=dataset_file("windows.parquet"),
+        starts=dataset_file("window_starts.parquet"),
+        statistics=dataset_file("statistics.parquet"),
+    output:
+        choice="results/csdi/{run}/start_choice.parquet",
+    threads: run_setting("sampling", "threads")
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=settings(
+            "csdi",
+            "runs",
+            "{run}",
+            only=["device"],
+            sampling=settings("csdi", "runs", "{run}", "sampling", without=["n_samples", "start", "threads"]),
+            seed=config["seed"],
+        ),
+    script:
+        "../scripts/choose_start.py"
+
+
 rule impute_csdi:
     """Impute the held-out entries of the test windows (of the validation windows: impute_validation)."""
     input:
         model="results/csdi/{run}/model.safetensors",
         gaussian=dataset_file("gaussian.safetensors"),
+        choice=start_choice,
         windows=dataset_file("windows.parquet"),
         statistics=dataset_file("statistics.parquet"),
     output:
@@ -100,6 +128,7 @@ rule fill_gaps:
     input:
         model="results/csdi/{run}/model.safetensors",
         gaussian=dataset_file("gaussian.safetensors"),
+        choice=start_choice,
         validation=for_correction("results/csdi/{run}/validation_samples.parquet"),
         windows=for_correction("results/datasets/{dataset}/windows.parquet"),
         starts=for_correction("results/datasets/{dataset}/window_starts.parquet"),

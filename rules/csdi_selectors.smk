@@ -27,6 +27,12 @@ def init_checkpoint(wildcards):
     return None if init == "scratch" else section("csdi", "checkpoints", init)
 
 
+def start_choice(wildcards):
+    """The table of the run that says where the reverse process starts, if validation windows choose it; else []."""
+    is_auto = run_setting("sampling", "start")(wildcards) == "auto"
+    return f"results/csdi/{wildcards.run}/start_choice.parquet" if is_auto else []
+
+
 def for_correction(path):
     """A function of the wildcards: a file, {dataset} and {run} filled in, where validation windows correct draws."""
 

@@ -19,6 +19,7 @@ TOLD = 20  # long gaps, and blind windows, that the log names one by one
 def fill_gaps(
     model_path: str,
     gaussian_path: str,
+    choice_path: str | None,
     validation_path: str | None,
     windows_path: str | None,
     starts_path: str | None,
@@ -50,7 +51,7 @@ def fill_gaps(
     grid = rounding.grid(rounded, stats["std"].to_numpy(), lowest, highest)
 
     filled, lower, upper = wide.to_numpy(copy=True), *np.full((2, *wide.shape), np.nan)
-    sampling = imputation.options(settings["sampling"], gaussian_path)
+    sampling = imputation.options(settings["sampling"], gaussian_path, choice_path)
     drawn = _drawn(model, windows, values, stats, settings | {"sampling": sampling}, run, threads)
     if validation_path:
         starts = tables.read(starts_path, tables.WINDOW_STARTS)

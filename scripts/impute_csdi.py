@@ -12,6 +12,7 @@ from scoredag.store import tables
 def impute_csdi(
     model_path: str,
     gaussian_path: str,
+    choice_path: str | None,
     windows_path: str,
     statistics_path: str,
     samples_path: str,
@@ -29,7 +30,7 @@ def impute_csdi(
     seed = streams.seed(settings["seed"], "imputation", run)
     targets = table.loc[table["role"] == "target", ["window", "step", "feature", "value"]]
     scale, shift = (stats[name].to_numpy(np.float32)[:, None] for name in ("std", "mean"))
-    sampling = imputation.options(settings["sampling"], gaussian_path)
+    sampling = imputation.options(settings["sampling"], gaussian_path, choice_path)
     n_samples = sampling["n_samples"]
     with (
         tables.writing(samples_path, tables.imputations(n_samples)) as write,

@@ -88,8 +88,12 @@ def diffusion_steps(n: int, settings: Settings, generator: torch.Generator) -> t
     models, appendix I.1).
     """
     grid = (torch.arange(n) + torch.rand((), generator=generator)) / n
-    steps = (grid**settings.step_power * (settings.top_step + 1)).long().clamp(max=settings.top_step)
-    return steps[torch.randperm(n, generator=generator)]
+    return levels_at(grid, settings)[torch.randperm(n, generator=generator)]
+
+
+def levels_at(uniform: torch.Tensor, settings: Settings) -> torch.Tensor:
+    """The diffusion steps (n,) of uniform numbers: their power `step_power`, times the number of steps."""
+    return (uniform**settings.step_power * (settings.top_step + 1)).long().clamp(max=settings.top_step)
 
 
 def _crop(shape: Sequence[int], settings: Settings, generator: torch.Generator) -> tuple[torch.Tensor, slice]:

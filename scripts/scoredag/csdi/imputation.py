@@ -7,6 +7,7 @@ from concurrent.futures import Executor, Future
 from typing import Any, TypeVar
 
 import numpy as np
+import pandas as pd
 import torch
 from tqdm import tqdm
 
@@ -15,25 +16,37 @@ from scoredag.csdi import devices, diffusion
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
 from scoredag.series import gaussian
-from scoredag.store import files
+from scoredag.store import files, tables
 
 TimePoints = np.ndarray | torch.Tensor
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-def options(sampling: dict[str, Any], gaussian_path: files.PathLike) -> dict[str, Any]:
+def options(
+    sampling: dict[str, Any], gaussian_path: files.PathLike, choice_path: files.PathLike | None
+) -> dict[str, Any]:
     """The arguments of `impute` that the config's `sampling` says, `start` with the Gaussian of a file.
 
+    Args:
+        sampling: of the config; its start is a diffusion step, None for noise, or "auto".
+        gaussian_path: of the joint Gaussian of the dataset's windows.
+        choice_path: of the table that says which start "auto" is.
+
     Raises:
-        InputError: a start without a Gaussian, or the file cannot be read.
+        InputError: a start without a Gaussian, or a file cannot be read.
     """
-    if sampling["start"] is None:
-        return sampling
+    step = sampling["start"]
+    if choice_path:
+        choice = tables.read(choice_path, tables.START_CHOICE)
+        chosen = choice.loc[choice["chosen"], "step"].iloc[0]
+        step = None if pd.isna(chosen) else int(chosen)
+    if step is None:
+        return sampling | {"start": None}
     law = gaussian.load(gaussian_path)
     if law is None:
         raise InputError(f"{gaussian_path}: there was no joint Gaussian to estimate; write sampling.start: null")
-    return sampling | {"start": diffusion.Start(sampling["start"], law)}
+    return sampling | {"start": diffusion.Start(step, law)}
 
 
 def impute(

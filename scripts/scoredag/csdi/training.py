@@ -5,7 +5,6 @@ that was killed goes on from its last saved state as if nothing had happened.
 """
 
 import copy
-import itertools
 import logging
 import math
 import time
@@ -134,12 +133,11 @@ def validation_loss(
     """The loss over all validation windows, with noise and steps that depend on `seed` alone."""
     model.eval()
     generator = torch.Generator().manual_seed(streams.seed(seed, "validation"))
-    # one stratum of the diffusion steps a draw, so that few draws cover all noise levels
-    edges = torch.linspace(0, settings.top_step + 1, settings.validation_draws + 1)
     parts = []
-    for lower, upper in itertools.pairwise(edges):
-        position = lower + (upper - lower) * torch.rand(len(valid.values), generator=generator)
-        level = position.long().clamp(max=settings.top_step).to(valid.values.device)
+    for draw in range(settings.validation_draws):
+        # one stratum a draw, so that few draws cover all noise levels; these come as often as in training
+        position = (draw + torch.rand(len(valid.values), generator=generator)) / settings.validation_draws
+        level = batches.levels_at(position, settings).to(valid.values.device)
         noise = torch.randn(valid.values.shape, generator=generator).to(valid.values.device)
         indices = torch.arange(len(level), device=level.device)
         parts += [(valid.part(part), noise[part], level[part]) for part in indices.split(settings.batch_size)]

@@ -94,6 +94,9 @@ HISTORY = _schema(
     loss=pa.float64(),
     learning_rate=pa.float64(),
 )
+START_CHOICE = _schema(
+    step=pa.int64(), held_out=pa.string(), crps=pa.float64(), n_targets=pa.int64(), chosen=pa.bool_()
+)
 WINDOW_SCORES = _schema(
     window=pa.int32(),
     start=_TIME,

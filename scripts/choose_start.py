@@ -1,0 +1,82 @@
+"""Choose where the reverse process starts, by the CRPS of validation windows."""
+
+import logging
+
+import numpy as np
+
+from scoredag import job, metrics, streams
+from scoredag.csdi import checkpoint, diffusion, imputation
+from scoredag.job import logs
+from scoredag.series import gaussian, windows
+from scoredag.store import tables
+
+STEPS = (14, 18, 22, 29)  # diffusion steps that are tried, and pure noise
+USUAL = 18  # taken unless another is better by `GAIN`
+GAIN = 0.01  # of the CRPS
+N_SAMPLES = 10
+
+
+def choose_start(
+    model_path: str,
+    gaussian_path: str,
+    windows_path: str,
+    starts_path: str,
+    statistics_path: str,
+    choice_path: str,
+    settings: dict,
+    run: str,
+    threads: int,
+) -> None:
+    """Write the CRPS of each start, by pattern of missing entries, and which one is chosen; a null step is noise.
+
+    Each validation window is imputed under one of the patterns, in turn.
+    """
+    model, law = checkpoint.load(model_path), gaussian.load(gaussian_path)
+    stats = tables.read(statistics_path, tables.STATISTICS)
+    checkpoint.check_features(model_path, list(stats["feature"]))
+    numbers, values, roles = windows.read(windows_path, stats, "valid")
+    patterns = tables.read(starts_path, tables.WINDOW_STARTS).set_index("window")["held_out"].loc[numbers]
+    turn = _in_turn(patterns.cat.codes.to_numpy(), len(patterns.cat.categories))
+    numbers, values, roles, patterns = numbers[turn], values[turn], roles[turn], patterns.to_numpy()[turn]
+    candidates = [None, *(diffusion.Start(step, law) for step in STEPS if law is not None)]
+    options = {"seed": streams.seed(settings["seed"], "start", run), "threads": threads, "device": settings["device"]}
+    options |= settings["sampling"] | {"n_samples": N_SAMPLES}
+    rows, means = [], {}
+    with logs.progress(f"starts of {run}", len(candidates) * len(numbers), "window") as bar:
+        for start in candidates:
+            given = roles == windows.OBSERVED
+            drawn = imputation.impute(model, numbers, values, given, start=start, progress=bar, **options)
+            samples = np.concatenate([part for _, part in drawn], axis=1)
+            step = None if start is None else start.step
+            scores = list(_scores(samples, values, roles == windows.TARGET, patterns))
+            means[step] = float(np.mean([crps for _, crps, _ in scores]))
+            rows += [(step, *score) for score in scores]
+    best = min(means, key=means.get)
+    chosen = USUAL if means.get(USUAL, np.inf) <= (1 + GAIN) * means[best] else best
+    for step, crps in means.items():
+        logging.info("start at %s: CRPS %.4f%s", _spelt(step), crps, ", chosen" if step == chosen else "")
+    tables.write_rows([(*row, row[0] == chosen) for row in rows], choice_path, tables.START_CHOICE)
+
+
+def _in_turn(codes, n_patterns):
+    """Which windows (N,) are taken, so that each stretch of the series is there under one pattern."""
+    place = np.zeros(len(codes), np.int64)
+    for code in range(n_patterns):
+        place[codes == code] = np.arange((codes == code).sum())
+    return place % n_patterns == codes
+
+
+def _scores(samples, values, targets, patterns):
+    """(pattern, CRPS, number of targets) of each pattern that has any."""
+    for name in dict.fromkeys(patterns):
+        mask = targets & (patterns == name)[:, None, None]
+        if mask.any():
+            yield name, metrics.crps(samples, values, mask), int(mask.sum())
+
+
+def _spelt(step):
+    return "noise" if step is None else f"diffusion step {step}"
+
+
+if __name__ == "__main__":
+    job.run(choose_start, cached=True)
