@@ -122,7 +122,7 @@ def others(node, value):
     elif "boolean" in kinds:
         yield not value
     elif "integer" in kinds:
-        step = node.get("multipleOf", 1)
+        step, value = node.get("multipleOf", 1), None if isinstance(value, str) else value
         yield from ((value or 1) + step, (value or 3) - step)
     elif "number" in kinds:
         yield from ((value or 1.0) * 0.9, (value or 0.5) * 1.1)

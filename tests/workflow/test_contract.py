@@ -48,7 +48,12 @@ COLUMNS = {
     "csdi/nyc-weather/samples.parquet": "window step feature truth samples",
     "csdi/nyc-weather/window_scores.parquet": "window start held_out feature n_targets n_draws nll_bound "
     "nll_bound_std_error",
-    "csdi/nyc-weather/metrics.parquet": "held_out method feature metric value lower upper n_targets n_samples",
+    **{
+        f"csdi/nyc-weather/{name}.parquet": "held_out method feature metric value lower upper n_targets n_samples"
+        for name in ("metrics", "validation_metrics")
+    },
+    "csdi/nyc-weather/validation_samples.parquet": "window step feature truth samples",
+    "csdi/nyc-weather/start_choice.parquet": "step held_out crps n_targets chosen",
 }
 PATTERNS = {"random-10": (0.09, 0.11), "blocks-6": (0.1, 0.18)}  # shares of targets
 NAMES = {"variant": "abcd", "run": ["nyc-weather"]}  # in the tiny run
@@ -94,7 +99,7 @@ def test_there_is_nothing_else(results):
     found = {str(path.relative_to(results)) for path in results.rglob("*") if path.is_file()}
     rates = (f"langevin/{variant}/rates.parquet" for variant in "abcd")  # empty, as all steps are accepted
     models = (f"{name}/model.safetensors" for name in ("csdi/nyc-weather", "likelihood/network-likelihood"))
-    assert found == {*COLUMNS, *FIGURES, *rates, *models}
+    assert found == {*COLUMNS, *FIGURES, *rates, *models, "datasets/nyc-weather/gaussian.safetensors"}
 
 
 def test_the_series_is_on_the_full_grid_in_physical_units(results):
@@ -115,17 +120,15 @@ def test_no_hour_is_in_two_splits_and_targets_are_held_out_of_tests_only(results
     assert (patterns.isna() == (windows["split"] == "train")).all()
     assert not (windows[windows["split"] == "train"]["role"] == "target").any()
     assert ((windows["role"] == "missing") == windows["value"].isna()).all()
-    valid = windows["split"] == "valid"
-    assert not windows[valid].assign(hour=hours).duplicated(["hour", "feature"]).any()
-    assert set(patterns[valid]) == set(PATTERNS)
-    n_hours = set()
-    for name, (lowest, highest) in PATTERNS.items():
-        tests = windows[(windows["split"] == "test") & (patterns == name)]
-        assert not tests.assign(hour=hours).duplicated(["hour", "feature"]).any()
-        n_hours.add(len(tests))
-        shares = tests["role"].value_counts()
-        assert lowest < shares["target"] / (shares["target"] + shares["observed"]) < highest
-    assert len(n_hours) == 1
+    for split in ("valid", "test"):
+        n_hours = set()
+        for name, (lowest, highest) in PATTERNS.items():
+            part = windows[(windows["split"] == split) & (patterns == name)]
+            assert not part.assign(hour=hours).duplicated(["hour", "feature"]).any()
+            n_hours.add(len(part))
+            shares = part["role"].value_counts()
+            assert lowest < shares["target"] / (shares["target"] + shares["observed"]) < highest
+        assert len(n_hours) == 1
 
 
 def test_every_target_of_the_test_split_is_imputed(results):
@@ -139,27 +142,33 @@ def test_every_target_of_the_test_split_is_imputed(results):
     assert drawn.shape == (len(targets), 3) and np.isfinite(drawn).all()
 
 
-def test_metrics_cover_all_patterns_and_methods_and_say_how_many(results):
-    metrics = pd.read_parquet(results / "csdi/nyc-weather/metrics.parquet")
+@pytest.mark.parametrize(("name", "samples"), [("metrics", "samples"), ("validation_metrics", "validation_samples")])
+def test_metrics_cover_all_patterns_and_methods_and_say_how_many(results, name, samples):
+    metrics = pd.read_parquet(results / f"csdi/nyc-weather/{name}.parquet")
     assert metrics["held_out"].drop_duplicates().tolist() == list(PATTERNS)
     assert {"all", "EWR_temp", "LGA_pressure"} <= set(metrics["feature"])
     assert np.isfinite(metrics["value"]).all()
     assert (metrics["lower"] <= metrics["upper"]).all()
     assert metrics[metrics["feature"] == "all"].eval("lower <= value <= upper").mean() > 0.95
     n_targets = 0
+    points = ["mean", "last value", "linear", "spline", "nearest neighbours", "ridge"]
+    dressed = ["joint Gaussian", *(f"{point}, dressed" for point in points)]
+    of_intervals = {f"{name}_{percent}" for name in ("coverage", "interval_width") for percent in (50, 80, 90, 95)}
     for _, part in metrics.groupby("held_out"):
-        assert set(part["method"]) == {
-            "mean", "last value", "linear", "spline", "nearest neighbours", "ridge", "CSDI",
-        }  # fmt: skip
-        csdi = part[(part["method"] == "CSDI") & (part["feature"] == "all")].set_index("metric")
-        of_intervals = {f"{name}_{percent}" for name in ("coverage", "interval_width") for percent in (50, 80, 90, 95)}
-        assert set(csdi.index) == {"mae", "rmse", "crps", "nll_bound"} | of_intervals
-        assert (csdi["n_samples"].drop("nll_bound") == 3).all() and csdi.loc["nll_bound", "n_samples"] == 4
-        assert (part[part["method"] != "CSDI"]["n_samples"] == 1).all()
+        scores = {method: rows[rows["feature"] == "all"] for method, rows in part.groupby("method")}
+        assert set(scores) == {*points, *dressed, "CSDI", "CSDI, conformal"}
+        for method in points:
+            assert set(scores[method]["metric"]) == {"mae", "rmse", "crps"} and (scores[method]["n_samples"] == 1).all()
+        for method in [*dressed, "CSDI, conformal"]:
+            assert set(scores[method]["metric"]) == {"mae", "rmse", "crps"} | of_intervals
+        csdi = scores["CSDI"].set_index("metric")
+        bound = {"nll_bound"} if name == "metrics" else set()
+        assert set(csdi.index) == {"mae", "rmse", "crps"} | bound  # one draw of each pair is too few for intervals
+        assert (csdi["n_samples"].drop(bound) == 3).all() and all(csdi.loc[[*bound], "n_samples"] == 4)
         counts = part[(part["feature"] != "all") & (part["method"] == "CSDI") & (part["metric"] == "mae")]["n_targets"]
         assert counts.sum() == csdi["n_targets"].iloc[0]
         n_targets += counts.sum()
-    assert n_targets == len(pq.read_table(results / "csdi/nyc-weather/samples.parquet"))
+    assert n_targets == len(pq.read_table(results / f"csdi/nyc-weather/{samples}.parquet"))
 
 
 def test_every_test_window_is_scored_and_the_metrics_are_the_mean_over_targets(results):
