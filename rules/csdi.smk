@@ -86,6 +86,7 @@ rule impute_csdi:
     params:
         settings=settings("csdi", "runs", "{run}", only=["device"], sampling=sampling, seed=config["seed"]),
         split="test",
+        most_windows=None,
     script:
         "../scripts/impute_csdi.py"
 
@@ -95,6 +96,7 @@ use rule impute_csdi as impute_validation with:
         samples="results/csdi/{run}/validation_samples.parquet",
     params:
         split="valid",
+        most_windows=200,
 
 
 rule score_windows:

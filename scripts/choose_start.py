@@ -14,6 +14,7 @@ STEPS = (14, 18, 22, 29)  # diffusion steps that are tried, and pure noise
 USUAL = 18  # taken unless another is better by `GAIN`
 GAIN = 0.01  # of the CRPS
 N_SAMPLES = 10
+N_WINDOWS = 40  # at most, spread evenly
 
 
 def choose_start(
@@ -36,9 +37,11 @@ def choose_start(
     checkpoint.check_features(model_path, list(stats["feature"]))
     numbers, values, roles = windows.read(windows_path, stats, "valid")
     patterns = tables.read(starts_path, tables.WINDOW_STARTS).set_index("window")["held_out"].loc[numbers]
-    turn = _in_turn(patterns.cat.codes.to_numpy(), len(patterns.cat.categories))
+    turn = np.flatnonzero(_in_turn(patterns.cat.codes.to_numpy(), len(patterns.cat.categories)))
+    turn = turn[:: -(-len(turn) // N_WINDOWS)]
     numbers, values, roles, patterns = numbers[turn], values[turn], roles[turn], patterns.to_numpy()[turn]
-    candidates = [None, *(diffusion.Start(step, law) for step in STEPS if law is not None)]
+    n_steps = settings["sampling"]["n_steps"] or 1
+    candidates = [None, *(diffusion.Start(step, law) for step in STEPS if law is not None and step + 1 >= n_steps)]
     options = {"seed": streams.seed(settings["seed"], "start", run), "threads": threads, "device": settings["device"]}
     options |= settings["sampling"] | {"n_samples": N_SAMPLES}
     rows, means = [], {}

@@ -47,7 +47,8 @@ def evaluate_csdi(
     stats = tables.read(statistics_path, tables.STATISTICS)
     starts = tables.read(starts_path, tables.WINDOW_STARTS)
     _, *train = windows.read(windows_path, stats, "train")
-    held = {name: _Held(windows_path, starts, stats, name) for name in dict.fromkeys(["valid", split])}
+    imputed = {"valid": validation_path, split: samples_path}
+    held = {name: _Held(windows_path, starts, stats, name, path) for name, path in imputed.items()}
     here, valid = held[split], held["valid"]
     if not len(here.truth):
         raise InputError(f"datasets.*.windows.held_out: hides nothing in the {split} windows; raise its shares")
@@ -73,10 +74,12 @@ def evaluate_csdi(
 
 
 class _Held:
-    """Windows of a split, and its held-out entries by window, step and feature, as the table of samples has them."""
+    """The windows of a split that were imputed, and their held-out entries in the order of the table of samples."""
 
-    def __init__(self, path, starts, stats, split):
-        numbers, self.values, roles = windows.read(path, stats, split)
+    def __init__(self, path, starts, stats, split, samples_path):
+        numbers, values, roles = windows.read(path, stats, split)
+        there = np.isin(numbers, tables.read_imputations(samples_path)[0]["window"])
+        numbers, self.values, roles = numbers[there], values[there], roles[there]
         self.given = roles == windows.OBSERVED
         self.entries = window, _, self.feature = np.nonzero((roles == windows.TARGET).transpose(0, 2, 1))
         self.window = numbers[window]

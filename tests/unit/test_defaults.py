@@ -46,7 +46,8 @@ def test_settings_of_training_are_the_keys_of_training_but_dropout_which_is_the_
 def test_imputation_takes_all_keys_of_sampling(run):
     keys = run["sampling"]["properties"] | {"device": run["device"]}
     assert set(keys) <= set(defaults_of(imputation.impute))
-    assert not differing(imputation.impute, keys)
+    assert differing(imputation.impute, keys) == {"start"}  # "auto" takes a table, and a Gaussian
+    assert defaults_of(imputation.impute)["start"] is None
 
 
 def test_the_bound_takes_all_keys_of_likelihood(run):
@@ -64,7 +65,7 @@ def test_training_takes_the_device_and_metrics_the_level_of_the_schema(run):
 
 def test_one_call_of_a_sampler_is_the_papers(run):
     """`diffusion.sample`, which notebooks call, has DDPM in 50 steps, deterministic solvers, and no limit of noise."""
-    differ = {"sampler": "ddpm", "n_steps": 50, "eta": 0.0, "noise_above": 0.0}
+    differ = {"sampler": "ddpm", "n_steps": 50, "eta": 0.0, "noise_above": 0.0, "start": None}
     assert differing(diffusion.sample, run["sampling"]["properties"]) == set(differ)
     assert differ.items() <= defaults_of(diffusion.sample).items()
 

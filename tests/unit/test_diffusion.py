@@ -326,7 +326,7 @@ def test_a_start_by_the_exact_law_gives_its_moments_with_and_without_observation
         np.testing.assert_allclose(np.cov(drawn.T), law.covariance, atol=tolerance)
 
 
-def test_a_start_takes_four_evaluations_where_nothing_is_said():
+def test_a_start_takes_the_evaluations_that_suit_the_sampler_where_nothing_is_said():
     seen = []
 
     class Counter(JointModel):
@@ -335,11 +335,15 @@ def test_a_start_takes_four_evaluations_where_nothing_is_said():
             return super().denoise(conditions, noisy, step)
 
     nothing, times = torch.zeros(SHAPE), torch.zeros(2, 4)
-    diffusion.sample(Counter(), nothing, nothing, times, 1, n_steps=None, start=diffusion.Start(18, joint()))
-    assert seen == [18, 10, 4, 0]
-    seen.clear()
-    diffusion.sample(Counter(), nothing, nothing, times, 1, n_steps=None, start=diffusion.Start(1, joint()))
-    assert seen == [1, 0]
+    for sampler, step, expected in (
+        ("dpm-solver++", 18, [18, 10, 4, 0]),
+        ("dpm-solver++", 1, [1, 0]),
+        ("ddpm", 18, list(range(18, -1, -1))),
+    ):
+        start = diffusion.Start(step, joint())
+        diffusion.sample(Counter(), nothing, nothing, times, 1, sampler=sampler, n_steps=None, start=start)
+        assert seen == expected
+        seen.clear()
     with pytest.raises(InputError, match="n_steps: 20 is not between 1 and 19"):
         diffusion.sample(Counter(), nothing, nothing, times, 1, n_steps=20, start=diffusion.Start(18, joint()))
 

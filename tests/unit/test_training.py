@@ -415,12 +415,19 @@ def test_no_steps_leave_the_weights_as_they_are_and_validate_them_once():
 
 @pytest.mark.parametrize("power", [1.0, 1.5, 3.0])
 def test_diffusion_steps_are_a_power_of_a_uniform_number(power):
-    settings = training.Settings(step_power=power)
+    settings = training.Settings(step_power=power, top_step=49)
     levels = batches.diffusion_steps(5000, settings, torch.Generator().manual_seed(0))
     assert levels.min() >= 0 and levels.max() == 49
     for share in (0.2, 0.5, 0.9):
         # the largest step of this share of them, to half a step
         assert levels.double().quantile(share).item() == pytest.approx(50 * share**power - 0.5, abs=0.6)
-    levels = batches.diffusion_steps(5000, settings._replace(top_step=22), torch.Generator().manual_seed(0))
+
+
+def test_few_diffusion_steps_are_noisier_than_the_top_one():
+    settings = training.Settings(step_power=1.0, top_step=22, share_above=0.25)
+    levels = batches.diffusion_steps(8000, settings, torch.Generator().manual_seed(0))
+    counts = levels.bincount(minlength=50).double() / 8000
+    torch.testing.assert_close(counts[:23], torch.full((23,), 0.75 / 23).double(), atol=0.001, rtol=0)
+    torch.testing.assert_close(counts[23:], torch.full((27,), 0.25 / 27).double(), atol=0.001, rtol=0)
+    levels = batches.diffusion_steps(8000, settings._replace(share_above=0.0), torch.Generator().manual_seed(0))
     assert levels.max() == 22
-    assert levels.double().quantile(0.5).item() == pytest.approx(23 * 0.5**power - 0.5, abs=0.6)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from scoredag import streams
-from scoredag.csdi import masks
+from scoredag.csdi import diffusion, masks
 from scoredag.csdi.settings import Settings
 
 
@@ -45,7 +45,8 @@ def draw(
     Args:
         values, observed_mask: the training windows, (N, K, L).
         test_masks: conditional masks (M, K, L) of windows that are held out as the test windows are.
-        settings: `batch_size`, `masks`, `crop_features`, `crop_steps`, `step_power` and `top_step` count.
+        settings: `batch_size`, `masks`, `crop_features`, `crop_steps`, `step_power`, `top_step` and `share_above`
+            count.
         seed: of the training.
         step: number of the step, from 0.
     """
@@ -82,7 +83,7 @@ def window_numbers(n: int, size: int, seed: int, step: int) -> np.ndarray:
 
 
 def diffusion_steps(n: int, settings: Settings, generator: torch.Generator) -> torch.Tensor:
-    """Diffusion steps (n,): each u^step_power of all up to `top_step`, u uniform, together spread evenly.
+    """Diffusion steps (n,): see `levels_at`, of uniform numbers that are spread evenly together.
 
     That steadies the gradient. One uniform number shifts a regular grid (Kingma et al. 2021, Variational diffusion
     models, appendix I.1).
@@ -92,8 +93,12 @@ def diffusion_steps(n: int, settings: Settings, generator: torch.Generator) -> t
 
 
 def levels_at(uniform: torch.Tensor, settings: Settings) -> torch.Tensor:
-    """The diffusion steps (n,) of uniform numbers: their power `step_power`, times the number of steps."""
-    return (uniform**settings.step_power * (settings.top_step + 1)).long().clamp(max=settings.top_step)
+    """The diffusion steps (n,) of uniform numbers: (top_step + 1) u^step_power, and a share of them noisier."""
+    n_low, n_high = settings.top_step + 1, diffusion.N_STEPS - settings.top_step - 1
+    share = settings.share_above if n_high else 0.0
+    low = n_low * ((uniform - share) / (1 - share)).clamp(min=0) ** settings.step_power
+    high = n_low + n_high * (uniform / share if share else uniform)
+    return torch.where(uniform < share, high, low.clamp(max=n_low - 0.5)).long().clamp(max=diffusion.N_STEPS - 1)
 
 
 def _crop(shape: Sequence[int], settings: Settings, generator: torch.Generator) -> tuple[torch.Tensor, slice]:

@@ -12,7 +12,6 @@ from scoredag.errors import InputError
 from scoredag.series import gaussian
 
 N_STEPS = 50
-N_EVALUATIONS = 4  # of the network, after a start by the Gaussian
 NOISIEST = 42  # where fewer steps start: the noise is 22 times the signal; above, errors of the network explode
 
 Generators = torch.Generator | Sequence[Sequence[torch.Generator]]
@@ -109,9 +108,9 @@ def sample(
     """
     if sampler not in SAMPLERS:
         raise InputError(f"sampler: '{sampler}' is unknown; known are {', '.join(SAMPLERS)}")
-    step, default_n_steps, default_eta = SAMPLERS[sampler]
+    step, from_noise, from_start, default_eta = SAMPLERS[sampler]
     if n_steps is None:
-        n_steps = default_n_steps if start is None else min(N_EVALUATIONS, start.step + 1)
+        n_steps = from_noise if start is None else min(from_start, start.step + 1)
     eta = default_eta if eta is None else eta
     most = N_STEPS if start is None else start.step + 1
     if not 1 <= n_steps <= most:
@@ -225,17 +224,18 @@ def _step_dpmpp(
 
 
 class Sampler(NamedTuple):
-    """A way to reverse the diffusion, and the number of steps and eta that suit it."""
+    """A way to reverse the diffusion, the numbers of steps that suit it from noise and after a `Start`, and its eta."""
 
     step: Callable[[torch.Tensor, torch.Tensor, float, float, float, Previous | None], Moved]
-    n_steps: int
+    from_noise: int
+    from_start: int
     eta: float
 
 
 SAMPLERS = {
-    "ddpm": Sampler(_step_ddpm, N_STEPS, 1.0),
-    "ddim": Sampler(_step_ddim, N_STEPS, 0.0),
-    "dpm-solver++": Sampler(_step_dpmpp, 6, 1.0),
+    "ddpm": Sampler(_step_ddpm, N_STEPS, N_STEPS, 1.0),
+    "ddim": Sampler(_step_ddim, N_STEPS, N_STEPS, 0.0),
+    "dpm-solver++": Sampler(_step_dpmpp, 6, 4, 1.0),
 }
 
 

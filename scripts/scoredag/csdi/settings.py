@@ -20,8 +20,9 @@ class Settings(NamedTuple):
     decay: str = "cosine"  # one of `optimizers.DECAYS`
     weight_decay: float | None = None  # None takes the optimizer's
     gradient_clip: float = 1.0  # largest norm of the gradient
-    step_power: float = 1.5  # diffusion steps are (top_step + 1) u^step_power, u uniform; 1 is the paper's
-    top_step: int = 49  # the noisiest diffusion step that is trained
+    step_power: float = 1.5  # the others are (top_step + 1) u^step_power, u uniform; 1 is the paper's
+    top_step: int = 22  # the noisiest diffusion step that is trained often
+    share_above: float = 0.1  # of the training windows whose steps are noisier, all as often
     average_decay: float = 0.98  # of the exponential moving average of the weights
     validate_every: int = 100  # steps
     patience: int | None = None  # validations without a better one after which training stops

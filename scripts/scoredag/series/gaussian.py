@@ -20,8 +20,8 @@ SMALLEST = 1e-4  # eigenvalue of a covariance
 MIX = 0.7  # of the covariance that depends on the lag alone; the rest is that of each pair of entries
 NUGGET = 0.005  # added to variances
 MIXES, NUGGETS = (0.1, 0.4, 0.7, 1.0), (0.002, 0.005, 0.01, 0.02, 0.05)  # tried on validation windows
-MAX_WINDOWS = 1000  # to estimate it from, spread evenly
-MAX_JUDGES = 80  # validation windows by which mix and nugget are chosen, spread evenly
+MAX_VALUES = 432_000  # in the windows that it is estimated from, spread evenly: 1,000 windows of 18 x 24
+MAX_JUDGED = 35_000  # in the validation windows by which mix and nugget are chosen, spread evenly
 MAX_ENTRIES = 4000  # of a window; time grows with the cube
 
 
@@ -62,7 +62,7 @@ def choose(
     """
     if not targets.any():
         raise InputError("the joint Gaussian of a window: the validation windows have no target")
-    every = slice(None, None, -(-len(given) // MAX_JUDGES))
+    every = _thinned(given, MAX_JUDGED)
     valid_values, given, targets = valid_values[every], given[every], targets[every]
     mean, covariance = _estimate(values, known)
 
@@ -114,10 +114,15 @@ def load(path: files.PathLike) -> Gaussian | None:
     return Gaussian(**{name: tensor.astype(np.float64) for name, tensor in tensors.items()}) if tensors else None
 
 
+def _thinned(windows, most):
+    """A slice of windows (N, K, L), every n-th, that have no more values than `most` together, but two windows."""
+    return slice(None, None, min(-(-windows.size // most), max(len(windows) - 1, 1)))
+
+
 def _estimate(values, known):
     """Mean and covariance by expectation maximisation, the covariance not regular yet."""
-    every = -(-len(values) // MAX_WINDOWS)
-    values, known = values[::every], known[::every]
+    every = _thinned(known, MAX_VALUES)
+    values, known = values[every], known[every]
     n, n_features, length = values.shape
     if n_features * length > MAX_ENTRIES:
         fault = f"{n_features} features x {length} steps are more than {MAX_ENTRIES} entries"
