@@ -147,7 +147,7 @@ def test_steps_of_first_order_are_those_of_ddim():
 
 
 def test_nothing_said_of_steps_and_noise_takes_what_suits_the_sampler():
-    for sampler, (_, n_steps, eta) in diffusion.SAMPLERS.items():
+    for sampler, (_, n_steps, _, eta) in diffusion.SAMPLERS.items():
         drawn = [
             impute(2, sampler=sampler, generator=torch.Generator().manual_seed(0), **options)
             for options in ({"n_steps": None, "eta": None}, {"n_steps": n_steps, "eta": eta})
