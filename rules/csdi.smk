@@ -96,7 +96,7 @@ use rule impute_csdi as impute_validation with:
         samples="results/csdi/{run}/validation_samples.parquet",
     params:
         split="valid",
-        most_windows=200,
+        most_windows=run_setting("validation_windows"),
 
 
 rule score_windows:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 class Settings(NamedTuple):
     """Names and defaults are the schema's (config/schema.yaml), which says more of each."""
 
-    n_steps: int = 700  # 0 only validates
-    batch_size: int = 16
+    n_steps: int = 1400  # 0 only validates
+    batch_size: int = 8
     masks: Sequence[str] = ("random", "blocks")  # of `masks.MASKS`
     crop_features: Sequence[int] | None = None  # fewest and most features of a batch, chosen at random
     crop_steps: Sequence[int] | None = None  # shortest and longest crop of the windows of a batch
@@ -22,7 +22,7 @@ class Settings(NamedTuple):
     gradient_clip: float = 1.0  # largest norm of the gradient
     step_power: float = 1.5  # the others are (top_step + 1) u^step_power, u uniform; 1 is the paper's
     top_step: int = 22  # the noisiest diffusion step that is trained often
-    share_above: float = 0.1  # of the training windows whose steps are noisier, all as often
+    share_above: float = 0.05  # of the training windows whose steps are noisier, all as often
     average_decay: float = 0.98  # of the exponential moving average of the weights
     validate_every: int = 100  # steps
     patience: int | None = None  # validations without a better one after which training stops
