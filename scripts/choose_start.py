@@ -5,9 +5,9 @@ import logging
 import numpy as np
 
 from scoredag import job, metrics, streams
-from scoredag.csdi import checkpoint, diffusion, imputation
+from scoredag.csdi import checkpoint, diffusion, gaussian, imputation
 from scoredag.job import logs
-from scoredag.series import gaussian, windows
+from scoredag.series import windows
 from scoredag.store import tables
 
 STEPS = (14, 18, 22, 29)  # diffusion steps that are tried, and pure noise

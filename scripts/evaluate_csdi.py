@@ -1,5 +1,6 @@
 """Score the imputation of held-out entries beside the baselines."""
 
+import functools
 import logging
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -8,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from scoredag import job, metrics, streams
-from scoredag.csdi import conformal
+from scoredag.csdi import conformal, gaussian
 from scoredag.errors import InputError
-from scoredag.series import baselines, dressing, gaussian, windows
+from scoredag.series import baselines, dressing, windows
 from scoredag.store import tables
 
 CSDI, CORRECTED, GAUSSIAN = "CSDI", "CSDI, conformal", "joint Gaussian"
@@ -127,9 +128,8 @@ def _dressed(here, valid, points, scales, parts):
 
 def _csdi(samples_path, validation_path, windows_path, starts, stats, antithetic, parts) -> dict[str, Scored]:
     """Scores of CSDI by its draws as they are, and as validation windows correct them."""
-    imputed, validation = (
-        conformal.read(path, windows_path, starts, stats) for path in (samples_path, validation_path)
-    )
+    hidden = functools.partial(windows.given_and_targets, windows_path, stats)
+    imputed, validation = (conformal.read(path, hidden, starts, stats) for path in (samples_path, validation_path))
     independent = imputed.samples[:: 2 if antithetic else 1]
     raw = metrics.terms(imputed.samples, imputed.truth, independent=independent)
     scaled = np.empty_like(imputed.samples)

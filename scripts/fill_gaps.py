@@ -1,5 +1,6 @@
 """Fill the series' own gaps with a trained CSDI, with intervals."""
 
+import functools
 import logging
 
 import numpy as np
@@ -9,6 +10,7 @@ from scoredag.csdi import checkpoint, conformal, imputation
 from scoredag.errors import InputError
 from scoredag.job import logs
 from scoredag.series import angles, features, gaps, rounding, tidy
+from scoredag.series.windows import given_and_targets
 from scoredag.store import files, tables
 
 ROWS = 1 << 16  # steps that are written at once
@@ -55,7 +57,8 @@ def fill_gaps(
     drawn = _drawn(model, windows, values, stats, settings | {"sampling": sampling}, run, threads)
     if validation_path:
         starts = tables.read(starts_path, tables.WINDOW_STARTS)
-        validation = conformal.read(validation_path, windows_path, starts, stats)
+        hidden = functools.partial(given_and_targets, windows_path, stats)
+        validation = conformal.read(validation_path, hidden, starts, stats)
         drawn = _corrected(drawn, ~np.isnan(values), validation, settings["level"])
     for steps, which, samples in gaps.merge(windows, drawn, length):
         samples = samples * stats["std"].to_numpy()[which] + stats["mean"].to_numpy()[which]

@@ -3,8 +3,9 @@
 import logging
 
 from scoredag import job
+from scoredag.csdi import gaussian
 from scoredag.errors import InputError
-from scoredag.series import gaussian, windows
+from scoredag.series import windows
 from scoredag.store import tables
 
 

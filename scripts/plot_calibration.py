@@ -1,10 +1,13 @@
 """Draw how often held-out values fall inside the intervals."""
 
+import functools
+
 import numpy as np
 
 from scoredag import job, metrics
 from scoredag.csdi import conformal
 from scoredag.figures import imputations, style
+from scoredag.series import windows
 from scoredag.store import tables
 
 
@@ -24,7 +27,8 @@ def plot_calibration(
     """
     starts = tables.read(starts_path, tables.WINDOW_STARTS)
     stats = tables.read(statistics_path, tables.STATISTICS)
-    test, validation = (conformal.read(path, windows_path, starts, stats) for path in (samples_path, validation_path))
+    hidden = functools.partial(windows.given_and_targets, windows_path, stats)
+    test, validation = (conformal.read(path, hidden, starts, stats) for path in (samples_path, validation_path))
     draws = test.samples[:: 2 if settings["antithetic"] else 1]
     nominal = np.arange(1, 20) / 20
     served = nominal[nominal <= (len(draws) - 1) / (len(draws) + 1)]

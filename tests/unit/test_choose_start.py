@@ -6,10 +6,9 @@ import pytest
 import torch
 
 from choose_start import _in_turn, choose_start
-from scoredag.csdi import checkpoint, imputation
+from scoredag.csdi import checkpoint, gaussian, imputation
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
-from scoredag.series import gaussian
 from scoredag.store import tables
 
 SAMPLING = {
@@ -92,5 +91,5 @@ def test_the_choice_becomes_the_start_of_sampling(tmp_path):
     assert imputation.options({"start": None}, paths[0], None)["start"] is None
     assert imputation.options({"start": 22}, paths[0], None)["start"].step == 22
     gaussian.save(None, paths[0], {})
-    with pytest.raises(InputError, match="write sampling.start: null"):
+    with pytest.raises(InputError, match=r"write sampling\.start: null"):
         imputation.options({"start": 22}, paths[0], None)

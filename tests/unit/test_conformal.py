@@ -1,11 +1,14 @@
 """Corrected intervals and draws: they hold what they promise of exchangeable values, whatever the model."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from scoredag import metrics
 from scoredag.csdi import conformal
+from scoredag.series import windows
 from scoredag.store import tables
 
 
@@ -127,6 +130,11 @@ def test_imputed_windows_are_read_as_z_scores(tmp_path):
     tables.write(table, tmp_path / "windows.parquet", tables.WINDOWS)
     starts = pd.DataFrame({"window": [9, 7], "held_out": ["b", "a"]})
     stats = pd.DataFrame({"feature": ["x", "y"], "mean": [1.0, 10.0], "std": [2.0, 10.0]})
-    found = conformal.read(tmp_path / "samples.parquet", tmp_path / "windows.parquet", starts, stats)
+    found = conformal.read(
+        tmp_path / "samples.parquet",
+        partial(windows.given_and_targets, tmp_path / "windows.parquet", stats),
+        starts,
+        stats,
+    )
     assert found.samples.tolist() == [[0, 0], [2, 2]] and found.truth.tolist() == [1, 0]
     assert found.window.tolist() == [7, 9] and found.pattern.tolist() == ["a", "b"] and found.kind.tolist() == [1, 1]

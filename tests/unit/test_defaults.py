@@ -100,8 +100,11 @@ def test_the_schema_says_what_null_stands_for(run):
     rates = {name: optimizer.embedding_rate for name, optimizer in optimizers.OPTIMIZERS.items()}
     assert rates == {"adam": 1.0, "adamw": 1.0, "muon": 5.0}
     assert "Null takes 5 with `muon`, else 1" in run["training"]["properties"]["embedding_rate"]["description"]
-    suited = {name: (sampler.n_steps, sampler.eta) for name, sampler in diffusion.SAMPLERS.items()}
-    assert suited.items() >= {"ddpm": (50, 1.0), "ddim": (50, 0.0), "dpm-solver++": (6, 1.0)}.items()
+    suited = {name: sampler[1:] for name, sampler in diffusion.SAMPLERS.items()}
+    assert suited.items() >= {"ddpm": (50, 50, 1.0), "ddim": (50, 50, 0.0), "dpm-solver++": (6, 4, 1.0)}.items()
     sampling = run["sampling"]["properties"]
-    assert "Null takes 6 with `dpm-solver++`, else 50" in sampling["n_steps"]["description"]
+    assert (
+        "Null takes 4 with `dpm-solver++` after a `start` by the Gaussian and 6 from noise"
+        in sampling["n_steps"]["description"]
+    )
     assert "Null takes 1 with `dpm-solver++`, else 0" in sampling["eta"]["description"]

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from scoredag.csdi import diffusion
+from scoredag.csdi import diffusion, gaussian
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
-from scoredag.series import gaussian
 
 MEAN, DEVIATION = 0.7, 0.4
 SHAPE = (2, 3, 4)  # B, K, L

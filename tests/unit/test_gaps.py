@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import torch
 
-from fill_gaps import fill_gaps
+from fill_gaps import _corrected, fill_gaps
 from plot_gaps import plot_gaps
-from scoredag.csdi import checkpoint
+from scoredag.csdi import checkpoint, conformal
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
 from scoredag.series import angles, gaps, readers, tidy, windows
@@ -209,11 +209,29 @@ def save(wide, folder):
 
 
 def fill(folder, dataset=None, threads=1, **sampling):
-    inputs = (folder / name for name in ("model.safetensors", "series.parquet", "statistics.parquet"))
-    outputs = folder / "imputed.parquet", folder / "imputed.csv"
-    more = {"sampling": SAMPLING | sampling, "dataset": SETTINGS["dataset"] | (dataset or {})}
-    fill_gaps(*inputs, *outputs, SETTINGS | more, "mine", threads)
-    return tables.read(outputs[0], tables.IMPUTED)
+    """Fill without a Gaussian start, and without validation windows."""
+    paths = {"model": "model.safetensors", "series": "series.parquet", "statistics": "statistics.parquet"}
+    paths |= {"imputed": "imputed.parquet", "csv": "imputed.csv", "gaussian": "gaussian.safetensors"}
+    arguments = {f"{name}_path": folder / path for name, path in paths.items()}
+    arguments |= dict.fromkeys(["choice_path", "validation_path", "windows_path", "starts_path"])
+    more = {"sampling": SAMPLING | {"start": None} | sampling, "dataset": SETTINGS["dataset"] | (dataset or {})}
+    fill_gaps(**arguments, settings=SETTINGS | more, run="mine", threads=threads)
+    return tables.read(arguments["imputed_path"], tables.IMPUTED)
+
+
+def test_draws_are_moved_by_the_factor_of_their_kind(monkeypatch):
+    """Next to a value by 2, two and three steps away by 3; what is given has no spread, and stays."""
+    rng = np.random.default_rng(0)
+    known = np.ones((1, 12, 2), bool)
+    known[0, 3:8, 0] = False
+    samples = rng.normal(size=(5, 2, 12)) * ~known[0].T
+    factors = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+    monkeypatch.setattr(conformal, "factors", lambda validation, level: factors)
+    (moved,) = _corrected(iter([samples]), known, None, 0.9)
+    middle = np.median(samples, axis=0)
+    expected = middle + np.array([1, 1, 1, 2, 3, 3, 3, 2, 1, 1, 1, 1]) * (samples - middle)
+    np.testing.assert_allclose(moved[:, 0], expected[:, 0])
+    assert np.array_equal(moved[:, 1], samples[:, 1])
 
 
 def test_observed_values_stay_bit_for_bit_and_gaps_are_filled(results):

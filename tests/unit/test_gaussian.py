@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from scoredag.csdi import gaussian
 from scoredag.errors import InputError
-from scoredag.series import gaussian
 
 K, L = 2, 3
 

@@ -7,14 +7,16 @@ missing entries, and as far from the nearest given value. Neighbouring steps of 
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from scoredag import metrics
-from scoredag.series import windows
 from scoredag.store import files, tables
+
+Hidden = Callable[[list[int]], tuple[np.ndarray, np.ndarray]]
 
 BASE = 0.8  # level of the interval of the draws whose half-widths are the scale
 DISTANCES = (1, 2, 4, 8)  # least distance in steps to the nearest value of each kind of target
@@ -38,21 +40,20 @@ class Imputations(NamedTuple):
         return Imputations(self.samples[:, which], *(column[which] for column in self[1:]))
 
 
-def read(path: files.PathLike, windows_path: files.PathLike, starts: pd.DataFrame, stats: pd.DataFrame) -> Imputations:
+def read(path: files.PathLike, hidden: Hidden, starts: pd.DataFrame, stats: pd.DataFrame) -> Imputations:
     """Imputed targets as z-scores.
 
     Args:
         path: of the imputed windows of a split.
-        windows_path: of all windows.
+        hidden: a function of numbers of windows to what is given in them and what is hidden, boolean (N, K, L) each.
         starts: table of the windows' starts and patterns.
         stats: table of the statistics of the features.
     """
-    targets, samples = tables.read_imputations(path)
-    truth, samples = metrics.z_scores(targets, samples, stats)
-    window = targets["window"].to_numpy()
-    rows = tables.read(windows_path, tables.WINDOWS, filters=[("window", "in", np.unique(window).tolist())])
-    _, _, roles = windows.to_arrays(rows, stats)
-    kinds = distance_kinds(roles == windows.OBSERVED).transpose(0, 2, 1)[(roles == windows.TARGET).transpose(0, 2, 1)]
+    rows, samples = tables.read_imputations(path)
+    truth, samples = metrics.z_scores(rows, samples, stats)
+    window = rows["window"].to_numpy()
+    given, targets = hidden(np.unique(window).tolist())
+    kinds = distance_kinds(given).transpose(0, 2, 1)[targets.transpose(0, 2, 1)]  # the order of the samples
     return Imputations(samples, truth, starts.set_index("window")["held_out"][window].to_numpy(), kinds, window)
 
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from scoredag.csdi import gaussian
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
-from scoredag.series import gaussian
 
 N_STEPS = 50
 NOISIEST = 42  # where fewer steps start: the noise is 22 times the signal; above, errors of the network explode

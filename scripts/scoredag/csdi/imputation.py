@@ -12,10 +12,9 @@ import torch
 from tqdm import tqdm
 
 from scoredag import streams
-from scoredag.csdi import devices, diffusion
+from scoredag.csdi import devices, diffusion, gaussian
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
-from scoredag.series import gaussian
 from scoredag.store import files, tables
 
 TimePoints = np.ndarray | torch.Tensor

@@ -234,6 +234,13 @@ def read(path: str, stats: pd.DataFrame, split: str) -> tuple[np.ndarray, np.nda
     return to_arrays(tables.read(path, tables.WINDOWS, filters=[("split", "==", split)]), stats)
 
 
+def given_and_targets(path: str, stats: pd.DataFrame, numbers: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """What is given and what is hidden, boolean (N, K, L) each, in the windows `numbers` of the table at `path`."""
+    table = tables.read(path, tables.WINDOWS, filters=[("window", "in", list(numbers))])
+    _, _, roles = to_arrays(table, stats)
+    return roles == OBSERVED, roles == TARGET
+
+
 def to_arrays(table: pd.DataFrame, stats: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Windows of one split as arrays.
 
