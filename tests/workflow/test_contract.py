@@ -151,7 +151,7 @@ def test_metrics_cover_all_patterns_and_methods_and_say_how_many(results, name, 
     assert (metrics["lower"] <= metrics["upper"]).all()
     assert metrics[metrics["feature"] == "all"].eval("lower <= value <= upper").mean() > 0.95
     n_targets = 0
-    points = ["mean", "last value", "linear", "spline", "nearest neighbours", "ridge"]
+    points = ["mean", "last value", "linear", "spline", "nearest neighbours", "ridge", "masked ridge"]
     dressed = ["joint Gaussian", *(f"{point}, dressed" for point in points)]
     of_intervals = {f"{name}_{percent}" for name in ("coverage", "interval_width") for percent in (50, 80, 90, 95)}
     for _, part in metrics.groupby("held_out"):

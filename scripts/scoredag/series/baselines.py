@@ -65,14 +65,22 @@ def nearest_neighbours(values: np.ndarray, known: np.ndarray) -> Fill:
 
 def ridge(values: np.ndarray, known: np.ndarray) -> Fill:
     """Fit chained ridge regressions: each feature on all features from two steps before to two after."""
-    imputer = IterativeImputer(
+    return _by_steps(_regressions(), values, known, reach=2)
+
+
+def masked_ridge(values: np.ndarray, known: np.ndarray) -> Fill:
+    """Fit `ridge` on windows with gaps, as those have that it is to fill."""
+    return _by_steps(_regressions(), values, known, reach=2, hide=_hidden_in_part)
+
+
+def _regressions():
+    return IterativeImputer(
         Ridge(1.0),
         max_iter=N_ROUNDS,
         imputation_order="ascending",
         skip_complete=False,  # what is complete in training may have gaps later
         keep_empty_features=True,
     )
-    return _by_steps(imputer, values, known, reach=2, hide=_hidden_in_part)
 
 
 def _hidden_in_part(known):
@@ -94,6 +102,7 @@ METHODS: dict[str, Callable[[np.ndarray, np.ndarray], Fill]] = {
     "spline": _as_it_is(spline),
     "nearest neighbours": nearest_neighbours,
     "ridge": ridge,
+    "masked ridge": masked_ridge,
 }
 
 
