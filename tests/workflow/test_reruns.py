@@ -16,7 +16,8 @@ CONFIG = "config/config.yaml"
 DOWNSTREAM_OF_LANGEVIN = {"measure_langevin", "measure_convergence", "plot_comparison", "plot_convergence"}
 OF_VARIANT = ("sample_langevin", "trace_langevin", "plot_scatter", "plot_trajectories")
 CSDI_FIGURES = {"plot_loss", "plot_imputation", "plot_surprise", "plot_calibration", "plot_metrics"}
-AFTER_TRAINING = {"impute_csdi", "score_windows", "evaluate_csdi", *CSDI_FIGURES}
+OF_VALIDATION = {"impute_validation", "evaluate_validation"}
+AFTER_TRAINING = {"choose_start", "impute_csdi", "score_windows", "evaluate_csdi", *OF_VALIDATION, *CSDI_FIGURES}
 AFTER_ESTIMATE = {"estimate_bound", "gather_bounds", "plot_bounds", "plot_statements"}
 
 
@@ -228,7 +229,7 @@ def test_nothing_is_to_be_done_after_a_comment_or_reordered_keys(edited):
             "config/presets/tiny.yaml",
             "n_samples: 3",
             "n_samples: 4",
-            AFTER_TRAINING - {"plot_loss", "score_windows"},
+            AFTER_TRAINING - {"choose_start", "plot_loss", "score_windows"},
         ),
         (
             "config/presets/tiny.yaml",
@@ -247,13 +248,13 @@ def test_nothing_is_to_be_done_after_a_comment_or_reordered_keys(edited):
             "config/presets/tiny.yaml",
             "length: 6}",
             "length: 5}",
-            {"cut_windows", "train_csdi"} | AFTER_TRAINING,
+            {"cut_windows", "fit_gaussian", "train_csdi"} | AFTER_TRAINING,
         ),
         (
             "config/presets/tiny.yaml",
             "train_stride: 48",
             "train_stride: 36",
-            {"cut_windows", "train_csdi"} | AFTER_TRAINING,
+            {"cut_windows", "fit_gaussian", "train_csdi"} | AFTER_TRAINING,
         ),
         (
             "scripts/scoredag/gmm/langevin.py",
@@ -272,7 +273,12 @@ def test_nothing_is_to_be_done_after_a_comment_or_reordered_keys(edited):
             {"train_score", "solve_likelihood", "plot_bound_gaps"} | AFTER_ESTIMATE,
         ),
         ("scripts/scoredag/csdi/network.py", "LAYERS = 4", "LAYERS = 3", {"train_csdi"} | AFTER_TRAINING),
-        ("scripts/scoredag/series/baselines.py", '"mean": _as_it_is(mean),', "", {"evaluate_csdi", "plot_metrics"}),
+        (
+            "scripts/scoredag/series/baselines.py",
+            '"mean": _as_it_is(mean),',
+            "",
+            {"evaluate_csdi", "evaluate_validation", "plot_metrics"},
+        ),
         (
             "scripts/scoredag/gmm/diagnostics.py",
             "np.pi",
@@ -356,7 +362,7 @@ def test_patterns_of_missing_entries_are_merged_by_name_and_null_leaves_one_out(
     overlay = "datasets: {nyc-weather: {windows: {held_out: %s}}}\n"
     (edited.folder / more).write_text(overlay % "{out: {pattern: outages, share: 0.2}}", encoding="utf-8")
     (edited.folder / same).write_text(overlay % "{out: null}", encoding="utf-8")
-    rerun = {"cut_windows", "train_csdi"} | AFTER_TRAINING
+    rerun = {"cut_windows", "fit_gaussian", "train_csdi"} | AFTER_TRAINING
     assert edited.jobs(configfiles=(tiny, more)) == rerun
     assert edited.jobs(configfiles=(tiny, more, same)) == set()
 
