@@ -13,7 +13,7 @@ from scipy import stats
 from scipy.linalg import solve_discrete_lyapunov
 
 from scoredag.errors import InputError
-from scoredag.gmm import kernels, langevin, mixture, mixture_files, particles
+from scoredag.gmm import langevin, mixing, mixture, mixture_files, particles
 from scoredag.simd import random
 from scoredag.store import tables
 
@@ -341,7 +341,7 @@ def test_the_variants_that_ship_are_not_slow(root, shipped, caplog, preset):
     for variant in filter(None, variants.values()):
         options = {"kernel": "overdamped", "n_steps": 1000} | variant
         kernel, step_size, n_steps = (options.pop(name) for name in ("kernel", "step_size", "n_steps"))
-        kernels.warn_of_slow(kernel, shipped, step_size, n_steps, options)
+        mixing.warn_of_slow(kernel, shipped, step_size, n_steps, options)
     assert not caplog.records and len(variants) > 3
 
 

@@ -15,7 +15,8 @@ import pandas as pd
 from scoredag import streams
 from scoredag.errors import InputError
 from scoredag.gmm import fields
-from scoredag.gmm.kernels import KERNELS, stability_limit, warn_of_slow
+from scoredag.gmm.kernels import KERNELS, stability_limit
+from scoredag.gmm.mixing import warn_of_slow
 from scoredag.gmm.mixture import GaussianMixture
 from scoredag.simd import random
 
