@@ -320,10 +320,14 @@ def quality_rows(options):
     peer = sampling_seconds(*values.shape[1:], options)["peer"] / np.prod(options.sampling)
     peer *= len(chosen) * options.samples
 
-    default = run_settings()["sampling"] | {"n_samples": options.samples, "threads": options.threads}
-    default["n_steps"] = default["n_steps"] or diffusion.SAMPLERS[default["sampler"]].n_steps
-    reference = default | {"sampler": "ddpm", "n_steps": diffusion.N_STEPS, "antithetic": False}
-    solvers = {"equal quality": (default | EQUAL_QUALITY, True), "default sampler": (default, False)}
+    sampling = run_settings()["sampling"] | {"n_samples": options.samples, "threads": options.threads}
+    choice = model_path.with_name("start_choice.parquet") if sampling["start"] == "auto" else None
+    default = imputation.options(sampling, folder / "gaussian.safetensors", choice)
+    sampler = diffusion.SAMPLERS[default["sampler"]]
+    default["n_steps"] = default["n_steps"] or (sampler.from_start if default["start"] else sampler.from_noise)
+    from_noise = sampling | {"start": None}
+    reference = from_noise | {"sampler": "ddpm", "n_steps": diffusion.N_STEPS, "antithetic": False}
+    solvers = {"equal quality": (from_noise | EQUAL_QUALITY, True), "default sampler": (default, False)}
     known, score = roles == windows.OBSERVED, functools.partial(scores, truth=values, mask=roles == windows.TARGET)
     samples, _ = drawn(model, numbers, values, known, reference)
     halves, theirs = [score(samples[part::2]) for part in (0, 1)], score(samples)
