@@ -183,7 +183,7 @@ rule plot_gaps:
 
 
 rule evaluate_csdi:
-    """Score the imputation of held-out entries beside the baselines."""
+    """Score the imputation of the test windows beside the baselines (of the validation windows: evaluate_validation)."""
     input:
         samples="results/csdi/{run}/samples.parquet",
         validation="results/csdi/{run}/validation_samples.parquet",
@@ -326,7 +326,8 @@ rule plot_metrics:
             "CSDI",
             "Scores of run {run} on the held-out values of the test split, for each pattern of missing "
             "entries, beside baselines that see the same window. MAE and RMSE are those of the median in "
-            "z-scores; CRPS is normalised as in the paper. Lines are 95 % bootstrap intervals over windows. "
+            "z-scores; CRPS is normalised as in the paper, and that of a baseline takes the quantiles of its errors on "
+            "validation windows. Lines are 95 % bootstrap intervals over windows. "
             "Below, CRPS for each feature beside the baseline that is best on average. Coverage and width of "
             "intervals are in metrics.parquet. Bars marked (cut) are longer than drawn.",
             run="{run}",
