@@ -14,8 +14,7 @@ from scoredag.errors import InputError
 from scoredag.series import baselines, dressing, windows
 from scoredag.store import tables
 
-CSDI, CORRECTED, GAUSSIAN = "CSDI", "CSDI, conformal", "joint Gaussian"
-DRESSED = "{}, dressed"  # a point baseline with the quantiles of its errors on validation windows
+CSDI, GAUSSIAN = "CSDI", "joint Gaussian"
 FEW = 500  # targets of a pattern
 
 
@@ -47,27 +46,30 @@ def evaluate_csdi(
     """
     stats = tables.read(statistics_path, tables.STATISTICS)
     starts = tables.read(starts_path, tables.WINDOW_STARTS)
-    _, *train = windows.read(windows_path, stats, "train")
-    imputed = {"valid": validation_path, split: samples_path}
-    held = {name: _Held(windows_path, starts, stats, name, path) for name, path in imputed.items()}
+    hidden = functools.partial(windows.given_and_targets, windows_path, stats)
+    paths = {"valid": validation_path, split: samples_path}
+    imputed = {name: conformal.read(path, hidden, starts, stats) for name, path in paths.items()}
+    held = {name: _Held(windows_path, starts, stats, name, imputed[name].window) for name in paths}
     here, valid = held[split], held["valid"]
     if not len(here.truth):
         raise InputError(f"datasets.*.windows.held_out: hides nothing in the {split} windows; raise its shares")
     halves = [(here.is_late, ~here.is_late), (~here.is_late, here.is_late)]
     parts = halves if split == "valid" else [(np.ones(len(here.truth), bool), np.ones(len(valid.truth), bool))]
-    methods = dict(_baselines(train, gaussian.load(gaussian_path), here, valid, parts))
-    methods |= _csdi(samples_path, validation_path, windows_path, starts, stats, settings["antithetic"], parts)
+    _, *train = windows.read(windows_path, stats, "train")
+    methods = [
+        *_baselines(train, gaussian.load(gaussian_path), here, valid, parts),
+        *_csdi(imputed[split], imputed["valid"], settings["antithetic"], parts),
+    ]
     if scores_path:
         bounds, n_draws = _bounds(scores_path, here.window, stats["feature"].to_numpy()[here.feature])
-        methods["CSDI, bound"] = Scored(metrics.mean_terms("nll_bound", bounds), n_draws)
+        methods.append((CSDI, Scored(metrics.mean_terms("nll_bound", bounds), n_draws)))
     rows = []
     for pattern, targets in _patterns(here, split):
         of_pattern, window = np.unique(here.window[targets], return_inverse=True)
         counts = metrics.resamples(len(of_pattern), streams.generator(settings["seed"], "bootstrap", pattern))
-        for name, method in methods.items():
+        for name, method in methods:
             terms = {score: (top[targets], bottom[targets]) for score, (top, bottom) in method.terms.items()}
             scores = _scores(terms, window, here.feature[targets], list(stats["feature"]), counts)
-            name = name.removesuffix(", bound")
             rows += [(pattern, name, *score, method.n_samples) for score in scores]
         _log(rows, pattern, len(of_pattern))
     columns = zip(*rows, strict=True)
@@ -77,9 +79,9 @@ def evaluate_csdi(
 class _Held:
     """The windows of a split that were imputed, and their held-out entries in the order of the table of samples."""
 
-    def __init__(self, path, starts, stats, split, samples_path):
+    def __init__(self, path, starts, stats, split, imputed):
         numbers, values, roles = windows.read(path, stats, split)
-        there = np.isin(numbers, tables.read_imputations(samples_path)[0]["window"])
+        there = np.isin(numbers, imputed)
         numbers, self.values, roles = numbers[there], values[there], roles[there]
         self.given = roles == windows.OBSERVED
         self.entries = window, _, self.feature = np.nonzero((roles == windows.TARGET).transpose(0, 2, 1))
@@ -103,7 +105,7 @@ def _baselines(train, law, here, valid, parts) -> Iterator[tuple[str, Scored]]:
         fill = fit(values, roles == windows.OBSERVED)
         points = [held.at(fill(held.values, held.given)) for held in (here, valid)]
         yield name, Scored(metrics.terms(points[0][None], here.truth), 1)
-        yield DRESSED.format(name), _dressed(here, valid, points, [np.ones(len(point)) for point in points], parts)
+        yield name + metrics.DRESSED, _dressed(here, valid, points, [np.ones(len(point)) for point in points], parts)
     if law is None:
         logging.warning("baseline: %s is left out, as it could not be estimated (fit_gaussian.log)", GAUSSIAN)
         return
@@ -126,23 +128,22 @@ def _dressed(here, valid, points, scales, parts):
     return Scored(metrics.terms(quantiles, here.truth, are_quantiles=True), dressing.N_QUANTILES)
 
 
-def _csdi(samples_path, validation_path, windows_path, starts, stats, antithetic, parts) -> dict[str, Scored]:
-    """Scores of CSDI by its draws as they are, and as validation windows correct them."""
-    hidden = functools.partial(windows.given_and_targets, windows_path, stats)
-    imputed, validation = (conformal.read(path, hidden, starts, stats) for path in (samples_path, validation_path))
-    independent = imputed.samples[:: 2 if antithetic else 1]
-    raw = metrics.terms(imputed.samples, imputed.truth, independent=independent)
+def _csdi(imputed, validation, antithetic, parts) -> Iterator[tuple[str, Scored]]:
+    """(name, scores) of CSDI by its draws as they are, and as validation windows correct them."""
+    independent = conformal.independent(imputed.samples, antithetic)
+    yield CSDI, Scored(metrics.terms(imputed.samples, imputed.truth, independent=independent), len(imputed.samples))
     scaled = np.empty_like(imputed.samples)
     ends = np.empty((len(metrics.PERCENTS), 2, len(imputed.truth)))
     for chosen, others in parts:
         targets, judges = imputed.part(chosen), validation.part(others)
         scaled[:, chosen] = conformal.scaled(targets, judges)
-        for end, percent in zip(ends, metrics.PERCENTS, strict=True):
-            end[:, chosen] = conformal.intervals(targets, percent / 100, judges)
+        levels = [percent / 100 for percent in metrics.PERCENTS]
+        for end, interval in zip(ends, conformal.intervals(targets, levels, judges), strict=True):
+            end[:, chosen] = interval
     corrected = metrics.terms(scaled, imputed.truth)
     for (lower, upper), percent in zip(ends, metrics.PERCENTS, strict=True):
         corrected |= metrics.interval_terms(lower, upper, imputed.truth, percent)
-    return {CSDI: Scored(raw, len(imputed.samples)), CORRECTED: Scored(corrected, len(imputed.samples))}
+    yield CSDI + metrics.CORRECTED, Scored(corrected, len(imputed.samples))
 
 
 def _bounds(path, window, feature):

@@ -82,7 +82,7 @@ def _corrected(drawn, known, validation, level):
         return drawn
     logging.info("draws are moved from their median by factors of %.2f to %.2f, so that intervals hold %g %% of the "
                  "validation values", min(factors), max(factors), 100 * level)  # fmt: skip
-    kinds = conformal.distance_kinds(known.transpose(0, 2, 1))
+    kinds = (conformal.distance_kinds(there.T) for there in known)
     return (conformal.spread(samples, factors[kind]) for samples, kind in zip(drawn, kinds, strict=True))
 
 
@@ -130,8 +130,7 @@ def _tell_beyond(wide, filled, steps, circular, grouped):
 
     `steps` are those that features are rounded to, None where there is none.
     """
-    leading = angles.pairs(list(wide.columns), circular, grouped)
-    parts = {f"{end}_{part}" for end in leading for part in ("sin", "cos")}
+    parts = angles.components(list(wide.columns), circular, grouped)
     for name, observed, values, step in zip(wide.columns, wide.to_numpy().T, filled.T, steps, strict=True):
         if name in parts:
             continue
@@ -163,8 +162,7 @@ def _steps(names, *, name, round, circular, group, **_):
 def _bounds(names, *, plausible, circular, group, **_):
     """Lowest and highest value (K,) of each feature: plausible ones, of a sine or cosine -1 and 1, else infinite."""
     columns = [features.column_of(name, plausible, group is not None) for name in names]
-    ends = angles.pairs(list(names), circular, group is not None)
-    known = {f"{end}_{part}": (-1.0, 1.0) for end in ends for part in ("sin", "cos")}
+    known = dict.fromkeys(angles.components(list(names), circular, group is not None), (-1.0, 1.0))
     ranges = [
         known.get(name, plausible.get(column, (-np.inf, np.inf))) for name, column in zip(names, columns, strict=True)
     ]

@@ -29,7 +29,7 @@ def plot_calibration(
     stats = tables.read(statistics_path, tables.STATISTICS)
     hidden = functools.partial(windows.given_and_targets, windows_path, stats)
     test, validation = (conformal.read(path, hidden, starts, stats) for path in (samples_path, validation_path))
-    draws = test.samples[:: 2 if settings["antithetic"] else 1]
+    draws = conformal.independent(test.samples, settings["antithetic"])
     nominal = np.arange(1, 20) / 20
     served = nominal[nominal <= (len(draws) - 1) / (len(draws) + 1)]
     panels = {
@@ -39,7 +39,7 @@ def plot_calibration(
         ),
         "corrected by the validation windows": (
             nominal,
-            _curves(test, [conformal.intervals(test, level, validation) for level in nominal]),
+            _curves(test, conformal.intervals(test, nominal, validation)),
         ),
     }
     style.save(imputations.calibration(panels, len(test.samples), style.colour(settings["colour"])), figure_path)

@@ -10,6 +10,9 @@ import pandas as pd
 
 Terms = dict[str, tuple[np.ndarray, np.ndarray]]  # of each score: numerators (n,), denominators (n,)
 
+# how the names of methods end in tables of scores
+DRESSED = ", dressed"  # a point baseline with the quantiles of its errors on validation windows
+CORRECTED = ", conformal"  # intervals, and draws, that validation windows correct
 LEVELS = np.arange(1, 20) / 20
 N_RESAMPLES = 1000
 PERCENTS = (50, 80, 90, 95)  # of the intervals that are scored

@@ -22,6 +22,11 @@ def joined(*parts):
     return conformal.Imputations(*(np.concatenate(part, axis=-1) for part in zip(*parts, strict=True)))
 
 
+def interval(test, level, validation):
+    (ends,) = conformal.intervals(test, [level], validation)
+    return ends
+
+
 def held(lower, upper, truth):
     return metrics.inside(lower, upper, truth).mean()
 
@@ -45,7 +50,7 @@ def test_the_rank_is_not_raised_by_rounding():
 def test_corrected_intervals_hold_what_they_promise(scale, level):
     rng = np.random.default_rng(0)
     validation, test = drawn(4000, scale, rng), drawn(40_000, scale, rng)
-    assert held(*conformal.intervals(test, level, validation), test.truth) == pytest.approx(level, abs=0.025)
+    assert held(*interval(test, level, validation), test.truth) == pytest.approx(level, abs=0.025)
     if scale != 1.0:  # the model is wrong, and so are its intervals
         assert abs(held(*metrics.interval(test.samples, level), test.truth) - level) > 0.04
 
@@ -64,7 +69,7 @@ def test_the_truth_of_what_is_corrected_is_not_read():
     rng = np.random.default_rng(0)
     validation, test = drawn(500, 2.0, rng), drawn(50, 2.0, rng)
     blind = test._replace(truth=np.full(50, np.nan))
-    assert np.array_equal(conformal.intervals(test, 0.9, validation), conformal.intervals(blind, 0.9, validation))
+    assert np.array_equal(interval(test, 0.9, validation), interval(blind, 0.9, validation))
     assert np.array_equal(conformal.scaled(test, validation), conformal.scaled(blind, validation))
 
 
@@ -73,7 +78,7 @@ def test_each_kind_is_corrected_by_its_like():
     rng = np.random.default_rng(0)
     parts = [drawn(2000, 1.0, rng, kind=1), drawn(2000, 0.2, rng, kind=4)]
     validation, test = joined(*parts), joined(drawn(9000, 1.0, rng, kind=1), drawn(9000, 0.2, rng, kind=4))
-    lower, upper = conformal.intervals(test, 0.9, validation)
+    lower, upper = interval(test, 0.9, validation)
     for kind in (1, 4):
         here = test.kind == kind
         assert held(lower[here], upper[here], test.truth[here]) == pytest.approx(0.9, abs=0.03)
@@ -90,13 +95,9 @@ def test_few_targets_of_a_kind_are_joined_by_the_pattern_and_few_windows_by_all(
         drawn(few, 0.1, rng, "a", 2),
         drawn(500, 0.1, rng, "b", 1, conformal.N_WINDOWS - 1),
     )
-    like = {
-        targets.sum(): len(part.truth) for targets, part in conformal._kinds(drawn(7, 1.0, rng, "a", 2), validation)
-    }
+    like = {targets.sum(): part.sum() for targets, part in conformal._kinds(drawn(7, 1.0, rng, "a", 2), validation)}
     assert like == {7: 2000 + few}
-    like = {
-        targets.sum(): len(part.truth) for targets, part in conformal._kinds(drawn(7, 1.0, rng, "b", 1), validation)
-    }
+    like = {targets.sum(): part.sum() for targets, part in conformal._kinds(drawn(7, 1.0, rng, "b", 1), validation)}
     assert like == {7: 2500}
     assert conformal.factors(drawn(few, 1.0, rng), 0.9) is None
 
@@ -110,6 +111,15 @@ def test_kinds_go_by_the_distance_to_the_nearest_given_value():
         [5] * 12,
     ]
     assert conformal.N_KINDS == 6
+
+
+def test_no_target_at_all_is_no_error_of_reading(tmp_path):
+    none = {"window": [], "step": [], "feature": pd.Categorical([], categories=["x"]), "truth": []}
+    tables.write(pd.DataFrame(none | {"samples": []}), tmp_path / "samples.parquet", tables.imputations(2))
+    starts = pd.DataFrame({"window": [9], "held_out": ["b"]})
+    stats = pd.DataFrame({"feature": ["x"], "mean": [1.0], "std": [2.0]})
+    found = conformal.read(tmp_path / "samples.parquet", lambda numbers: pytest.fail("nothing to ask"), starts, stats)
+    assert [len(part) for part in found[1:]] == [0] * 4 and conformal.factors(found, 0.9) is None
 
 
 def test_imputed_windows_are_read_as_z_scores(tmp_path):

@@ -2,19 +2,19 @@
 
 import datetime
 import json
-import logging
 import sqlite3
 import sys
 from contextlib import closing
+from functools import partial
 
 import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
 import xarray
+from reading import read_wide, refused
 
-from scoredag.errors import InputError
-from scoredag.intake import workbooks
+from scoredag.intake import archives, netcdf, workbooks
 from scoredag.series import readers
 
 TIMES = pd.date_range("2020-01-01", periods=30, freq="1h")
@@ -30,22 +30,7 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def read(caplog):
     """Read files; what the log says is the frame's attribute `said`."""
-
-    def read(paths, **options):
-        caplog.clear()
-        with caplog.at_level(logging.INFO):
-            wide = readers.read_wide(paths, **options)
-        wide.attrs["said"] = caplog.text
-        return wide
-
-    return read
-
-
-def refused(call, *words):
-    with pytest.raises(InputError) as caught:
-        call()
-    line = str(caught.value)
-    assert "\n" not in line and all(word in line for word in words), line
+    return partial(read_wide, caplog)
 
 
 def frame(**columns):
@@ -152,6 +137,17 @@ def test_what_is_no_netcdf_file(folder, read):
     refused(lambda: read("mine.nc"), "mine.nc: cannot be read as NetCDF")
     xarray.Dataset({"x": 1.0}).to_netcdf("mine.nc")
     refused(lambda: read("mine.nc"), "no variable with a dimension")
+
+
+def test_files_that_would_become_far_too_large(folder, read, monkeypatch):
+    frame().set_index("time").to_xarray().to_netcdf("mine.nc")
+    monkeypatch.setattr(netcdf, "MAX_VALUES", 29)
+    refused(lambda: read("mine.nc"), "mine.nc: 1 variables of {'time': 30} are 30 values, more than 29")
+    workbook("mine.xlsx", {"data": rows()})
+    monkeypatch.setattr(archives, "RATIO", 1)
+    monkeypatch.setattr(archives, "SLACK", 0)
+    refused(lambda: read("mine.xlsx"), "mine.xlsx: unpacks to more than 1 times its size")
+    refused(lambda: read("mine.xlsx", query="FROM mine"), "mine.xlsx: unpacks to more than 1 times its size")
 
 
 def test_files_are_read_as_one_table(folder, read):
@@ -289,9 +285,14 @@ def test_files_that_take_a_query_and_files_that_no_query_takes(folder, read):
     refused(lambda: read("bad.db", query="FROM x"), "bad.db: cannot be read as an SQLite database")
 
 
+def test_a_workbook_of_empty_sheets_is_no_table_of_a_query(folder, read):
+    workbook("mine.xlsx", {"first": [], "second": []})
+    refused(lambda: read("mine.xlsx", query="FROM mine"), "mine.xlsx: there is nothing in its sheets")
+
+
 def test_names_of_sheets(folder):
     workbook("mine.xlsx", {"first": rows(), "second": rows()})
-    assert workbooks.sheets("mine.xlsx") == ["first", "second"]
+    assert list(workbooks.read_all("mine.xlsx")) == ["first", "second"]
     assert workbooks.read("mine.xlsx", sheet="second").index[0] == 4
     assert isinstance(workbooks.read("mine.xlsx")["time"].iloc[0], datetime.datetime)
 

@@ -234,6 +234,13 @@ def test_draws_are_moved_by_the_factor_of_their_kind(monkeypatch):
     assert np.array_equal(moved[:, 1], samples[:, 1])
 
 
+def test_draws_stay_as_they_are_where_validation_has_too_few_targets(caplog):
+    few = conformal.Imputations(np.zeros((2, 9)), *np.zeros((4, 9)))
+    drawn = iter([np.ones((5, 2, 12))])
+    assert _corrected(drawn, np.ones((1, 12, 2), bool), few, 0.9) is drawn
+    assert "9 validation targets are too few to correct intervals" in caplog.text
+
+
 def test_observed_values_stay_bit_for_bit_and_gaps_are_filled(results):
     folder, wide = results
     table = fill(folder)

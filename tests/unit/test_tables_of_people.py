@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import logging
 import zipfile
 
 import numpy as np
@@ -10,8 +9,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.feather
 import pytest
+import reading
+from reading import read_wide
 
-from scoredag.errors import InputError
 from scoredag.series import readers, times
 
 NAN = np.nan
@@ -24,20 +24,15 @@ def read(tmp_path, caplog):
     def read(text, name="mine.csv", **options):
         path = tmp_path / name
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        caplog.clear()
-        with caplog.at_level(logging.INFO):
-            wide = readers.read_wide(path, **options)
-        wide.attrs["said"] = caplog.text
-        return wide
+        return read_wide(caplog, path, **options)
 
     return read
 
 
 def refused(call, *words):
-    with pytest.raises(InputError) as caught:
-        call()
-    line = str(caught.value)
-    assert "\n" not in line and line.count("mine.") == 1 and all(word in line for word in words), line
+    """The line names the file once."""
+    line = reading.refused(call, *words)
+    assert line.count("mine.") == 1, line
     return line
 
 

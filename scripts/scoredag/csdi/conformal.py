@@ -7,7 +7,7 @@ missing entries, and as far from the nearest given value. Neighbouring steps of 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -52,9 +52,12 @@ def read(path: files.PathLike, hidden: Hidden, starts: pd.DataFrame, stats: pd.D
     rows, samples = tables.read_imputations(path)
     truth, samples = metrics.z_scores(rows, samples, stats)
     window = rows["window"].to_numpy()
+    patterns = starts.set_index("window")["held_out"][window].to_numpy()
+    if not len(rows):
+        return Imputations(samples, truth, patterns, np.empty(0, np.int64), window)
     given, targets = hidden(np.unique(window).tolist())
     kinds = distance_kinds(given).transpose(0, 2, 1)[targets.transpose(0, 2, 1)]  # the order of the samples
-    return Imputations(samples, truth, starts.set_index("window")["held_out"][window].to_numpy(), kinds, window)
+    return Imputations(samples, truth, patterns, kinds, window)
 
 
 def distance_kinds(given: np.ndarray) -> np.ndarray:
@@ -71,18 +74,16 @@ def distance_kinds(given: np.ndarray) -> np.ndarray:
     return np.where(distance < length, kinds, len(DISTANCES) + 1)
 
 
-def intervals(imputed: Imputations, level: float, validation: Imputations) -> tuple[np.ndarray, np.ndarray]:
-    """Ends (n,) of the central intervals of `imputed` at `level`, by the imputed validation windows.
+def intervals(
+    imputed: Imputations, levels: Sequence[float] | np.ndarray, validation: Imputations
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Ends (n,) of the central intervals of `imputed` at each of `levels`, by the imputed validation windows.
 
     The truth of `imputed` is not read.
     """
     middle, below, above = _half_widths(imputed.samples, BASE)
-    lower, upper = np.empty_like(middle), np.empty_like(middle)
-    for targets, similar in _kinds(imputed, validation):
-        factor = _factor(similar, level, BASE)
-        lower[targets] = middle[targets] - factor * below[targets]
-        upper[targets] = middle[targets] + factor * above[targets]
-    return lower, upper
+    for factor in _factors(imputed, levels, validation):
+        yield middle - factor * below, middle + factor * above
 
 
 def scaled(imputed: Imputations, validation: Imputations) -> np.ndarray:
@@ -91,10 +92,12 @@ def scaled(imputed: Imputations, validation: Imputations) -> np.ndarray:
     The factor makes their interval at `BASE` hold that share of the validation values. Draws of a window stay joint
     draws: each entry is moved by the same factor in all of them. The truth of `imputed` is not read.
     """
-    moved = np.empty_like(imputed.samples)
-    for targets, similar in _kinds(imputed, validation):
-        moved[:, targets] = spread(imputed.samples[:, targets], _factor(similar, BASE, BASE))
-    return moved
+    return spread(imputed.samples, *_factors(imputed, [BASE], validation))
+
+
+def independent(samples: np.ndarray, antithetic: bool) -> np.ndarray:
+    """Those of `samples` (S, ...) that are independent of each other: of antithetic pairs the first."""
+    return samples[:: 2 if antithetic else 1]
 
 
 def spread(samples: np.ndarray, factors: float | np.ndarray) -> np.ndarray:
@@ -110,8 +113,9 @@ def factors(validation: Imputations, level: float) -> np.ndarray | None:
     """
     if len(validation.truth) < LEAST:
         return None
-    kinds = [validation.part(validation.kind == kind) for kind in range(N_KINDS)]
-    return np.array([_factor(part if len(part.truth) >= LEAST else validation, level, level) for part in kinds])
+    errors = _relative_errors(validation, level)
+    kinds = [errors[validation.kind == kind] for kind in range(N_KINDS)]
+    return np.array([margin(part if len(part) >= LEAST else errors, level) for part in kinds])
 
 
 def margin(scores: np.ndarray, level: float) -> float:
@@ -128,20 +132,30 @@ def _half_widths(samples, level):
     return middle, middle - lower + FLOOR, upper - middle + FLOOR
 
 
-def _factor(similar, level, base):
-    """What the half-widths at the level `base` have to be multiplied by to hold `level` of the validation values."""
-    middle, below, above = _half_widths(similar.samples, base)
-    errors = similar.truth - middle
-    return margin(np.where(errors < 0, -errors / below, errors / above), level)
+def _relative_errors(validation, base):
+    """How far each truth (n,) lies from the median, in half-widths of the draws' interval at the level `base`."""
+    middle, below, above = _half_widths(validation.samples, base)
+    errors = validation.truth - middle
+    return np.where(errors < 0, -errors / below, errors / above)
+
+
+def _factors(imputed, levels, validation):
+    """What the half-widths (n,) at `BASE` are multiplied by, for each of `levels`, to hold it in the validation."""
+    errors, kinds = _relative_errors(validation, BASE), list(_kinds(imputed, validation))
+    for level in levels:
+        factors = np.empty(len(imputed.kind))
+        for targets, similar in kinds:
+            factors[targets] = margin(errors[similar], level)
+        yield factors
 
 
 def _kinds(imputed, validation):
-    """(boolean (n,), which targets; validation targets of their kind) for each kind that occurs."""
+    """(which targets, which validation targets are of their kind), boolean, for each kind that occurs."""
     for pattern in pd.unique(imputed.pattern):
         here = imputed.pattern == pattern
-        like = validation.part(validation.pattern == pattern)
-        if len(np.unique(like.window)) < N_WINDOWS:
-            like = validation
+        like = validation.pattern == pattern
+        if len(np.unique(validation.window[like])) < N_WINDOWS:
+            like = np.ones(len(like), bool)
         for kind in np.unique(imputed.kind[here]):
-            alike = like.part(like.kind == kind)
-            yield here & (imputed.kind == kind), alike if len(alike.truth) >= LEAST else like
+            alike = like & (validation.kind == kind)
+            yield here & (imputed.kind == kind), alike if alike.sum() >= LEAST else like

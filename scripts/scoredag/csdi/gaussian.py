@@ -66,14 +66,17 @@ def choose(
     valid_values, given, targets = valid_values[every], given[every], targets[every]
     mean, covariance = _estimate(values, known)
 
-    def estimate(mix, nugget):
-        return Estimate(Gaussian(mean, _regular(covariance, values.shape[1], mix, nugget)), mix, nugget)
+    smooth = [(mix, _smooth(covariance, values.shape[1], mix)) for mix in MIXES]
+    candidates = (
+        Estimate(Gaussian(mean, averaged + nugget * np.eye(len(mean))), mix, nugget)
+        for (mix, averaged), nugget in itertools.product(smooth, NUGGETS)
+    )
 
     def crps_of(candidate):
         means, deviations = fill(candidate.gaussian, valid_values, given)
         return crps(means[targets], deviations[targets], valid_values[targets]).mean()
 
-    return min(itertools.starmap(estimate, itertools.product(MIXES, NUGGETS)), key=crps_of)
+    return min(candidates, key=crps_of)
 
 
 def fit(values: np.ndarray, known: np.ndarray, mix: float = MIX, nugget: float = NUGGET) -> Gaussian:
@@ -183,11 +186,15 @@ def _pairwise(centred):
 
 
 def _regular(covariance, n_features, mix, nugget):
+    """A covariance, partly averaged over lags, with larger variances."""
+    return _smooth(covariance, n_features, mix) + nugget * np.eye(len(covariance))
+
+
+def _smooth(covariance, n_features, mix):
     """A covariance, partly averaged over lags, without eigenvalues below `SMALLEST`."""
     covariance = mix * _by_lag(covariance, n_features) + (1 - mix) * covariance
     values, vectors = np.linalg.eigh(covariance)
-    covariance = (vectors * values.clip(min=SMALLEST)) @ vectors.T
-    return covariance + nugget * np.eye(len(covariance))
+    return (vectors * values.clip(min=SMALLEST)) @ vectors.T
 
 
 def _by_lag(covariance, n_features):

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from scoredag.figures import style
+from scoredag.metrics import CORRECTED, DRESSED
 
-DRESSED = ", dressed"  # ends the names of baselines with the quantiles of their errors on validation windows
 _METRICS = {
     "crps": "CRPS (relative to the mean |z-score|)",
     "mae": "MAE (z-scores)",
@@ -259,7 +259,7 @@ def _as_distributions(table):
     dressed = table[is_dressed & (table["metric"] == "crps")]
     dressed = dressed.assign(method=dressed["method"].str.removesuffix(DRESSED))
     replaced = table["method"].isin(dressed["method"]) & (table["metric"] == "crps")
-    plain = table[~is_dressed & ~replaced & ~table["method"].str.endswith(", conformal")]
+    plain = table[~is_dressed & ~replaced & ~table["method"].str.endswith(CORRECTED)]
     return pd.concat([plain, dressed])
 
 

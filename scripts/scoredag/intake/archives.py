@@ -49,6 +49,12 @@ def members(path: str | os.PathLike[str], *, max_bytes: float = 4_000_000_000) -
         raise InputError(f"{path}: is an archive that holds no file")
 
 
+def check_expansion(path: str | os.PathLike[str], n_bytes: int, what: str = "") -> None:
+    """Raise InputError where a file that unpacks to `n_bytes`, or to `what`, is as small as only a zip bomb is."""
+    if n_bytes > RATIO * Path(path).stat().st_size + SLACK:
+        raise _bomb(path, what)
+
+
 @contextlib.contextmanager
 def gunzip(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Yield a binary stream of what a gzipped file holds; where `members` would refuse the ratio it raises InputError.
@@ -96,6 +102,10 @@ def _one_line(path):
         raise InputError(f"{path}: is damaged ({error}); fetch it again") from error
 
 
+def _bomb(path, what=""):
+    return InputError(f"{path}: unpacks to {what}more than {RATIO} times its size, as a zip bomb does")
+
+
 class _Meter:
     """Bytes unpacked so far, against the limit and against the packed bytes that they came from."""
 
@@ -110,7 +120,7 @@ class _Meter:
         if self.unpacked > self.max_bytes:
             raise InputError(f"{self.path}: unpacks to more than {self.max_bytes:,} bytes, which is the limit")
         if self.unpacked > RATIO * packed + SLACK:
-            raise InputError(f"{self.path}: unpacks to more than {RATIO} times its size, as a zip bomb does")
+            raise _bomb(self.path)
 
 
 class _Metered(io.RawIOBase):

@@ -119,13 +119,29 @@ def of_arrow(path: PathLike, content: pa.Table, places: Iterable[int], what: str
     Raises:
         InputError: a column that is there twice.
     """
-    names = pd.Index([" ".join(name.split()) for name in content.column_names])
-    if names.has_duplicates:
-        raise InputError(f"{path}: there are two columns '{names[names.duplicated()][0]}'; rename or remove one")
+    names = unique_names(path, content.column_names)
     table = content.to_pandas(ignore_metadata=True)
     table.columns = names
     table.index = pd.Index(places, name=what)
     return table.dropna(how="all")
+
+
+def stem(path: PathLike) -> str:
+    """The name of a file without folder and ending, of which .csv.gz is one."""
+    name = Path(path).name
+    return name.removesuffix(".gz").rpartition(".")[0] or name
+
+
+def unique_names(path: PathLike, names: Iterable[str]) -> pd.Index:
+    """Names of columns without blanks around them.
+
+    Raises:
+        InputError: one that is there twice.
+    """
+    index = pd.Index([" ".join(name.split()) for name in names], dtype="str")
+    if index.has_duplicates:
+        raise InputError(f"{path}: there are two columns '{index[index.duplicated()][0]}'; rename or remove one")
+    return index
 
 
 def require(path: PathLike, table: pd.DataFrame, names: Iterable[str]) -> None:
@@ -364,9 +380,8 @@ def _check_expansion(path, metadata):
     """Refuse a table that is much larger than its file, as `archives.members` does."""
     groups = map(metadata.row_group, range(metadata.num_row_groups))
     n_bytes = max(8 * metadata.num_rows * metadata.num_columns, sum(group.total_byte_size for group in groups))
-    if n_bytes > archives.RATIO * Path(path).stat().st_size + archives.SLACK:
-        shape = f"{metadata.num_rows:,} rows of {metadata.num_columns:,} columns"
-        raise InputError(f"{path}: unpacks to {shape}, more than {archives.RATIO} times its size, as a zip bomb does")
+    shape = f"{metadata.num_rows:,} rows of {metadata.num_columns:,} columns"
+    archives.check_expansion(path, n_bytes, f"{shape}, ")
 
 
 def _cast(column, kind):

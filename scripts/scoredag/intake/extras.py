@@ -23,4 +23,4 @@ def load(path: PathLike, module: str) -> ModuleType:
         return importlib.import_module(module)
     except ImportError as error:
         command = f"{sys.executable} -m pip install --requirement {REQUIREMENTS}"
-        raise InputError(f"{path}: {PACKAGES[module]} reads it, which is not installed; run {command}") from error
+        raise InputError(f"{path}: {PACKAGES[module]} is needed, but not installed; run {command}") from error

@@ -7,13 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from scoredag.errors import InputError
-from scoredag.intake import delimited, netcdf, workbooks
+from scoredag.intake import delimited, netcdf, queries, workbooks
 
 PathLike = str | os.PathLike[str]
-BY_QUERY = {  # endings of files that are no table by themselves, and the query that makes one
-    **dict.fromkeys((".json", ".jsonl", ".ndjson"), "SELECT * FROM {name}"),
-    **dict.fromkeys((".db", ".sqlite", ".sqlite3"), "SELECT * FROM the_table"),
-}
 
 
 def read(
@@ -35,7 +31,7 @@ def read(
         raise InputError(f"{path}: has no sheets, as Excel files have; leave 'sheet' out")
     if suffix in netcdf.SUFFIXES:
         return netcdf.read(path)
-    if suffix in BY_QUERY:
-        query = BY_QUERY[suffix].format(name=Path(path).stem)
-        raise InputError(f'{path}: takes a query, as query: "{query}"')
+    if str(path).lower().endswith((*queries.JSON, *queries.DATABASES)):
+        name = "the_table" if suffix in queries.DATABASES else delimited.stem(path)
+        raise InputError(f'{path}: takes a query, as query: "SELECT * FROM {name}"')
     return delimited.read(path, missing, encoding, layout)

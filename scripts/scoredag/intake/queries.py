@@ -13,9 +13,10 @@ from scoredag.errors import InputError
 from scoredag.intake import delimited, extras, workbooks
 
 PathLike = str | os.PathLike[str]
+JSON = (".json", ".jsonl", ".ndjson", ".json.gz")
 FUNCTIONS = {  # of DuckDB, by the ending of a file
     **dict.fromkeys((".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz"), "read_csv"),
-    **dict.fromkeys((".json", ".jsonl", ".ndjson", ".json.gz"), "read_json"),
+    **dict.fromkeys(JSON, "read_json"),
     **dict.fromkeys((".parquet", ".pq"), "read_parquet"),
 }
 DATABASES = (".db", ".sqlite", ".sqlite3")
@@ -32,8 +33,8 @@ SETTINGS = {
 def read(paths: Sequence[PathLike], query: str) -> pd.DataFrame:
     """The result of a query; the index is the row, from 1.
 
-    A file is a table by its name without folder and ending (of an Excel file the first sheet; others are
-    "{name}.{sheet}"); of an SQLite database each table is one by its own name.
+    A file is a table by its name without folder and ending (of an Excel file the first sheet with cells;
+    others are "{name}.{sheet}"); of an SQLite database each table is one by its own name.
 
     Args:
         paths: of the files: .csv, .tsv, .txt, .json, .jsonl, .parquet, Excel's, or SQLite's (.db, .sqlite).
@@ -82,26 +83,17 @@ def _tables(path):
     """{name: expression of SQL, or data frame} of one file."""
     if not os.path.exists(path):
         raise InputError(f"{path}: no such file")
-    name = Path(path).name.lower()
-    stem = Path(path).name.removesuffix(".gz").rpartition(".")[0] or Path(path).name
+    name, stem = Path(path).name.lower(), delimited.stem(path)
     function = next((function for ending, function in FUNCTIONS.items() if name.endswith(ending)), None)
     if function:
         return {stem: f"{function}({_literal(str(path))})"}
     if name.endswith(workbooks.SUFFIXES):
-        first, *others = workbooks.sheets(path)
-        rest = {f"{stem}.{sheet}": workbooks.read(path, sheet=sheet) for sheet in others if not _is_empty(path, sheet)}
-        return {stem: workbooks.read(path, sheet=first)} | rest
+        first, *others = workbooks.read_all(path).items()
+        return {stem: first[1]} | {f"{stem}.{sheet}": table for sheet, table in others}
     if name.endswith(DATABASES):
         return _of_database(path)
     endings = ", ".join([*FUNCTIONS, *workbooks.SUFFIXES, *DATABASES])
     raise InputError(f"{path}: a query reads files that end in {endings}; rename it, or save it as one of these")
-
-
-def _is_empty(path, sheet):
-    try:
-        return workbooks.read(path, sheet=sheet).empty
-    except InputError:
-        return True
 
 
 def _of_database(path):

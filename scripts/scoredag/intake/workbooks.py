@@ -8,22 +8,22 @@ import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from scoredag.errors import InputError
 from scoredag.intake import archives, extras
-from scoredag.intake.delimited import Layout
+from scoredag.intake.delimited import Layout, unique_names
 
 log = logging.getLogger(__name__)
 PathLike = str | os.PathLike[str]
 SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
-N_NUMBERED = 3  # rows above the names, at most, that are passed by themselves
 
 
-def read(path: PathLike, missing: Sequence[str] = (), layout: Layout | None = None, sheet: str | None = None) -> Any:
+def read(
+    path: PathLike, missing: Sequence[str] = (), layout: Layout | None = None, sheet: str | None = None
+) -> pd.DataFrame:
     """One sheet as a data frame; the index is the row in the sheet, counted from 1.
 
     A column of dates comes as timestamps, one of numbers as float64, any other as text, numbers as Python writes them.
@@ -38,39 +38,51 @@ def read(path: PathLike, missing: Sequence[str] = (), layout: Layout | None = No
     Raises:
         InputError: not such a file, no such sheet, nothing in it, or python-calamine is not installed.
     """
-    layout = layout or Layout()
-    first, rows = _rows(path, sheet)
+    workbook = _workbook(path)
+    names = workbook.sheet_names
+    if sheet is not None and sheet not in names:
+        raise InputError(f"{path}: there is no sheet '{sheet}'; its sheets are {', '.join(names)}")
+    if sheet is None and len(names) > 1:
+        log.info("%s: its first sheet, '%s', is read; the key sheet takes another: %s", path, names[0], names[1:])
+    return _table(path, workbook.get_sheet_by_name(sheet or names[0]), missing, layout or Layout())
+
+
+def read_all(path: PathLike) -> dict[str, pd.DataFrame]:
+    """{name: data frame} of its sheets, in their order, but for empty ones; see `read`.
+
+    Raises:
+        InputError: see `read`; all sheets are empty.
+    """
+    workbook = _workbook(path)
+    sheets = ((name, workbook.get_sheet_by_name(name)) for name in workbook.sheet_names)
+    tables = {name: _table(path, sheet, (), Layout()) for name, sheet in sheets if sheet.start is not None}
+    if not tables:
+        raise InputError(f"{path}: there is nothing in its sheets")
+    return tables
+
+
+def _table(path, sheet, missing, layout):
+    """One sheet of a workbook as a data frame."""
+    first, rows = (1, []) if sheet.start is None else (sheet.start[0] + 1, sheet.to_python(skip_empty_area=True))
     numbered = [(number, row) for number, row in enumerate(rows, first) if any(cell != "" for cell in row)]
     numbered = [(number, row) for number, row in numbered if number > layout.skip]
     numbered = numbered[: len(numbered) - layout.skip_last]
     if not numbered:
         raise InputError(f"{path}: there is nothing in the sheet{f' below row {layout.skip}' if layout.skip else ''}")
-    names = [" ".join(_text(cell).split()) for cell in numbered[0][1]]
+    names = list(map(_text, numbered[0][1]))
     if layout.columns is None:
         numbered = numbered[1:]
     elif len(layout.columns) != len(names):
-        n = f"{len(layout.columns)} columns are named, but the first row has {len(names)}"
-        raise InputError(f"{path}: {n}")
+        raise InputError(f"{path}: {len(layout.columns)} columns are named, but the first row has {len(names)}")
     else:
         names = list(layout.columns)
     numbers, cells = zip(*numbered, strict=True) if numbered else ((), ())
     index = pd.Index(numbers, name="row", dtype="int64")
     columns = list(zip(*cells, strict=True)) if cells else [()] * len(names)
-    kept = [i for i, name in enumerate(names) if name or any(cell != "" for cell in columns[i])]
-    names = [names[i] for i in kept]
-    for name in (name for name in names if names.count(name) > 1):
-        raise InputError(f"{path}: there are two columns '{name}'; rename or remove one")
+    kept = [i for i, name in enumerate(names) if name.strip() or any(cell != "" for cell in columns[i])]
+    names = unique_names(path, [names[i] for i in kept])
     series = [_column(columns[i], set(missing), index) for i in kept]
     return pd.DataFrame(dict(enumerate(series)), index).set_axis(names, axis=1)
-
-
-def sheets(path: PathLike) -> list[str]:
-    """The names of its sheets, in their order.
-
-    Raises:
-        InputError: see `read`.
-    """
-    return _workbook(path).sheet_names
 
 
 def _workbook(path):
@@ -85,26 +97,10 @@ def _workbook(path):
         raise InputError(f"{path}: cannot be read as {kind} ({str(error).partition(chr(10))[0]})") from error
 
 
-def _rows(path, sheet):
-    """The number of a sheet's first row that is not empty, and its rows from there."""
-    workbook = _workbook(path)
-    names = workbook.sheet_names
-    if sheet is not None and sheet not in names:
-        raise InputError(f"{path}: there is no sheet '{sheet}'; its sheets are {', '.join(names)}")
-    if sheet is None and len(names) > 1:
-        log.info("%s: its first sheet, '%s', is read; for another write sheet, as one of %s", path, names[0], names[1:])
-    content = workbook.get_sheet_by_name(sheet or names[0])
-    if content.start is None:
-        return 1, []
-    return content.start[0] + 1, content.to_python(skip_empty_area=True)
-
-
 def _check_expansion(path):
     """Refuse a file that unpacks to much more than its size, as `archives.members` does."""
     with contextlib.suppress(zipfile.BadZipFile, OSError), zipfile.ZipFile(path) as archive:
-        n_bytes = sum(member.file_size for member in archive.infolist())
-        if n_bytes > archives.RATIO * Path(path).stat().st_size + archives.SLACK:
-            raise InputError(f"{path}: unpacks to more than {archives.RATIO} times its size, as a zip bomb does")
+        archives.check_expansion(path, sum(member.file_size for member in archive.infolist()))
 
 
 def _column(cells, missing, index):

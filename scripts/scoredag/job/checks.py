@@ -265,7 +265,6 @@ def check_dataset(key: str, dataset: Config, schema: Config, home: Path) -> None
         if lowest > highest:
             fail(f"{key}.plausible.{column}", f"the lowest, {lowest:g}, exceeds the highest, {highest:g}")
     check_round(f"{key}.round", dataset)
-    check_round(f"{key}.round", dataset)
     check_query(key, dataset, schema)
     check_files(key, dataset, home)
 
@@ -292,7 +291,7 @@ def check_files(key: str, dataset: Config, home: Path) -> None:
         check_file(key, dataset, home)
         return
     for file in sources.files_of(files):
-        if not re.search(r"[*?]", file) or os.path.exists(sources.shipped(file, home)):
+        if not sources.is_pattern(file, home):
             check_file(key, {"file": file}, home)
         elif not sources.matching(file, home):
             fail(f"{key}.file", f"no file matches '{file}'")

@@ -99,10 +99,14 @@ def files_of(paths: str | list[str]) -> list[str]:
     return [paths] if isinstance(paths, str) else paths
 
 
+def is_pattern(path: str, home: Path) -> bool:
+    """Whether a path stands for the files that match it: it has * or ?, and no file has that name itself."""
+    return bool(re.search(r"[*?]", path)) and not os.path.exists(shipped(path, home))
+
+
 def _matching(path, home):
-    file = shipped(path, home)
-    if os.path.exists(file) or not re.search(r"[*?]", path):
-        return [file]
+    if not is_pattern(path, home):
+        return [shipped(path, home)]
     here = sorted(glob.glob(expanded(path)))
     return here or sorted(map(os.path.relpath, glob.glob(str(home / path))))
 

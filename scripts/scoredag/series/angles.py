@@ -35,6 +35,11 @@ def pairs(names: Sequence[str], periods: Iterable[str], grouped: bool) -> dict[s
     return {end: column for end, column in columns.items() if column is not None}
 
 
+def components(names: Sequence[str], periods: Iterable[str], grouped: bool) -> list[str]:
+    """The sines and cosines that `split` made, of `names`; the rest as in `pairs`."""
+    return [f"{end}_{part}" for end in pairs(names, periods, grouped) for part in ("sin", "cos")]
+
+
 def as_one(names: Iterable[str], periods: Iterable[str], grouped: bool) -> tuple[np.ndarray, np.ndarray]:
     """How to take what `split` made of an angle as one feature again: two integer arrays.
 

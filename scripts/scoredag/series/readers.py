@@ -9,7 +9,6 @@ import itertools
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -242,8 +241,7 @@ def _of_files(paths, options, told_apart):
     tables = {str(path): formats.read(path, missing, options.encoding, head, options.sheet) for path in paths}
     for path, table in tables.items():
         if told_apart and FILE not in table.columns:
-            name = Path(path).name
-            table[FILE] = pd.Series(name.removesuffix(".gz").rpartition(".")[0] or name, table.index, dtype="str")
+            table[FILE] = pd.Series(delimited.stem(path), table.index, dtype="str")
     path, first = next(iter(tables.items()))
     if len(tables) == 1:
         return path, first
@@ -288,7 +286,9 @@ def _keys(path, table, time, options, marks, kept):
         parts = _parts_among(table.columns)
         if not set(time) < set(parts):
             raise
-        raise InputError(f"{error}; if they are the time together, write time: [{', '.join(parts)}]") from error
+        raise InputError(
+            f"{error}; if these columns are the time together, write time: [{', '.join(parts)}]"
+        ) from error
     if keys["time"].dt.tz is None:
         empty = table[kept].isna().all(axis=1)
         keys["time"] = times.localise(path, column, keys, options.time_zone, options.ambiguous, empty)

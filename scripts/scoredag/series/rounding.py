@@ -56,7 +56,7 @@ def steps_of(
     Raises:
         InputError: a column of `steps` has no feature, or is an angle's.
     """
-    parts = [f"{end}_{part}" for end in angles.pairs(names, circular, grouped) for part in ("sin", "cos")]
+    parts = angles.components(names, circular, grouped)
     for column in steps:
         if column in circular or any(features.column_of(part, [column], grouped) for part in parts):
             raise InputError(f"'{column}' is circular: sine and cosine are filled in, which have no step; leave it out")

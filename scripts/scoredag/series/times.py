@@ -182,7 +182,9 @@ def _more_of(column, bad, time_format):
             return ""
         return "; if it counts from a start, write time_format: s (or ms, us, ns), and start: 2020-01-31T13:00"
     is_last = not bad.iloc[0] and bad[bad.idxmax() :].all() and bad.sum() <= MAX_LAST
-    return f"; if no rows of the table, write skip_last: {bad.sum()}" if is_last and column.index.name == "line" else ""
+    return (
+        f"; if the table ends before, write skip_last: {bad.sum()}" if is_last and column.index.name == "line" else ""
+    )
 
 
 def _parsed(path, text, used, time_format):
