@@ -86,7 +86,6 @@ rule impute_csdi:
     params:
         settings=settings("csdi", "runs", "{run}", only=["device"], sampling=sampling, seed=config["seed"]),
         split="test",
-        most_windows=None,
     script:
         "../scripts/impute_csdi.py"
 
@@ -96,7 +95,6 @@ use rule impute_csdi as impute_validation with:
         samples="results/csdi/{run}/validation_samples.parquet",
     params:
         split="valid",
-        most_windows=run_setting("validation_windows"),
 
 
 rule score_windows:
@@ -131,9 +129,10 @@ rule fill_gaps:
         model="results/csdi/{run}/model.safetensors",
         gaussian=dataset_file("gaussian.safetensors"),
         choice=start_choice,
-        validation=for_correction("results/csdi/{run}/validation_samples.parquet"),
-        windows=for_correction("results/datasets/{dataset}/windows.parquet"),
-        starts=for_correction("results/datasets/{dataset}/window_starts.parquet"),
+        validation=for_calibration("results/csdi/{run}/validation_samples.parquet"),
+        baselines=for_calibration("results/datasets/{dataset}/baselines.parquet"),
+        windows=for_calibration("results/datasets/{dataset}/windows.parquet"),
+        starts=for_calibration("results/datasets/{dataset}/window_starts.parquet"),
         series=dataset_file("series.parquet"),
         statistics=dataset_file("statistics.parquet"),
     output:
@@ -148,7 +147,7 @@ rule fill_gaps:
             "csdi",
             "runs",
             "{run}",
-            only=["device", "level"],
+            only=["device", "level", "method"],
             dataset=gap_settings,
             sampling=sampling,
             seed=config["seed"],
@@ -188,10 +187,10 @@ rule evaluate_csdi:
         samples="results/csdi/{run}/samples.parquet",
         validation="results/csdi/{run}/validation_samples.parquet",
         scores="results/csdi/{run}/window_scores.parquet",
+        baselines=dataset_file("baselines.parquet"),
         windows=dataset_file("windows.parquet"),
         starts=dataset_file("window_starts.parquet"),
         statistics=dataset_file("statistics.parquet"),
-        gaussian=dataset_file("gaussian.safetensors"),
     output:
         metrics="results/csdi/{run}/metrics.parquet",
     resources:
@@ -209,10 +208,10 @@ use rule evaluate_csdi as evaluate_validation with:
         samples="results/csdi/{run}/validation_samples.parquet",
         validation="results/csdi/{run}/validation_samples.parquet",
         scores=[],
+        baselines=dataset_file("baselines.parquet"),
         windows=dataset_file("windows.parquet"),
         starts=dataset_file("window_starts.parquet"),
         statistics=dataset_file("statistics.parquet"),
-        gaussian=dataset_file("gaussian.safetensors"),
     output:
         metrics="results/csdi/{run}/validation_metrics.parquet",
     params:
@@ -294,6 +293,7 @@ rule plot_calibration:
     input:
         samples="results/csdi/{run}/samples.parquet",
         validation="results/csdi/{run}/validation_samples.parquet",
+        baselines=dataset_file("baselines.parquet"),
         windows=dataset_file("windows.parquet"),
         starts=dataset_file("window_starts.parquet"),
         statistics=dataset_file("statistics.parquet"),

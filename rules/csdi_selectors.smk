@@ -33,12 +33,12 @@ def start_choice(wildcards):
     return f"results/csdi/{wildcards.run}/start_choice.parquet" if is_auto else []
 
 
-def for_correction(path):
-    """A function of the wildcards: a file, {dataset} and {run} filled in, where validation windows correct draws."""
+def for_calibration(path):
+    """A function of the wildcards: a file, {dataset} and {run} filled in, where validation windows choose; else []."""
 
     def chosen(wildcards):
-        corrected = run_setting("conformal")(wildcards)
-        return path.format(dataset=run_setting("dataset")(wildcards), run=wildcards.run) if corrected else []
+        is_raw = run_setting("method")(wildcards) == "raw"
+        return [] if is_raw else path.format(dataset=run_setting("dataset")(wildcards), run=wildcards.run)
 
     return chosen
 

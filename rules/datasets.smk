@@ -78,3 +78,18 @@ rule fit_gaussian:
         runtime=30,
     script:
         "../scripts/fit_gaussian.py"
+
+
+rule impute_baselines:
+    """Impute the held-out entries of the validation and the test windows by simpler methods."""
+    input:
+        windows="results/datasets/{dataset}/windows.parquet",
+        statistics="results/datasets/{dataset}/statistics.parquet",
+        gaussian="results/datasets/{dataset}/gaussian.safetensors",
+    output:
+        baselines="results/datasets/{dataset}/baselines.parquet",
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    script:
+        "../scripts/impute_baselines.py"

@@ -4,8 +4,8 @@ import logging
 
 import numpy as np
 
-from scoredag import job, metrics, streams
-from scoredag.csdi import checkpoint, diffusion, gaussian, imputation
+from scoredag import gaussian, job, metrics, streams
+from scoredag.csdi import checkpoint, diffusion, imputation
 from scoredag.job import logs
 from scoredag.series import windows
 from scoredag.store import tables

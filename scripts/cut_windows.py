@@ -41,15 +41,17 @@ def cut_windows(
             f"each split needs one: {_advice(lengths, series is not None, settings)}"
         )
     logging.info("%s: windows of %d steps: %s", dataset, length, counts)
-    kept = windows.first_tests(window_splits, settings["max_windows"])
-    if not kept.all():
-        logging.info("%s: of the test windows only the first %d (max_windows)", dataset, settings["max_windows"])
+    kept = windows.limited(window_splits, settings["max_validation_windows"], settings["max_windows"])
+    for split, name in (("valid", "max_validation_windows"), ("test", "max_windows")):
+        if not kept[window_splits == windows.SPLITS.index(split)].all():
+            logging.info("%s: of the %s windows only %d (%s)", dataset, split, settings[name], name)
     first_steps, window_splits = first_steps[kept], window_splits[kept]
 
     names, patterns = zip(*settings["held_out"], strict=True)
     which, codes = windows.assign_patterns(window_splits, len(patterns))
     first_steps, window_splits = first_steps[which], window_splits[which]
 
+    ranks = _ranks(wide.to_numpy(), splits == windows.SPLITS.index("train"))
     leading, places = angles.as_one(wide.columns, settings["circular"], settings["group"] is not None)
     ends = np.cumsum(lengths)
     whose = np.searchsorted(ends, first_steps, side="right")
@@ -59,7 +61,9 @@ def cut_windows(
         code = codes[window]
         place = (own_steps[window],) if series is None else (series[whose[window]], own_steps[window])
         rng = streams.generator(settings["seed"], "held out", dataset, names[code], *place)
-        return missingness.hold_out(observed[:, leading], rng, **patterns[code])[:, places] & observed
+        steps = (first_steps[window] + np.arange(length)).clip(max=len(wide) - 1)
+        hidden = missingness.hold_out(observed[:, leading], rng, ranks=ranks[steps][:, leading], **patterns[code])
+        return hidden[:, places] & observed
 
     table = windows.cut(wide, first_steps, window_splits, length, hold_out)
     starts = pd.DataFrame(
@@ -90,6 +94,14 @@ def _split(lengths, several, block, settings):
     length = settings["length"]
     strides = (settings["train_stride"], length, length)
     return splits, *windows.starts(splits, length, strides, lengths if several else None)
+
+
+def _ranks(values, is_training):
+    """The share (n_steps, K) of the training split's values of a feature that lie below each."""
+    columns = (np.sort(column[is_training & ~np.isnan(column)]) for column in values.T)
+    return np.column_stack(
+        [np.searchsorted(known, column) / max(len(known), 1) for known, column in zip(columns, values.T, strict=True)]
+    )
 
 
 def _tell_cycles(wide, splits, lengths, settings, key):

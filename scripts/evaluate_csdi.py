@@ -1,6 +1,5 @@
-"""Score the imputation of held-out entries beside the baselines."""
+"""Score the imputation of held-out entries beside simpler methods."""
 
-import functools
 import logging
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -8,14 +7,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from scoredag import job, metrics, streams
-from scoredag.csdi import conformal, gaussian
+from scoredag import job, joint_scores, metrics, streams
 from scoredag.errors import InputError
-from scoredag.series import baselines, dressing, windows
+from scoredag.series import conformal, dressing, forecasts
 from scoredag.store import tables
 
-CSDI, GAUSSIAN = "CSDI", "joint Gaussian"
-FEW = 500  # targets of a pattern
+FEW = 500  # targets of a pattern, below which the log warns
+TOLD = 0.01  # weight of a method, below which the log does not name it
 
 
 class Scored(NamedTuple):
@@ -29,121 +27,100 @@ def evaluate_csdi(
     samples_path: str,
     validation_path: str,
     scores_path: str | None,
+    baselines_path: str,
     windows_path: str,
     starts_path: str,
     statistics_path: str,
-    gaussian_path: str,
     metrics_path: str,
     settings: dict,
     split: str,
 ) -> None:
     """Write scores on z-scores by pattern, of all features and of each, with bootstrap intervals over windows.
 
-    Baselines get MAE, RMSE and CRPS, and as distributions, by their errors on validation windows, also coverage and
-    mean width of intervals. CSDI has these by its independent draws, and by intervals that validation windows correct;
-    on the test windows also the bound on the negative log-likelihood. In the validation split itself each half of the
-    time is corrected by the other.
+    CSDI and point methods are scored as they are, and as validation windows make them distributions that hold what
+    they say; so is the average of all, `auto`, whose weights are there, too. On the test windows CSDI has also the
+    bound on the negative log-likelihood. In the validation split itself each half of the time judges the other.
     """
     stats = tables.read(statistics_path, tables.STATISTICS)
     starts = tables.read(starts_path, tables.WINDOW_STARTS)
-    hidden = functools.partial(windows.given_and_targets, windows_path, stats)
     paths = {"valid": validation_path, split: samples_path}
-    imputed = {name: conformal.read(path, hidden, starts, stats) for name, path in paths.items()}
-    held = {name: _Held(windows_path, starts, stats, name, imputed[name].window) for name in paths}
-    here, valid = held[split], held["valid"]
-    if not len(here.truth):
+    read = {
+        name: forecasts.read(path, baselines_path, windows_path, starts, stats, name) for name, path in paths.items()
+    }
+    here, valid, names = read[split], read["valid"], list(starts["held_out"].cat.categories)
+    if not len(here.targets.truth):
         raise InputError(f"datasets.*.windows.held_out: hides nothing in the {split} windows; raise its shares")
-    halves = [(here.is_late, ~here.is_late), (~here.is_late, here.is_late)]
-    parts = halves if split == "valid" else [(np.ones(len(here.truth), bool), np.ones(len(valid.truth), bool))]
-    _, *train = windows.read(windows_path, stats, "train")
-    methods = [
-        *_baselines(train, gaussian.load(gaussian_path), here, valid, parts),
-        *_csdi(imputed[split], imputed["valid"], settings["antithetic"], parts),
-    ]
+    parts = _calibrations(here, valid, split, (len(names), len(stats)))
+    methods = list(_methods(here, parts, settings["antithetic"]))
     if scores_path:
-        bounds, n_draws = _bounds(scores_path, here.window, stats["feature"].to_numpy()[here.feature])
-        methods.append((CSDI, Scored(metrics.mean_terms("nll_bound", bounds), n_draws)))
+        window, feature = here.targets.window, stats["feature"].to_numpy()[here.targets.feature]
+        bounds, n_draws = _bounds(scores_path, window, feature)
+        methods.append((forecasts.CSDI, Scored(metrics.mean_terms("nll_bound", bounds), n_draws)))
     rows = []
-    for pattern, targets in _patterns(here, split):
-        of_pattern, window = np.unique(here.window[targets], return_inverse=True)
+    for code, pattern, targets in _patterns(here.targets.pattern, names, split):
+        of_pattern, window = np.unique(here.targets.window[targets], return_inverse=True)
         counts = metrics.resamples(len(of_pattern), streams.generator(settings["seed"], "bootstrap", pattern))
         for name, method in methods:
             terms = {score: (top[targets], bottom[targets]) for score, (top, bottom) in method.terms.items()}
-            scores = _scores(terms, window, here.feature[targets], list(stats["feature"]), counts)
+            scores = _scores(terms, window, here.targets.feature[targets], list(stats["feature"]), counts)
             rows += [(pattern, name, *score, method.n_samples) for score in scores]
+        if parts and split != "valid":
+            rows += _weights(parts[0][1], code, pattern, valid.targets, list(stats["feature"]))
         _log(rows, pattern, len(of_pattern))
-    columns = zip(*rows, strict=True)
-    tables.write(dict(zip(tables.CSDI_METRICS.names, columns, strict=True)), metrics_path, tables.CSDI_METRICS)
+    tables.write_rows(rows, metrics_path, tables.CSDI_METRICS)
 
 
-class _Held:
-    """The windows of a split that were imputed, and their held-out entries in the order of the table of samples."""
-
-    def __init__(self, path, starts, stats, split, imputed):
-        numbers, values, roles = windows.read(path, stats, split)
-        there = np.isin(numbers, imputed)
-        numbers, self.values, roles = numbers[there], values[there], roles[there]
-        self.given = roles == windows.OBSERVED
-        self.entries = window, _, self.feature = np.nonzero((roles == windows.TARGET).transpose(0, 2, 1))
-        self.window = numbers[window]
-        table = starts.set_index("window").loc[self.window]
-        self.pattern = table["held_out"].cat.codes.to_numpy()
-        self.names = list(table["held_out"].cat.categories)
-        self.is_late = (table["start"] > table["start"].median()).to_numpy()
-        self.truth = self.at(self.values)
-
-    def at(self, values):
-        """The held-out entries (n,) of `values` (N, K, L)."""
-        return values.transpose(0, 2, 1)[self.entries].astype(np.float64)
+def _calibrations(here, valid, split, sizes):
+    """(which targets, what calibrates them): in the validation split of either half of the time; none by too few."""
+    n_targets = len(valid.targets.truth)
+    if n_targets < forecasts.FEW:
+        logging.warning("%d validation targets are too few to calibrate and to choose by: no `auto`", n_targets)
+        return []
+    if split == "valid":
+        return list(forecasts.each_half(valid, *sizes))
+    return [(np.ones(len(here.targets.truth), bool), forecasts.calibrate(valid, *sizes))]
 
 
-def _baselines(train, law, here, valid, parts) -> Iterator[tuple[str, Scored]]:
-    """(name, scores) of every baseline, as points and as distributions."""
-    values, roles = train
-    for name, fit in baselines.METHODS.items():
-        logging.info("baseline: %s", name)
-        fill = fit(values, roles == windows.OBSERVED)
-        points = [held.at(fill(held.values, held.given)) for held in (here, valid)]
-        yield name, Scored(metrics.terms(points[0][None], here.truth), 1)
-        yield name + metrics.DRESSED, _dressed(here, valid, points, [np.ones(len(point)) for point in points], parts)
-    if law is None:
-        logging.warning("baseline: %s is left out, as it could not be estimated (fit_gaussian.log)", GAUSSIAN)
-        return
-    logging.info("baseline: %s", GAUSSIAN)
-    points, scales = zip(
-        *(map(held.at, gaussian.fill(law, held.values, held.given)) for held in (here, valid)), strict=True
-    )
-    yield GAUSSIAN, _dressed(here, valid, points, scales, parts)
+def _methods(here, parts, antithetic) -> Iterator[tuple[str, Scored]]:
+    """(name, scores) of every method, as it is and as a distribution."""
+    truth = here.targets.truth
+    names = [*parts[0][1].methods, forecasts.AUTO] if parts else []
+    calibrated = {name: np.empty((dressing.N_QUANTILES, len(truth))) for name in names}
+    for chosen, calibration in parts:
+        part = here.part(chosen)
+        for name, quantiles in calibrated.items():
+            quantiles[:, chosen] = calibration.quantiles(name, part)
+    scored = {
+        name: Scored(metrics.terms(quantiles, truth, are_quantiles=True), dressing.N_QUANTILES)
+        for name, quantiles in calibrated.items()
+    }
+    for name, (point, deviations) in here.points.items():
+        if deviations is None:
+            yield name, Scored(metrics.terms(point[None], truth), 1)
+        if name in scored:
+            yield name + metrics.DRESSED * (deviations is None), scored[name]
+    independent = conformal.independent(here.draws, antithetic)
+    drawn = metrics.terms(here.draws, truth, independent=independent)
+    yield forecasts.CSDI, Scored(drawn | _joint(independent, here.targets), len(here.draws))
+    for name, shown in ((forecasts.CSDI, forecasts.CSDI + metrics.CORRECTED), (forecasts.AUTO, forecasts.AUTO)):
+        if name in scored:
+            joint = _joint(forecasts.reordered(independent, calibrated[name]), here.targets)
+            yield shown, scored[name]._replace(terms=scored[name].terms | joint)
 
 
-def _dressed(here, valid, points, scales, parts):
-    """Scores of point forecasts of `here` with the quantiles of the errors of those of `valid`."""
-    quantiles = np.empty((dressing.N_QUANTILES, len(here.truth)))
-    targets, judges = (
-        dressing.Targets(held.pattern, held.feature, point, scale, held.truth)
-        for held, point, scale in zip((here, valid), points, scales, strict=True)
-    )
-    for chosen, others in parts:
-        quantiles[:, chosen] = dressing.dress(targets.part(chosen), judges.part(others))
-    return Scored(metrics.terms(quantiles, here.truth, are_quantiles=True), dressing.N_QUANTILES)
+def _joint(draws, targets):
+    """Terms of the scores of joint draws."""
+    return joint_scores.terms(draws, targets.truth, targets.window, targets.feature)
 
 
-def _csdi(imputed, validation, antithetic, parts) -> Iterator[tuple[str, Scored]]:
-    """(name, scores) of CSDI by its draws as they are, and as validation windows correct them."""
-    independent = conformal.independent(imputed.samples, antithetic)
-    yield CSDI, Scored(metrics.terms(imputed.samples, imputed.truth, independent=independent), len(imputed.samples))
-    scaled = np.empty_like(imputed.samples)
-    ends = np.empty((len(metrics.PERCENTS), 2, len(imputed.truth)))
-    for chosen, others in parts:
-        targets, judges = imputed.part(chosen), validation.part(others)
-        scaled[:, chosen] = conformal.scaled(targets, judges)
-        levels = [percent / 100 for percent in metrics.PERCENTS]
-        for end, interval in zip(ends, conformal.intervals(targets, levels, judges), strict=True):
-            end[:, chosen] = interval
-    corrected = metrics.terms(scaled, imputed.truth)
-    for (lower, upper), percent in zip(ends, metrics.PERCENTS, strict=True):
-        corrected |= metrics.interval_terms(lower, upper, imputed.truth, percent)
-    yield CSDI + metrics.CORRECTED, Scored(corrected, len(imputed.samples))
+def _weights(calibration, code, pattern, validation, features):
+    """Rows of the table: the weight of each method in the average, of all features and of each."""
+    here = validation.pattern == code
+    n_targets = [int(here.sum()), *np.bincount(validation.feature[here], minlength=len(features)).tolist()]
+    weights = np.vstack([calibration.weights[code].mean(axis=0), calibration.weights[code]]).tolist()
+    for feature, row, n in zip(["all", *features], weights, n_targets, strict=True):
+        for name, weight in zip(calibration.methods, row, strict=True):
+            yield pattern, name, feature, "weight", weight, weight, weight, n, dressing.N_QUANTILES
 
 
 def _bounds(path, window, feature):
@@ -158,16 +135,16 @@ def _bounds(path, window, feature):
     return bounds.loc[pd.MultiIndex.from_arrays([window, feature])].to_numpy(), int(table["n_draws"].iloc[0])
 
 
-def _patterns(held, split):
-    """(name, boolean mask of its targets) of every pattern."""
-    for code, name in enumerate(held.names):
-        targets = held.pattern == code
+def _patterns(codes, names, split):
+    """(code, name, boolean mask of its targets) of every pattern."""
+    for code, name in enumerate(names):
+        targets = codes == code
         if not targets.any():
             logging.warning("held_out.%s hides nothing in the %s windows: no scores", name, split)
             continue
         if targets.sum() < FEW:
             logging.warning("held_out.%s: %d targets are too few to tell methods apart", name, targets.sum())
-        yield name, targets
+        yield code, name, targets
 
 
 def _scores(terms, window, feature, names, counts):
@@ -194,18 +171,23 @@ def _scores(terms, window, feature, names, counts):
     }
     for column, (name, n) in enumerate(zip(["all", *(names[k] for k in scored)], n_targets, strict=True)):
         for metric, values in scores.items():
+            if name != "all" and metric in joint_scores.SCORES:
+                continue
             yield name, metric, *values[:, column].tolist(), n
 
 
 def _log(rows, pattern, n_windows):
-    """Log the CRPS of CSDI with its bootstrap interval, and the method that has the lowest."""
-    crps = {row[1]: row for row in rows if (row[0], row[2], row[3]) == (pattern, "all", "crps")}
-    _, _, _, _, value, lower, upper, n_targets, n_samples = crps[CSDI]
+    """Log the CRPS of the average with its bootstrap interval and weights, and the best single method."""
+    of_pattern = [row for row in rows if (row[0], row[2]) == (pattern, "all")]
+    crps = {row[1]: row for row in of_pattern if row[3] == "crps"}
+    weights = {row[1]: row[4] for row in of_pattern if row[3] == "weight" and row[4]}
+    _, _, _, _, value, lower, upper, n_targets, _ = crps.pop(forecasts.AUTO, crps[forecasts.CSDI])
     best = min(crps, key=lambda method: crps[method][4])
+    shares = ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items() if weight >= TOLD)
     logging.info(
-        "%s: CRPS %.3f (95 %% bootstrap interval over %d windows %.3f to %.3f; %d targets, %d samples); "
-        "the lowest is %.3f, of %s",
-        pattern, value, n_windows, lower, upper, n_targets, n_samples, crps[best][4], best,
+        "%s: CRPS %.3f (95 %% bootstrap interval over %d windows %.3f to %.3f; %d targets)%s; the lowest of a single "
+        "method is %.3f, of %s",
+        pattern, value, n_windows, lower, upper, n_targets, shares and f" of {shares}", crps[best][4], best,
     )  # fmt: skip
 
 

@@ -1,19 +1,20 @@
 """Fill the series' own gaps with a trained CSDI, with intervals."""
 
-import functools
 import logging
 
 import numpy as np
+import pandas as pd
 
-from scoredag import job, metrics, streams
-from scoredag.csdi import checkpoint, conformal, imputation
+from scoredag import gaussian, job, metrics, streams
+from scoredag.csdi import checkpoint, imputation
 from scoredag.errors import InputError
 from scoredag.job import logs
-from scoredag.series import angles, features, gaps, rounding, tidy
-from scoredag.series.windows import given_and_targets
+from scoredag.series import angles, baselines, conformal, features, forecasts, gaps, rounding, tidy
+from scoredag.series.windows import OBSERVED, read
 from scoredag.store import files, tables
 
 ROWS = 1 << 16  # steps that are written at once
+BATCH = 256  # windows that simpler methods fill at once
 BEYOND = 0.05  # of the imputed values of a feature, above which the log tells of those beyond all observed ones
 TOLD = 20  # long gaps, and blind windows, that the log names one by one
 
@@ -23,6 +24,7 @@ def fill_gaps(
     gaussian_path: str,
     choice_path: str | None,
     validation_path: str | None,
+    baselines_path: str | None,
     windows_path: str | None,
     starts_path: str | None,
     series_path: str,
@@ -35,7 +37,8 @@ def fill_gaps(
 ) -> None:
     """Write the whole series with its missing values imputed: tidy with intervals, and wide as CSV.
 
-    With imputed validation windows, draws are moved from or to their median so that intervals hold their level there.
+    With imputed validation windows, draws get the distribution that these choose: the average of all methods, or
+    CSDI's alone, corrected.
     """
     model = checkpoint.load(model_path)
     stats = tables.read(statistics_path, tables.STATISTICS)
@@ -54,12 +57,19 @@ def fill_gaps(
 
     filled, lower, upper = wide.to_numpy(copy=True), *np.full((2, *wide.shape), np.nan)
     sampling = imputation.options(settings["sampling"], gaussian_path, choice_path)
-    drawn = _drawn(model, windows, values, stats, settings | {"sampling": sampling}, run, threads)
+    known = ~np.isnan(values).transpose(0, 2, 1)
+    scores = (values - stats["mean"].to_numpy()) / stats["std"].to_numpy()
+    scores = np.nan_to_num(scores.astype(np.float32).transpose(0, 2, 1))
+    drawn = _drawn(model, windows, scores, known, settings | {"sampling": sampling}, run, threads)
     if validation_path:
         starts = tables.read(starts_path, tables.WINDOW_STARTS)
-        hidden = functools.partial(given_and_targets, windows_path, stats)
-        validation = conformal.read(validation_path, hidden, starts, stats)
-        drawn = _corrected(drawn, ~np.isnan(values), validation, settings["level"])
+        validation = forecasts.read(validation_path, baselines_path, windows_path, starts, stats, "valid")
+        calibration = _calibration(settings["method"], validation, known, windows_path, starts, stats)
+        if calibration:
+            _, training, roles = read(windows_path, stats, "train")
+            law, names = gaussian.load(gaussian_path), calibration.used(0)
+            methods = dict(baselines.fitted(training, roles == OBSERVED, law, names))
+            drawn = _calibrated(drawn, scores, known, calibration, methods)
     for steps, which, samples in gaps.merge(windows, drawn, length):
         samples = samples * stats["std"].to_numpy()[which] + stats["mean"].to_numpy()[which]
         samples = samples.clip(lowest[which], highest[which])
@@ -74,16 +84,50 @@ def fill_gaps(
         joined.to_csv(partial)
 
 
-def _corrected(drawn, known, validation, level):
-    """The draws (S, K, L) of each window, corrected by the validation windows for what is `known`, (N, L, K)."""
-    factors = conformal.factors(validation, level)
-    if factors is None:
-        logging.warning("%d validation targets are too few to correct intervals by them", len(validation.truth))
-        return drawn
-    logging.info("draws are moved from their median by factors of %.2f to %.2f, so that intervals hold %g %% of the "
-                 "validation values", min(factors), max(factors), 100 * level)  # fmt: skip
-    kinds = (conformal.distance_kinds(there.T) for there in known)
-    return (conformal.spread(samples, factors[kind]) for samples, kind in zip(drawn, kinds, strict=True))
+def _calibration(method, validation, known, windows_path, starts, stats):
+    """What validation windows like those with gaps, of which `known` is known, say; None where they are too few."""
+    numbers, _, roles = read(windows_path, stats, "valid")
+    patterns = starts.set_index("window")["held_out"].loc[numbers].to_numpy()
+    shares = pd.Series((roles == OBSERVED).mean(axis=(1, 2))).groupby(patterns, observed=False).mean()
+    alike = forecasts.alike(validation, shares.to_numpy(), known.mean(axis=(1, 2)).mean())
+    if len(alike.targets.truth) < forecasts.FEW:
+        logging.warning(
+            "%d validation targets are too few to choose methods and to correct intervals by them; gaps are filled "
+            "with CSDI's draws as they are",
+            len(alike.targets.truth),
+        )
+        return None
+    calibration = forecasts.calibrate(alike, 1, len(stats))
+    calibration = calibration if method == forecasts.AUTO else calibration.of(method)
+    shown = ", ".join(f"{name} {weight:.2f}" for name, weight in calibration.used(0).items())
+    logging.info(
+        "filled by an average of quantiles that %d validation targets choose and correct, weights: %s",
+        len(alike.targets.truth), shown,
+    )  # fmt: skip
+    return calibration
+
+
+def _calibrated(drawn, scores, known, calibration, methods):
+    """The draws (S, K, L) of each window in turn, with the distributions of the calibrated average.
+
+    Args:
+        drawn: draws of CSDI, of each window in turn.
+        scores, known: (N, K, L), what is given.
+        calibration: of one pattern.
+        methods: {name: forecast} of those that have a weight.
+    """
+    for first in range(0, len(scores), BATCH):
+        part = slice(first, first + BATCH)
+        filled = {name: forecast(scores[part], known[part]) for name, forecast in methods.items()}
+        for row, there in enumerate(known[part]):
+            samples = next(drawn)
+            points = {name: forecasts.at(pair, (row, ~there)) for name, pair in filled.items()}
+            feature, _ = np.nonzero(~there)
+            kinds = conformal.distance_kinds(there)[~there]
+            unknown = forecasts.unknown(feature, kinds, samples[:, ~there], points)
+            quantiles = calibration.quantiles(forecasts.AUTO, unknown)
+            samples[:, ~there] = forecasts.reordered(samples[:, ~there], quantiles)
+            yield samples
 
 
 def _values(series, windows, lengths, length):
@@ -169,16 +213,14 @@ def _bounds(names, *, plausible, circular, group, **_):
     return np.array(ranges, dtype=np.float64).T
 
 
-def _drawn(model, windows, values, stats, settings, run, threads):
-    """Samples (S, K, L), z-scores, of each window in turn, given all that is observed there, `values` (N, L, K)."""
-    scores = (values - stats["mean"].to_numpy()) / stats["std"].to_numpy()
-    scores = scores.astype(np.float32).transpose(0, 2, 1)
+def _drawn(model, windows, scores, known, settings, run, threads):
+    """Samples (S, K, L), z-scores, of each window in turn, given `scores` (N, K, L) where they are known."""
     with logs.progress(f"filling {run}", len(scores), "window") as bar:
         for batch, samples in imputation.impute(
             model,
             np.array(list(windows), dtype=np.int64),  # a window's stream is that of its first step
-            np.nan_to_num(scores),
-            ~np.isnan(scores),
+            scores,
+            known,
             seed=streams.seed(settings["seed"], "gaps", run),
             threads=threads,
             device=settings["device"],

@@ -2,8 +2,7 @@
 
 import logging
 
-from scoredag import job
-from scoredag.csdi import gaussian
+from scoredag import gaussian, job
 from scoredag.errors import InputError
 from scoredag.series import windows
 from scoredag.store import tables

@@ -1,7 +1,5 @@
 """Impute the held-out entries of the test windows with a trained CSDI."""
 
-import logging
-
 import numpy as np
 
 from scoredag import job, streams
@@ -20,20 +18,14 @@ def impute_csdi(
     samples_path: str,
     settings: dict,
     split: str,
-    most_windows: int | None,
     run: str,
     threads: int,
 ) -> None:
-    """Write samples, in physical units, of every target of a split, or of `most_windows` of it, spread evenly."""
+    """Write samples, in physical units, of every target of a split."""
     model = checkpoint.load(model_path)
     stats = tables.read(statistics_path, tables.STATISTICS)
     checkpoint.check_features(model_path, list(stats["feature"]))
     table = tables.read(windows_path, tables.WINDOWS, filters=[("split", "==", split)])
-    every = table["window"].unique()
-    if most_windows and len(every) > most_windows:
-        kept = every[np.linspace(0, len(every) - 1, most_windows).round().astype(int)]
-        table = table[table["window"].isin(kept)]
-        logging.info("%d of %d %s windows are imputed, spread evenly", len(kept), len(every), split)
     numbers, values, roles = windows.to_arrays(table, stats)
     seed = streams.seed(settings["seed"], "imputation", run)
     targets = table.loc[table["role"] == "target", ["window", "step", "feature", "value"]]

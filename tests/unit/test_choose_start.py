@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from choose_start import _in_turn, choose_start
-from scoredag.csdi import checkpoint, gaussian, imputation
+from scoredag import gaussian
+from scoredag.csdi import checkpoint, imputation
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
 from scoredag.store import tables

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from scoredag.csdi import diffusion, gaussian
+from scoredag import gaussian
+from scoredag.csdi import diffusion
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
 

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from evaluate_csdi import evaluate_csdi
-from scoredag.csdi import gaussian
 from scoredag.errors import InputError
 from scoredag.store import tables
 
@@ -23,10 +22,9 @@ def test_a_split_without_targets_is_refused(tmp_path):
     none = {"window": [], "step": [], "feature": pd.Categorical([], categories=["x"]), "truth": [], "samples": []}
     for name in ("samples", "validation"):
         tables.write(pd.DataFrame(none), tmp_path / f"{name}.parquet", tables.imputations(2))
-    gaussian.save(None, tmp_path / "gaussian.safetensors", {})
-    names = ("samples", "validation", "windows", "starts", "statistics", "metrics")
-    paths = {f"{name}_path": tmp_path / f"{name}.parquet" for name in names}
-    paths |= {"gaussian_path": tmp_path / "gaussian.safetensors", "scores_path": None}
+    tables.write_rows([], tmp_path / "baselines.parquet", tables.BASELINES)
+    names = ("samples", "validation", "baselines", "windows", "starts", "statistics", "metrics")
+    paths = {f"{name}_path": tmp_path / f"{name}.parquet" for name in names} | {"scores_path": None}
     with pytest.raises(InputError, match="hides nothing in the test windows; raise its shares"):
         evaluate_csdi(**paths, settings={"seed": 1, "antithetic": True}, split="test")
     assert not (tmp_path / "metrics.parquet").exists()

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 import torch
 
-from fill_gaps import _corrected, fill_gaps
+from fill_gaps import _calibrated, _calibration, fill_gaps
 from plot_gaps import plot_gaps
-from scoredag.csdi import checkpoint, conformal
+from scoredag.csdi import checkpoint
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
-from scoredag.series import angles, gaps, readers, tidy, windows
+from scoredag.series import angles, conformal, dressing, forecasts, gaps, readers, tidy, windows
 from scoredag.store import tables
 
 LENGTH = 24
@@ -213,32 +213,41 @@ def fill(folder, dataset=None, threads=1, **sampling):
     paths = {"model": "model.safetensors", "series": "series.parquet", "statistics": "statistics.parquet"}
     paths |= {"imputed": "imputed.parquet", "csv": "imputed.csv", "gaussian": "gaussian.safetensors"}
     arguments = {f"{name}_path": folder / path for name, path in paths.items()}
-    arguments |= dict.fromkeys(["choice_path", "validation_path", "windows_path", "starts_path"])
+    arguments |= dict.fromkeys(["choice_path", "validation_path", "baselines_path", "windows_path", "starts_path"])
     more = {"sampling": SAMPLING | {"start": None} | sampling, "dataset": SETTINGS["dataset"] | (dataset or {})}
     fill_gaps(**arguments, settings=SETTINGS | more, run="mine", threads=threads)
     return tables.read(arguments["imputed_path"], tables.IMPUTED)
 
 
-def test_draws_are_moved_by_the_factor_of_their_kind(monkeypatch):
-    """Next to a value by 2, two and three steps away by 3; what is given has no spread, and stays."""
+def test_draws_get_the_quantiles_of_the_average_in_their_own_order():
+    """Of all weight on a point forecast, draws are its errors about it; what is given stays."""
     rng = np.random.default_rng(0)
-    known = np.ones((1, 12, 2), bool)
-    known[0, 3:8, 0] = False
-    samples = rng.normal(size=(5, 2, 12)) * ~known[0].T
-    factors = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
-    monkeypatch.setattr(conformal, "factors", lambda validation, level: factors)
-    (moved,) = _corrected(iter([samples]), known, None, 0.9)
-    middle = np.median(samples, axis=0)
-    expected = middle + np.array([1, 1, 1, 2, 3, 3, 3, 2, 1, 1, 1, 1]) * (samples - middle)
-    np.testing.assert_allclose(moved[:, 0], expected[:, 0])
-    assert np.array_equal(moved[:, 1], samples[:, 1])
+    known = np.ones((1, 2, 12), bool)
+    known[0, 0, 3:8] = False
+    scores = rng.normal(size=(1, 2, 12)).astype(np.float32)
+    samples = np.where(known[0], scores[0], rng.normal(size=(19, 2, 12)))
+    errors = np.tile(np.arange(-19.0, 20), (1, 2, 1))
+    one, levels = np.ones((1, 2, 1)) * [0.0, 1.0], dressing.LEVELS[None]
+    calibration = forecasts.Calibration(np.ones((1, conformal.N_KINDS, 19)), {"linear": errors}, one, levels)
+    methods = {"linear": lambda values, known: (np.full(values.shape, 100.0), None)}
+    (moved,) = _calibrated(iter([samples.copy()]), scores, known, calibration, methods)
+    assert np.array_equal(moved[:, known[0]], samples[:, known[0]])
+    gap = moved[:, 0, 3:8]
+    assert np.array_equal(gap.argsort(axis=0), samples[:, 0, 3:8].argsort(axis=0))
+    np.testing.assert_allclose(np.sort(gap, axis=0), np.broadcast_to(100 + np.arange(-18, 19, 2)[:, None], (19, 5)))
 
 
-def test_draws_stay_as_they_are_where_validation_has_too_few_targets(caplog):
-    few = conformal.Imputations(np.zeros((2, 9)), *np.zeros((4, 9)))
-    drawn = iter([np.ones((5, 2, 12))])
-    assert _corrected(drawn, np.ones((1, 12, 2), bool), few, 0.9) is drawn
-    assert "9 validation targets are too few to correct intervals" in caplog.text
+def test_gaps_are_filled_with_draws_as_they_are_where_validation_has_too_few_targets(tmp_path, caplog):
+    nothing = np.zeros(9, int)
+    targets = forecasts.Targets(nothing, nothing, nothing, nothing, nothing > 0, np.zeros(9))
+    few = forecasts.Forecasts(targets, np.zeros((2, 9)), {})
+    stats = pd.DataFrame({"feature": ["x"], "mean": [0.0], "std": [1.0], "missing_fraction": [0.0]})
+    table = {"window": [0, 0], "step": [0, 1], "feature": pd.Categorical(["x", "x"]), "value": 0.0}
+    table |= {"role": pd.Categorical(["observed", "target"]), "split": pd.Categorical(["valid", "valid"])}
+    tables.write(pd.DataFrame(table), tmp_path / "windows.parquet", tables.WINDOWS)
+    starts = pd.DataFrame({"window": [0], "held_out": pd.Categorical(["a"])})
+    assert _calibration("auto", few, np.ones((1, 1, 2), bool), tmp_path / "windows.parquet", starts, stats) is None
+    assert "9 validation targets are too few to choose methods and to correct intervals" in caplog.text
 
 
 def test_observed_values_stay_bit_for_bit_and_gaps_are_filled(results):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scoredag.csdi import gaussian
+from scoredag import gaussian
 from scoredag.errors import InputError
 
 K, L = 2, 3

@@ -12,7 +12,15 @@ from scoredag.store import tables
 
 PATTERNS = [("few", {"pattern": "random", "share": 0.2, "length": None})]
 CUT = {"seed": 1, "length": 12, "block": 24, "shares": (0.7, 0.1, 0.2), "train_stride": 12, "split_seed": 1}
-CUT |= {"statistics": "train", "max_windows": None, "file": None, "circular": {}, "group": None, "held_out": PATTERNS}
+CUT |= {
+    "statistics": "train",
+    "max_windows": None,
+    "max_validation_windows": 50,
+    "file": None,
+    "circular": {},
+    "group": None,
+    "held_out": PATTERNS,
+}
 SETTINGS = {"colour": "blue", "features": None, "held_out": None, "n_windows": 3, "level": 0.9, "units": {"b": "m"}}
 
 

@@ -114,6 +114,7 @@ SETTINGS = {
     "split_seed": 1,
     "statistics": "train",
     "max_windows": None,
+    "max_validation_windows": 50,
     "shares": [0.7, 0.1, 0.2],
     "circular": {},
     "file": None,

@@ -349,7 +349,7 @@ def feather():
         (b"\x80\x04\x95\x00\x00", ["pickle"]),
         (spreadsheet(), ["spreadsheet"]),
         (feather(), ["Feather"]),
-        (gzip.compress(b"x"), ["gzipped"]),
+        (gzip.compress(b"x", mtime=0), ["gzipped"]),
     ],
 )
 def test_a_binary_file_is_told_by_its_first_bytes(read, content, words):

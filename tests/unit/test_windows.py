@@ -395,7 +395,13 @@ def test_one_pattern_leaves_the_windows_as_they_are(found):
 
 
 SERIES = {"seed": 1, "length": LENGTH, "block": BLOCK, "shares": SHARES, "train_stride": 6}
-SERIES |= {"split_seed": 1, "statistics": "train", "max_windows": None, "file": "data/mine.csv"}
+SERIES |= {
+    "split_seed": 1,
+    "statistics": "train",
+    "max_windows": None,
+    "max_validation_windows": 50,
+    "file": "data/mine.csv",
+}
 SERIES |= {"circular": {}, "group": None}
 RANDOM = ("random-20", {"pattern": "random", "share": 0.2, "length": None})
 BLOCKS = ("blocks-4", {"pattern": "blocks", "share": 0.1, "length": 4})

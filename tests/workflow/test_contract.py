@@ -156,12 +156,16 @@ def test_metrics_cover_all_patterns_and_methods_and_say_how_many(results, name, 
     of_intervals = {f"{name}_{percent}" for name in ("coverage", "interval_width") for percent in (50, 80, 90, 95)}
     for _, part in metrics.groupby("held_out"):
         scores = {method: rows[rows["feature"] == "all"] for method, rows in part.groupby("method")}
-        assert set(scores) == {*points, *dressed, "CSDI", "CSDI, conformal"}
+        assert set(scores) == {*points, *dressed, "CSDI", "CSDI, conformal", "auto"}
+        if name == "metrics":
+            weights = part[(part["metric"] == "weight") & (part["feature"] == "all")]
+            assert weights["value"].sum() == pytest.approx(1)
         for method in points:
-            assert set(scores[method]["metric"]) == {"mae", "rmse", "crps"} and (scores[method]["n_samples"] == 1).all()
-        for method in [*dressed, "CSDI, conformal"]:
-            assert set(scores[method]["metric"]) == {"mae", "rmse", "crps"} | of_intervals
-        csdi = scores["CSDI"].set_index("metric")
+            point = scores[method][scores[method]["metric"] != "weight"]
+            assert set(point["metric"]) == {"mae", "rmse", "crps"} and (point["n_samples"] == 1).all()
+        for method in [*dressed, "CSDI, conformal", "auto"]:
+            assert set(scores[method]["metric"]) - {"weight"} == {"mae", "rmse", "crps"} | of_intervals
+        csdi = scores["CSDI"].set_index("metric").drop("weight", errors="ignore")
         bound = {"nll_bound"} if name == "metrics" else set()
         assert set(csdi.index) == {"mae", "rmse", "crps"} | bound  # one draw of each pair is too few for intervals
         assert (csdi["n_samples"].drop(bound) == 3).all() and all(csdi.loc[[*bound], "n_samples"] == 4)

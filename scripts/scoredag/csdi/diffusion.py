@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from scoredag.csdi import gaussian
+from scoredag import gaussian
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
 

@@ -11,8 +11,8 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from scoredag import streams
-from scoredag.csdi import devices, diffusion, gaussian
+from scoredag import gaussian, streams
+from scoredag.csdi import devices, diffusion
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
 from scoredag.store import files, tables

@@ -19,6 +19,7 @@ _METRICS = {
     "mae": "MAE (z-scores)",
     "rmse": "RMSE (z-scores)",
 }
+_FIRST = ("auto", "CSDI")  # of the methods, on top
 MAX_FEATURES = 40  # with a row each
 _SHADES = (style.ORANGE, style.GREEN, style.PURPLE, style.VERMILION, style.SKY, style.BLUE, style.BLACK)
 _MARKERS = "osD^vPX*"
@@ -224,7 +225,7 @@ def calibration(
         if len(panels) > 1:
             axes.set_title(title)
     row[0].set_ylabel("share of held-out values inside")
-    drawn.suptitle(f"Calibration of CSDI's intervals ({n_samples} samples)", fontsize=12)
+    drawn.suptitle(f"Calibration of intervals (CSDI: {n_samples} samples)", fontsize=12)
     drawn.legend(*row[0].get_legend_handles_labels(), loc="outside lower center")
     return drawn
 
@@ -237,11 +238,13 @@ def metrics(table: pd.DataFrame, colour: str) -> Figure:
 
     Args:
         table: columns of metrics.parquet.
-        colour: of CSDI.
+        colour: of CSDI, and of the average of all methods.
     """
     table = _as_distributions(table[table["metric"].isin(_METRICS)])
     totals = table[table["feature"] == "all"]
-    methods = ["CSDI", *(name for name in reversed(dict.fromkeys(totals["method"])) if name != "CSDI")]
+    names = dict.fromkeys(totals["method"])
+    methods = [name for name in _FIRST if name in names]
+    methods += [name for name in reversed(names) if name not in _FIRST]
     patterns = list(dict.fromkeys(totals["held_out"]))
     features = [name for name in dict.fromkeys(table["feature"]) if name != "all"]
     heights = (0.21 * len(methods) + 0.45) * len(patterns) + 0.9, 0.19 * min(len(features), MAX_FEATURES) + 1.4
@@ -268,8 +271,8 @@ def _totals(part, table, methods, patterns, colour):
     table = table.set_index(["held_out", "method", "metric"])
     n_targets = table.groupby("held_out")["n_targets"].first()
     grid = part.subplots(len(patterns), len(_METRICS), squeeze=False, sharey=True)
-    grid[0, 0].invert_yaxis()  # CSDI on top; all panels share the axis
-    colours = [colour if name == "CSDI" else style.GREY for name in methods]
+    grid[0, 0].invert_yaxis()  # all panels share the axis
+    colours = [colour if name in _FIRST else style.GREY for name in methods]
     for row, pattern in zip(grid, patterns, strict=True):
         for axes, metric in zip(row, _METRICS, strict=True):
             rows = table.loc[[(pattern, name, metric) for name in methods]]
@@ -296,7 +299,7 @@ def _by_feature(part, table, features, patterns, colour):
     row[0].set_ylim(len(shown) - 0.5, -0.5)
     for axes, pattern in zip(row, patterns, strict=True):
         rows = table[table["held_out"] == pattern]
-        baselines = rows[rows["method"] != "CSDI"]
+        baselines = rows[~rows["method"].isin(_FIRST)]
         best = baselines.groupby("method")["value"].mean().idxmin()
         for method, shade, marker, shift in ((best, style.GREY, "s", 0.17), ("CSDI", colour, "o", -0.17)):
             scores = rows[rows["method"] == method].set_index("feature").reindex(shown)

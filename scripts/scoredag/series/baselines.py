@@ -1,4 +1,4 @@
-"""Point imputations to compare with.
+"""Simpler imputations: what CSDI is compared with, and averaged with.
 
 Each entry of `METHODS` takes the training windows, `values` and `known`, and returns a function
 of other windows' `values` and `known` that fills these. `values` (N, K, L) are z-scores, NaN or
@@ -8,7 +8,7 @@ split, where nothing tells more.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401 (IterativeImputer hides behind it)
 from sklearn.impute import IterativeImputer, KNNImputer
 from sklearn.linear_model import Ridge
+
+from scoredag import gaussian
 
 Fill = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (values, known) -> filled values
 N_TRAINING = 250  # windows; more than these overlap, cost time and teach little
@@ -104,6 +106,34 @@ METHODS: dict[str, Callable[[np.ndarray, np.ndarray], Fill]] = {
     "ridge": ridge,
     "masked ridge": masked_ridge,
 }
+
+
+GAUSSIAN = "joint Gaussian"
+NAMES = [*METHODS, GAUSSIAN]
+
+# (values, known) -> filled values, and their deviations or, of a point forecast, None
+Forecast = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray | None]]
+
+
+def fitted(
+    values: np.ndarray, known: np.ndarray, law: gaussian.Gaussian | None, names: Collection[str] = NAMES
+) -> Iterator[tuple[str, Forecast]]:
+    """(name, forecast) of each of the methods `names`, in the order of `NAMES`.
+
+    Args:
+        values, known: of the training windows.
+        law: the joint Gaussian of windows; None leaves that method out.
+        names: of `NAMES`.
+    """
+    for name, fit in METHODS.items():
+        if name in names:
+            yield name, _without_deviations(fit(values, known))
+    if law is not None and GAUSSIAN in names:
+        yield GAUSSIAN, lambda values, known: gaussian.fill(law, values, known)
+
+
+def _without_deviations(fill):
+    return lambda values, known: (fill(values, known), None)
 
 
 def _by_rows(values, known, fill):

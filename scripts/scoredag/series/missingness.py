@@ -11,12 +11,29 @@ import numpy as np
 
 
 def hold_out(
-    observed: np.ndarray, rng: np.random.Generator, *, pattern: str, share: float, length: int | None = None
+    observed: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    pattern: str,
+    share: float,
+    length: int | None = None,
+    ranks: np.ndarray | None = None,
 ) -> np.ndarray:
-    """The targets of one window by one of the `PATTERNS`; `length` is the steps of a run, for those that take it."""
+    """The targets of one window by one of the `PATTERNS`, some of which take more.
+
+    Args:
+        observed: boolean (L, K).
+        rng: random numbers.
+        pattern: its name.
+        share: of what is observed, or of values that are hidden.
+        length: steps of a run.
+        ranks: (L, K), the share of a feature's values that lies below each.
+    """
     if pattern not in PATTERNS:
         raise ValueError(f"pattern is '{pattern}'; known are {', '.join(PATTERNS)}")
-    options = {"length": length} if "length" in PATTERNS[pattern].takes else {}
+    options = {
+        name: value for name, value in {"length": length, "ranks": ranks}.items() if name in PATTERNS[pattern].takes
+    }
     return PATTERNS[pattern].hold_out(observed, share, rng=rng, **options)
 
 
@@ -62,6 +79,19 @@ def hold_out_outages(observed: np.ndarray, share: float, rng: np.random.Generato
     return observed & hidden
 
 
+def hold_out_high(observed: np.ndarray, share: float, ranks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Boolean array like `observed`: the entries among the highest `share` of their feature.
+
+    As of an instrument that fails there. Nothing that is given says so (missing not at random).
+    """
+    return observed & (ranks >= 1 - share)
+
+
+def hold_out_low(observed: np.ndarray, share: float, ranks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Boolean array like `observed`: the entries among the lowest `share` of their feature; see `hold_out_high`."""
+    return observed & (ranks < share)
+
+
 class Pattern(NamedTuple):
     """A pattern of missing entries: its function, and the settings that it takes beside `share`."""
 
@@ -73,4 +103,6 @@ PATTERNS: dict[str, Pattern] = {
     "random": Pattern(hold_out_random),
     "blocks": Pattern(hold_out_blocks, frozenset({"length"})),
     "outages": Pattern(hold_out_outages),
+    "high": Pattern(hold_out_high, frozenset({"ranks"})),
+    "low": Pattern(hold_out_low, frozenset({"ranks"})),
 }

@@ -94,10 +94,17 @@ def starts(
     return first_steps, codes
 
 
-def first_tests(window_splits: np.ndarray, n: int | None) -> np.ndarray:
-    """Boolean (N,): which windows remain when only the first `n` of the test split do; None keeps all."""
-    tests = window_splits == SPLITS.index("test")
-    return ~tests | (np.cumsum(tests) <= (len(tests) if n is None else n))
+def limited(window_splits: np.ndarray, most_valid: int, most_test: int | None) -> np.ndarray:
+    """Boolean (N,): which windows remain of at most so many validation and test windows; of tests None keeps all.
+
+    Validation windows are spread evenly, test windows are the first ones.
+    """
+    valid = np.flatnonzero(window_splits == SPLITS.index("valid"))
+    test = np.flatnonzero(window_splits == SPLITS.index("test"))
+    kept = window_splits == SPLITS.index("train")
+    kept[valid[np.linspace(0, len(valid) - 1, min(len(valid), most_valid)).round().astype(int)]] = True
+    kept[test[:most_test]] = True
+    return kept
 
 
 def statistics(wide: pd.DataFrame, splits: np.ndarray, of: str = "train") -> pd.DataFrame:

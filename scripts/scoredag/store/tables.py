@@ -94,6 +94,15 @@ HISTORY = _schema(
     loss=pa.float64(),
     learning_rate=pa.float64(),
 )
+BASELINES = _schema(
+    split=_NAME,
+    window=pa.int32(),
+    step=pa.int32(),
+    feature=_NAME,
+    method=_NAME,
+    value=pa.float64(),
+    deviation=pa.float64(),
+)
 START_CHOICE = _schema(
     step=pa.int64(), held_out=pa.string(), crps=pa.float64(), n_targets=pa.int64(), chosen=pa.bool_()
 )

@@ -1,0 +1,75 @@
+"""Scores of joint draws of a window's hidden entries: what scores of single entries cannot see.
+
+Energy score (Gneiting & Raftery 2007, equation 22) and variogram score of order 1/2 (Scheuerer & Hamill 2015) of all
+hidden entries of a window, and CRPS and coverage of the mean over the hidden entries of a feature in a window.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from scoredag import metrics
+
+ORDER = 0.5  # of the variogram
+MOST = 100  # entries of a window whose pairs the variogram takes, spread evenly
+LEVEL = 0.8  # of the interval of a mean
+SCORES = ("energy_score", "variogram_score")  # of a whole window, of no single feature
+
+
+def terms(draws: np.ndarray, truth: np.ndarray, window: np.ndarray, feature: np.ndarray) -> metrics.Terms:
+    """Terms of the joint scores as `metrics.terms` has them: those of a window, or of a mean, stand at its first entry.
+
+    Args:
+        draws: joint draws (S, n), independent of each other.
+        truth: (n,).
+        window, feature: codes (n,); entries of a window are together.
+    """
+    n = len(truth)
+    scores = {name: (np.zeros(n), np.zeros(n)) for name in SCORES}
+    for here in _runs(window):
+        entries = slice(here[0], here[-1] + 1)
+        values = energy_score(draws[:, entries], truth[entries]), variogram_score(draws[:, entries], truth[entries])
+        for (top, bottom), value in zip(scores.values(), values, strict=True):
+            top[here[0]], bottom[here[0]] = value, 1.0
+    firsts, means, truths = _means(draws, truth, window, feature)
+    lower, upper = metrics.interval(means, LEVEL)
+    percent = round(100 * LEVEL)
+    parts = {"crps_of_mean": metrics.terms(means, truths)["crps"]}
+    parts[f"coverage_{percent}_of_mean"] = metrics.inside(lower, upper, truths).astype(float), np.ones(len(truths))
+    for name, columns in parts.items():
+        placed = np.zeros((2, n))
+        placed[:, firsts] = columns
+        scores[name] = placed[0], placed[1]
+    return scores
+
+
+def energy_score(draws: np.ndarray, truth: np.ndarray) -> float:
+    """Mean distance of draws (S, d) from the truth (d,), less half of that between two draws, over the root of d."""
+    n = len(draws)
+    apart = np.linalg.norm(draws[:, None] - draws, axis=-1).sum() / max(n * (n - 1), 1)
+    return float((np.linalg.norm(draws - truth, axis=-1).mean() - apart / 2) / np.sqrt(len(truth)))
+
+
+def variogram_score(draws: np.ndarray, truth: np.ndarray) -> float:
+    """Mean squared error, over pairs of entries, of the mean root of differences of draws (S, d); 0 of one entry."""
+    chosen = np.unique(np.linspace(0, len(truth) - 1, MOST).round().astype(int))
+    first, second = np.triu_indices(len(chosen), 1)
+    if not len(first):
+        return 0.0
+    draws, truth = draws[:, chosen], truth[chosen]
+    expected = (np.abs(draws[:, first] - draws[:, second]) ** ORDER).mean(axis=0)
+    return float(((np.abs(truth[first] - truth[second]) ** ORDER - expected) ** 2).mean())
+
+
+def _runs(codes) -> Iterator[np.ndarray]:
+    """Places of each run of equal codes."""
+    yield from np.split(np.arange(len(codes)), np.flatnonzero(np.diff(codes)) + 1) if len(codes) else ()
+
+
+def _means(draws, truth, window, feature):
+    """Of each feature in each window: its first entry, the mean of its draws (S, m), and that of its truth (m,)."""
+    _, first, group, counts = np.unique(
+        np.column_stack([window, feature]), axis=0, return_index=True, return_inverse=True, return_counts=True
+    )
+    means = np.stack([np.bincount(group, draw, minlength=len(first)) for draw in draws]) / counts
+    return first, means, np.bincount(group, truth, minlength=len(first)) / counts

@@ -1,0 +1,275 @@
+"""Every method's forecasts of hidden values as distributions, calibrated and averaged by validation windows.
+
+CSDI's draws are corrected (`conformal`), point forecasts are dressed (`dressing`), and the average of all of them
+(`averaging`) is the method `AUTO`. Values are z-scores.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from scoredag.metrics import z_scores
+from scoredag.series import averaging, conformal, dressing, windows
+from scoredag.store import files, tables
+
+AUTO, CSDI = "auto", "CSDI"
+LEAST = 200  # validation targets of a pattern by which weights are chosen; fewer are joined by all others
+PRIOR = 100  # targets of a feature that count as much as all others for its weights
+MOST_OF_FEATURE = 1000  # targets that are enough
+FEW = 100  # validation targets, below which nothing is calibrated
+NEAR = 0.1  # difference of the shares given under two patterns that are taken for alike
+
+Point = tuple[np.ndarray, np.ndarray | None]  # forecasts (n,), and their deviations where a method has some
+Points = Mapping[str, Point]
+
+
+class Targets(NamedTuple):
+    """Hidden values: their window, feature, pattern of missing entries, and kind by distance, codes (n,) each.
+
+    `is_late` says whether the window lies in the later half of its split. `truth` may be NaN where it is not known.
+    """
+
+    window: np.ndarray
+    feature: np.ndarray
+    pattern: np.ndarray
+    kind: np.ndarray
+    is_late: np.ndarray
+    truth: np.ndarray
+
+
+class Forecasts(NamedTuple):
+    """Targets with CSDI's draws (S, n), and the forecasts of point methods."""
+
+    targets: Targets
+    draws: np.ndarray
+    points: Points
+
+    def part(self, which: np.ndarray) -> "Forecasts":
+        """Those of `which` (n,), boolean or a slice."""
+        targets = Targets(*(column[which] for column in self.targets))
+        points = {name: at(point, which) for name, point in self.points.items()}
+        return Forecasts(targets, self.draws[:, which], points)
+
+
+class Calibration(NamedTuple):
+    """What validation windows say of each method.
+
+    `factors` are CSDI's, of `conformal`; `errors`, {method: quantiles}, of `dressing`; `weights` (P, K, M) of the
+    average, for each pattern and feature, of CSDI and the methods of `errors` in turn; `levels` (P, S) are those at
+    which the average is taken to hold what it says.
+    """
+
+    factors: np.ndarray
+    errors: Mapping[str, np.ndarray]
+    weights: np.ndarray
+    levels: np.ndarray
+
+    @property
+    def methods(self) -> list[str]:
+        """Those that are averaged."""
+        return [CSDI, *self.errors]
+
+    def used(self, pattern: int) -> dict[str, float]:
+        """{method: mean weight over the features} of those that have one under a pattern."""
+        means = zip(self.methods, self.weights[pattern].mean(axis=0).tolist(), strict=True)
+        return {name: weight for name, weight in means if weight}
+
+    def of(self, method: str) -> "Calibration":
+        """The same with all weight on one method."""
+        weights = np.zeros_like(self.weights)
+        weights[:, :, self.methods.index(method)] = 1.0
+        return self._replace(weights=weights, levels=np.tile(dressing.LEVELS, (len(weights), 1)))
+
+    def quantiles(self, method: str, forecasts: Forecasts) -> np.ndarray:
+        """Quantiles (S, n) at `dressing.LEVELS` of the targets by a method, or by the average, `AUTO`."""
+        targets = forecasts.targets
+        if method == AUTO:
+            result = np.zeros((len(dressing.LEVELS), len(targets.truth)))
+            for name, weight in zip(self.methods, np.moveaxis(self.weights, -1, 0), strict=True):
+                share = weight[targets.pattern, targets.feature]
+                if share.any():
+                    result += share * self.quantiles(name, forecasts)
+            return averaging.at_levels(result, self.levels[targets.pattern].T)
+        if method == CSDI:
+            return conformal.quantiles(forecasts.draws, targets.pattern, targets.kind, self.factors)
+        values, deviations = forecasts.points[method]
+        scale = 1.0 if deviations is None else deviations
+        return dressing.dress(values, scale, targets.pattern, targets.feature, self.errors[method])
+
+
+def calibrate(validation: Forecasts, n_patterns: int, n_features: int) -> Calibration:
+    """Learn it from validation windows: the average by quantiles that the other half of the time has calibrated."""
+    targets, judges = validation.targets, _judges(validation.targets, n_patterns)
+    quantiles = _by_halves(validation, np.logical_or.reduce(judges), n_patterns, n_features)
+    weights = np.array([_weights(quantiles, targets, judge, n_features) for judge in judges])
+    average = (weights[targets.pattern, targets.feature].T[:, None] * quantiles).sum(axis=0)
+    levels = [averaging.held_levels(average[:, judge], targets.truth[judge], dressing.LEVELS) for judge in judges]
+    result = _calibrate(validation, n_patterns, n_features)
+    return result._replace(weights=weights, levels=np.array(levels))
+
+
+def each_half(validation: Forecasts, n_patterns: int, n_features: int) -> Iterator[tuple[np.ndarray, Calibration]]:
+    """(boolean (n,), what calibrates these) of each half of the time: the other half."""
+    for late in (False, True):
+        here = validation.targets.is_late == late
+        if here.any():
+            others = validation.part(~here) if not here.all() else validation
+            yield here, calibrate(others, n_patterns, n_features)
+
+
+def _calibrate(validation, n_patterns, n_features):
+    """Corrections and errors; no weights yet."""
+    targets = validation.targets
+    factors = conformal.fit(validation.draws, targets.truth, targets.pattern, targets.kind, targets.window, n_patterns)
+    errors = {
+        name: dressing.fit(_errors(targets.truth, *point), targets.pattern, targets.feature, n_patterns, n_features)
+        for name, point in validation.points.items()
+    }
+    weights = np.zeros((n_patterns, n_features, 1 + len(errors)))
+    return Calibration(factors, errors, weights, np.tile(dressing.LEVELS, (n_patterns, 1)))
+
+
+def _errors(truth, values, deviations):
+    """Truth less forecasts, over the deviations where there are some."""
+    return (truth - values) / (1.0 if deviations is None else deviations)
+
+
+def _judges(targets, n_patterns):
+    """The targets (n,), boolean, that choose weights of each pattern: its own, or where these are few, all."""
+    of = [targets.pattern == code for code in range(n_patterns)]
+    return [_spread(like if like.sum() >= LEAST else np.ones(len(like), bool), targets.feature) for like in of]
+
+
+def _by_halves(validation, which, n_patterns, n_features):
+    """Quantiles (M, S, n) of every method, each half of the time calibrated by the other; NaN but of `which`."""
+    is_late = validation.targets.is_late
+    methods = [CSDI, *validation.points]
+    result = np.full((len(methods), len(dressing.LEVELS), len(is_late)), np.nan, np.float32)
+    for late in (False, True):
+        here, others = which & (is_late == late), is_late != late
+        if not here.any():
+            continue
+        other = _calibrate(validation.part(others) if others.any() else validation, n_patterns, n_features)
+        for row, name in zip(result, methods, strict=True):
+            row[:, here] = other.quantiles(name, validation.part(here))
+    return result
+
+
+def _weights(quantiles, targets, judge, n_features):
+    """Weights (K, M) by the targets `judge` (n,): of each feature, as far as it has enough, and of all."""
+
+    def chosen(which):
+        return averaging.weights(quantiles[:, :, which], targets.truth[which], dressing.LEVELS)
+
+    together = chosen(judge)
+    result = np.tile(together, (n_features, 1))
+    for feature, row in enumerate(result):
+        own = judge & (targets.feature == feature)
+        if own.sum() >= PRIOR:
+            share = own.sum() / (own.sum() + PRIOR)
+            row[:] = share * chosen(own) + (1 - share) * together
+    return result
+
+
+def _spread(which, feature):
+    """Those of `which` (n,), boolean, but of each feature at most so many, spread evenly, that choose weights."""
+    result = np.zeros(len(which), bool)
+    codes = np.unique(feature[which])
+    most = max(averaging.MOST // len(codes), MOST_OF_FEATURE)
+    for code in codes:
+        every = np.flatnonzero(which & (feature == code))
+        result[every[np.linspace(0, len(every) - 1, min(len(every), most)).round().astype(int)]] = True
+    return result
+
+
+def at(point: Point, where: Any) -> Point:
+    """A method's forecasts, and their deviations where it has some, at some entries."""
+    values, deviations = point
+    return values[where], None if deviations is None else deviations[where]
+
+
+def unknown(feature: np.ndarray, kind: np.ndarray, draws: np.ndarray, points: Points) -> Forecasts:
+    """Forecasts of values that nobody knows, all as if of the first pattern: draws (S, n), and codes (n,)."""
+    zeros = np.zeros(len(feature), np.int64)
+    targets = Targets(zeros, feature, zeros, kind, zeros.astype(bool), np.full(len(feature), np.nan))
+    return Forecasts(targets, draws, points)
+
+
+def alike(validation: Forecasts, given: np.ndarray, share: float) -> Forecasts:
+    """The targets of the patterns under which windows have about as much given as `share`, as if of one pattern.
+
+    Args:
+        validation: forecasts of validation windows.
+        given: share (P,) of a window that is given on average under each pattern; NaN of one without windows.
+        share: of a window that is given.
+    """
+    away = np.abs(given - share)
+    near = np.flatnonzero(away <= np.nanmin(away) + NEAR)
+    part = validation.part(np.isin(validation.targets.pattern, near))
+    return part._replace(targets=part.targets._replace(pattern=np.zeros(len(part.targets.truth), np.int64)))
+
+
+def reordered(draws: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
+    """Draws (S, n) of which each target has the distribution of its quantiles, in the order of the joint draws.
+
+    Joint over targets as the draws are (ensemble copula coupling, Schefzik, Thorarinsdottir & Gneiting 2013): the
+    r-th smallest becomes the quantile at r / (S + 1).
+
+    Args:
+        draws: joint draws (S, n).
+        quantiles: (`dressing.LEVELS`, n).
+    """
+    ranks = np.arange(1, len(draws) + 1) / (len(draws) + 1)
+    values = averaging.at_levels(quantiles, ranks[:, None])
+    return np.take_along_axis(values, draws.argsort(axis=0).argsort(axis=0), axis=0)
+
+
+def read(
+    samples_path: files.PathLike,
+    baselines_path: files.PathLike,
+    windows_path: str,
+    starts: pd.DataFrame,
+    stats: pd.DataFrame,
+    split: str,
+) -> Forecasts:
+    """The forecasts of a split: draws from the table of imputed windows, those of point methods from that of baselines.
+
+    Args:
+        samples_path, baselines_path, windows_path: of the tables.
+        starts: table of the windows' starts and patterns.
+        stats: table of the statistics of the features.
+        split: its name.
+    """
+    rows, samples = tables.read_imputations(samples_path)
+    truth, draws = z_scores(rows, samples, stats)
+    window = rows["window"].to_numpy()
+    numbers, _, roles = windows.read(windows_path, stats, split)
+    kinds = conformal.distance_kinds(roles == windows.OBSERVED).transpose(0, 2, 1)
+    place = np.searchsorted(numbers, window)
+    names = list(rows["feature"].cat.categories)
+    order = stats.set_index("feature").index.get_indexer(names)
+    feature = order[rows["feature"].cat.codes]
+    table = starts.set_index("window").loc[window]
+    targets = Targets(
+        window,
+        feature,
+        table["held_out"].cat.codes.to_numpy(),
+        kinds[place, rows["step"].to_numpy(), feature],
+        (table["start"] > table["start"].median()).to_numpy(),
+        truth,
+    )
+    return Forecasts(targets, draws, _points(baselines_path, split, feature, stats))
+
+
+def _points(path, split, feature, stats):
+    """Forecasts and their scales, z-scores, of every method of the table of baselines."""
+    table = tables.read(path, tables.BASELINES, filters=[("split", "==", split)])
+    mean, std = (stats[name].to_numpy()[feature] for name in ("mean", "std"))
+    result = {}
+    for method, rows in table.groupby("method", observed=True, sort=False):
+        deviations = rows["deviation"].to_numpy() / std
+        values = (rows["value"].to_numpy() - mean) / std
+        result[str(method)] = values, None if np.isnan(deviations).any() else deviations
+    return result

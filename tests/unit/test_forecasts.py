@@ -1,0 +1,147 @@
+"""Forecasts of every method, calibrated and averaged by validation windows."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from scoredag import metrics
+from scoredag.series import dressing, forecasts
+from scoredag.store import tables
+
+
+def simulated(n, rng, *, csdi=1.0, linear=1.0, pattern=0, n_features=2):
+    """Targets N(0, 1) about a signal, with forecasts of the signal that have errors of these deviations."""
+    signal = 3 * rng.normal(size=n)
+    truth = signal + 0.2 * rng.normal(size=n)
+    columns = [
+        np.arange(n) % 50,
+        np.arange(n) % n_features,
+        np.full(n, pattern),
+        np.ones(n, int),
+        np.arange(n) % 50 > 24,
+    ]
+    draws = signal + csdi * rng.normal(size=n) + csdi * rng.normal(size=(20, n))
+    points = {"linear": (signal + linear * rng.normal(size=n), None), "other": (rng.normal(size=n), np.ones(n))}
+    return forecasts.Forecasts(forecasts.Targets(*columns, truth), draws, points)
+
+
+def joined(*parts):
+    targets = forecasts.Targets(*map(np.concatenate, zip(*(part.targets for part in parts), strict=True)))
+    names = parts[0].points
+    points = {
+        name: tuple(
+            None if column[0] is None else np.concatenate(column)
+            for column in zip(*(part.points[name] for part in parts), strict=True)
+        )
+        for name in names
+    }
+    return forecasts.Forecasts(targets, np.concatenate([part.draws for part in parts], axis=1), points)
+
+
+def crps(quantiles, truth):
+    top, bottom = metrics.terms(quantiles, truth, are_quantiles=True)["crps"]
+    return top.sum() / bottom.sum()
+
+
+def test_the_average_is_better_than_each_of_two_equals_and_holds_what_it_says():
+    rng = np.random.default_rng(0)
+    validation, test = simulated(4000, rng), simulated(20_000, rng)
+    calibration = forecasts.calibrate(validation, 1, 2)
+    assert calibration.methods == ["CSDI", "linear", "other"]
+    used = calibration.used(0)
+    assert used["CSDI"] == pytest.approx(0.5, abs=0.1) and used["linear"] == pytest.approx(0.5, abs=0.1)
+    assert "other" not in used
+    scores = {name: crps(calibration.quantiles(name, test), test.targets.truth) for name in (*used, "auto")}
+    assert scores["auto"] < 0.8 * min(scores["CSDI"], scores["linear"])
+    terms = metrics.terms(calibration.quantiles("auto", test), test.targets.truth, are_quantiles=True)
+    for percent in metrics.PERCENTS:
+        top, bottom = terms[f"coverage_{percent}"]
+        assert top.sum() / bottom.sum() == pytest.approx(percent / 100, abs=0.045)  # not all the way: `PRIOR`
+
+
+def test_each_pattern_and_each_feature_has_weights_of_its_own():
+    rng = np.random.default_rng(0)
+    parts = [simulated(2000, rng, csdi=0.1), simulated(2000, rng, linear=0.1, pattern=1)]
+    calibration = forecasts.calibrate(joined(*parts), 3, 2)
+    assert calibration.used(0)["CSDI"] > 0.9 and calibration.used(1)["linear"] > 0.9
+    assert calibration.weights.shape == (3, 2, 3)
+    np.testing.assert_allclose(calibration.weights.sum(axis=-1), 1)
+    first, second = simulated(4000, rng, csdi=0.1, n_features=1), simulated(4000, rng, linear=0.1, n_features=1)
+    second = second._replace(targets=second.targets._replace(feature=np.ones(4000, int)))
+    weights = forecasts.calibrate(joined(first, second), 1, 2).weights[0]
+    assert weights[0, 0] > 0.8 and weights[1, 1] > 0.8
+
+
+def test_what_is_calibrated_is_not_judged_by_its_own_truth():
+    rng = np.random.default_rng(0)
+    validation, test = simulated(500, rng), simulated(50, rng)
+    blind = test._replace(targets=test.targets._replace(truth=np.full(50, np.nan)))
+    calibration = forecasts.calibrate(validation, 1, 2)
+    for method in (*calibration.methods, "auto"):
+        assert np.array_equal(calibration.quantiles(method, test), calibration.quantiles(method, blind))
+    for here, other in forecasts.each_half(validation, 1, 2):
+        spoilt = np.where(here, 1e3, validation.targets.truth)
+        again = forecasts.each_half(validation._replace(targets=validation.targets._replace(truth=spoilt)), 1, 2)
+        same = next(calibration for which, calibration in again if np.array_equal(which, here))
+        assert np.array_equal(same.weights, other.weights) and np.array_equal(same.factors, other.factors)
+
+
+def test_all_weight_may_go_to_one_method():
+    rng = np.random.default_rng(0)
+    calibration, test = forecasts.calibrate(simulated(500, rng), 1, 2), simulated(50, rng)
+    alone = calibration.of("CSDI")
+    assert alone.used(0) == {"CSDI": 1.0}
+    np.testing.assert_allclose(alone.quantiles("auto", test), calibration.quantiles("CSDI", test))
+
+
+def test_patterns_with_about_as_much_given_are_taken_for_one():
+    rng = np.random.default_rng(0)
+    parts = [simulated(10, rng), simulated(20, rng, pattern=1), simulated(40, rng, pattern=2)]
+    given = np.array([0.9, 0.85, 0.1, np.nan])
+    alike = forecasts.alike(joined(*parts), given, 0.95)
+    assert len(alike.targets.truth) == 30 and set(alike.targets.pattern) == {0}
+    assert len(forecasts.alike(joined(*parts), given, 0.2).targets.truth) == 40
+
+
+def test_reordered_draws_have_the_quantiles_and_the_ranks():
+    rng = np.random.default_rng(0)
+    draws, quantiles = rng.normal(size=(19, 5)), np.arange(39.0)[:, None] + [0, 100, 200, 300, 400]
+    found = forecasts.reordered(draws, quantiles)
+    assert np.array_equal(found.argsort(axis=0), draws.argsort(axis=0))
+    np.testing.assert_allclose(np.sort(found, axis=0), quantiles[1:38:2])  # r / 20 of k / 40
+    lower, upper = metrics.interval(found, 0.9)
+    np.testing.assert_allclose([lower, upper], [quantiles[1], quantiles[37]])
+
+
+def test_imputed_windows_and_baselines_are_read_as_z_scores(tmp_path):
+    feature = pd.Categorical(["x", "y"], categories=["x", "y"])
+    columns = {"window": [7, 9], "step": [0, 1], "feature": feature, "truth": [3.0, 10.0]}
+    rows = pd.DataFrame(columns | {"samples": [[1.0, 5.0], [10.0, 30.0]]})
+    tables.write(rows, tmp_path / "samples.parquet", tables.imputations(2))
+    table = pd.DataFrame(
+        {
+            "window": np.repeat([5, 7, 9], 4),
+            "step": [0, 0, 1, 1] * 3,
+            "feature": pd.Categorical(["x", "y"] * 6),
+            "value": 0.0,
+            "role": pd.Categorical(["observed"] * 4 + ["target"] + ["observed"] * 6 + ["target"]),
+            "split": pd.Categorical(["train"] * 4 + ["test"] * 8),
+        }
+    )
+    tables.write(table, tmp_path / "windows.parquet", tables.WINDOWS)
+    points = {"split": pd.Categorical(["test"] * 4), "window": [7, 9] * 2, "step": [0, 1] * 2}
+    points |= {"feature": pd.Categorical(["x", "y"] * 2), "method": pd.Categorical(["linear"] * 2 + ["Gaussian"] * 2)}
+    points |= {"value": [1.0, 0.0, 3.0, 20.0], "deviation": [np.nan, np.nan, 4.0, 5.0]}
+    tables.write(pd.DataFrame(points), tmp_path / "baselines.parquet", tables.BASELINES)
+    starts = pd.DataFrame({"window": [7, 9], "start": pd.date_range("2020", periods=2, tz="UTC")})
+    starts["held_out"] = pd.Categorical(["a", "b"])
+    stats = pd.DataFrame({"feature": ["x", "y"], "mean": [1.0, 10.0], "std": [2.0, 10.0]})
+    paths = (tmp_path / f"{name}.parquet" for name in ("samples", "baselines", "windows"))
+    found = forecasts.read(*paths, starts, stats, "test")
+    assert found.draws.tolist() == [[0, 0], [2, 2]] and found.targets.truth.tolist() == [1, 0]
+    expected = {"window": [7, 9], "feature": [0, 1], "pattern": [0, 1], "kind": [1, 1], "is_late": [False, True]}
+    assert {name: getattr(found.targets, name).tolist() for name in expected} == expected
+    assert list(found.points) == ["linear", "Gaussian"]
+    assert found.points["linear"][0].tolist() == [0, -1] and found.points["linear"][1] is None
+    assert [part.tolist() for part in found.points["Gaussian"]] == [[1, 1], [2, 0.5]]
+    assert dressing.N_QUANTILES == 39
