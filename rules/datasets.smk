@@ -4,7 +4,7 @@ include: "datasets_selectors.smk"
 DATASET_FILES = expand(
     "results/datasets/{dataset}/{table}.parquet",
     dataset=sorted({run["dataset"] for run in config["csdi"]["runs"].values()}),
-    table=["series", "windows", "window_starts", "statistics"],
+    table=["series", "windows", "window_starts", "statistics", "structural"],
 )
 
 
@@ -78,3 +78,20 @@ rule fit_gaussian:
         runtime=30,
     script:
         "../scripts/fit_gaussian.py"
+
+
+rule fit_structural:
+    """Estimate a structural model of each feature of a series from its training steps."""
+    input:
+        series="results/datasets/{dataset}/series.parquet",
+        starts="results/datasets/{dataset}/window_starts.parquet",
+        statistics="results/datasets/{dataset}/statistics.parquet",
+    output:
+        structural="results/datasets/{dataset}/structural.parquet",
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings=settings("datasets", "{dataset}", "windows", only=["length"]),
+    script:
+        "../scripts/fit_structural.py"

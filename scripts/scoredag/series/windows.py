@@ -94,6 +94,24 @@ def starts(
     return first_steps, codes
 
 
+def covered(wide: pd.DataFrame, starts: pd.DataFrame, length: int) -> np.ndarray:
+    """Which steps (n_steps,) of a series, or of several, lie in windows.
+
+    Args:
+        wide: the series.
+        starts: rows of the table of window starts.
+        length: L.
+    """
+    times = pd.DatetimeIndex(starts["start"])
+    several, lengths = tidy.series_of(wide)
+    index = times if several is None else pd.MultiIndex.from_arrays([starts["series"].astype("str"), times])
+    first_steps = wide.index.get_indexer(index)
+    ends = np.cumsum(lengths)
+    stops = np.minimum(first_steps + length, ends[np.searchsorted(ends, first_steps, side="right")])
+    changes = np.bincount(first_steps, minlength=len(wide) + 1) - np.bincount(stops, minlength=len(wide) + 1)
+    return np.cumsum(changes)[:-1] > 0
+
+
 def first_tests(window_splits: np.ndarray, n: int | None) -> np.ndarray:
     """Boolean (N,): which windows remain when only the first `n` of the test split do; None keeps all."""
     tests = window_splits == SPLITS.index("test")
