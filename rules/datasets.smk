@@ -84,7 +84,6 @@ rule fit_structural:
     """Estimate a structural model of each feature of a series from its training steps."""
     input:
         series="results/datasets/{dataset}/series.parquet",
-        starts="results/datasets/{dataset}/window_starts.parquet",
         statistics="results/datasets/{dataset}/statistics.parquet",
     output:
         structural="results/datasets/{dataset}/structural.parquet",
@@ -92,6 +91,6 @@ rule fit_structural:
         mem_mb=2000,
         runtime=30,
     params:
-        settings=settings("datasets", "{dataset}", "windows", only=["length"]),
+        settings=settings("datasets", "{dataset}", "windows", only=["block", "shares", "split_seed"]),
     script:
         "../scripts/fit_structural.py"

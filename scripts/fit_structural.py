@@ -10,18 +10,14 @@ from scoredag.series import components, structural, tidy, windows
 from scoredag.store import tables
 
 
-def fit_structural(
-    series_path: str, starts_path: str, statistics_path: str, structural_path: str, settings: dict, dataset: str
-) -> None:
+def fit_structural(series_path: str, statistics_path: str, structural_path: str, settings: dict, dataset: str) -> None:
     """Write the model of each feature, of z-scores; what cannot be estimated is left out, with a line in the log."""
     stats = tables.read(statistics_path, tables.STATISTICS)
-    starts = tables.read(starts_path, tables.WINDOW_STARTS)
     wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
-    _, lengths = tidy.series_of(wide)
-    # no target is held out of a training window
-    trained = windows.covered(wide, starts[starts["held_out"].isna()], settings["length"])
+    names, lengths = tidy.series_of(wide)
+    splits = windows.split(lengths, names is not None, **settings)
     scores = (wide.to_numpy() - stats["mean"].to_numpy()) / stats["std"].to_numpy()
-    scores[~trained] = np.nan
+    scores[splits != windows.SPLITS.index("train")] = np.nan
     times = wide.index.get_level_values(-1)
     models = {}
     for feature, values in zip(wide.columns, scores.T, strict=True):

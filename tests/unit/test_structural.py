@@ -255,39 +255,23 @@ def test_what_is_saved_is_loaded(tmp_path):
 @pytest.mark.parametrize("several", [False, True])
 def test_the_rule_sees_training_steps_alone(tmp_path, caplog, several):
     """Other values in steps of other splits give the same table; a feature that is known only there is left out."""
-    n, length = 480, 24
-    times = pd.date_range("2001-01-01", periods=n, freq="1h", tz="UTC")
-    index = pd.MultiIndex.from_product([["a", "b"], times[: n // 2]], names=["series", "time"]) if several else times
-    index = index if several else pd.DatetimeIndex(index, name="time")
-    first = np.arange(0, n, length)
-    starts = pd.DataFrame({"window": range(len(first)), "start": index.get_level_values(-1)[first]})
-    is_test = np.arange(len(first)) % 4 == 3
-    starts["held_out"] = pd.Categorical.from_codes(np.where(is_test, 0, -1), ["random-10"])
-    if several:
-        starts["series"] = pd.Categorical(index.get_level_values(0)[first])
+    n, n_series = 480, 4
+    times = pd.date_range("2001-01-01", periods=n, freq="1h", tz="UTC", name="time")
+    index = pd.MultiIndex.from_product([list("abcd"), times[: n // n_series]], names=["series", "time"])
+    lengths = [n // n_series] * n_series if several else [n]
+    settings = {"block": n // n_series, "shares": [0.6, 0.2, 0.2], "split_seed": 1}
+    trains = windows.split(lengths, several, **settings) == 0
+    assert 0 < trains.sum() < n
     stats = pd.DataFrame({"feature": ["x", "y"], "mean": 5.0, "std": 2.0, "missing_fraction": 0.0})
-    paths = {name: tmp_path / f"{name}.parquet" for name in ("starts", "statistics", "series", "structural")}
-    tables.write(starts, paths["starts"], tables.WINDOW_STARTS)
-    tables.write(stats, paths["statistics"], tables.STATISTICS)
-    tests = np.repeat(is_test, length)
+    paths = {f"{name}_path": str(tmp_path / f"{name}.parquet") for name in ("statistics", "series", "structural")}
+    tables.write(stats, paths["statistics_path"], tables.STATISTICS)
     found = []
     for other in (0.0, 50.0):
-        x = 5 + 2 * seasonal(n) + np.where(tests, other, 0.0)
-        wide = pd.DataFrame({"x": x, "y": np.where(tests, x, np.nan)}, index)
-        tables.write(tidy.to_tidy(wide), paths["series"], tables.SERIES)
+        x = 5 + 2 * seasonal(n) + np.where(trains, 0.0, other)
+        wide = pd.DataFrame({"x": x, "y": np.where(trains, np.nan, x)}, index if several else times)
+        tables.write(tidy.to_tidy(wide), paths["series_path"], tables.SERIES)
         with caplog.at_level(logging.INFO):
-            fit_structural(**{f"{k}_path": str(v) for k, v in paths.items()}, settings={"length": length}, dataset="d")
-        found.append(components.load(paths["structural"]))
-        assert (windows.covered(wide, starts[~is_test], length) == ~tests).all()
+            fit_structural(**paths, settings=settings, dataset="d")
+        found.append(components.load(paths["structural_path"]))
     assert found[0] == found[1] and list(found[0]) == ["x"]
-    assert "d: 'y': no value is known" in caplog.text and "AR(" in caplog.text
-
-
-def test_a_window_covers_no_step_of_another_series():
-    index = pd.MultiIndex.from_tuples(
-        [(name, time) for name, n in (("b", 3), ("a", 5)) for time in pd.date_range("2001", periods=n, tz="UTC")],
-        names=["series", "time"],
-    )
-    wide = pd.DataFrame({"x": 0.0}, index)
-    starts = pd.DataFrame({"series": ["b"], "start": [index[0][1]]})
-    assert windows.covered(wide, starts, 4).tolist() == [True] * 3 + [False] * 5
+    assert "d: 'y': no value is known" in caplog.text and "season of 24 steps" in caplog.text

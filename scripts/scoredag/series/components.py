@@ -34,7 +34,7 @@ def described(model: Structural) -> str:
     """The components of a model in words."""
     level = "local level" if model.level else "constant level"
     parts = [level if model.slope is None else "local linear trend"]
-    parts += [f"season of {season.period:g} steps ({season.harmonics} harmonics)" for season in model.seasons]
+    parts += [f"season of {season.period:g} steps (harmonics: {season.harmonics})" for season in model.seasons]
     return ", ".join(parts + [f"AR({len(model.coefficients)})"] * bool(model.coefficients))
 
 

@@ -61,6 +61,23 @@ def deal_series(n_series: int, shares: Sequence[float], seed: int) -> np.ndarray
     return codes
 
 
+def split(
+    lengths: Sequence[int] | np.ndarray, several: bool, block: int, shares: Sequence[float], split_seed: int
+) -> np.ndarray:
+    """Split of each step, (n_steps,): `deal_series` of several series, none longer than a block, else `assign_splits`.
+
+    Args:
+        lengths: of the series, which sum to n_steps.
+        several: whether there are several, and be it one that has a name.
+        block: steps a block.
+        shares: of (train, valid, test); they sum to 1.
+        split_seed: for `deal_series`.
+    """
+    if several and max(lengths) <= block:
+        return np.repeat(deal_series(len(lengths), shares, split_seed), lengths)
+    return assign_splits(lengths, block, shares)
+
+
 def starts(
     splits: np.ndarray, length: int, strides: Sequence[int], lengths: Sequence[int] | np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -92,24 +109,6 @@ def starts(
         windows_of_splits += [(first, split) for first in firsts]
     first_steps, codes = np.array(windows_of_splits, dtype=np.int64).reshape(-1, 2).T
     return first_steps, codes
-
-
-def covered(wide: pd.DataFrame, starts: pd.DataFrame, length: int) -> np.ndarray:
-    """Which steps (n_steps,) of a series, or of several, lie in windows.
-
-    Args:
-        wide: the series.
-        starts: rows of the table of window starts.
-        length: L.
-    """
-    times = pd.DatetimeIndex(starts["start"])
-    several, lengths = tidy.series_of(wide)
-    index = times if several is None else pd.MultiIndex.from_arrays([starts["series"].astype("str"), times])
-    first_steps = wide.index.get_indexer(index)
-    ends = np.cumsum(lengths)
-    stops = np.minimum(first_steps + length, ends[np.searchsorted(ends, first_steps, side="right")])
-    changes = np.bincount(first_steps, minlength=len(wide) + 1) - np.bincount(stops, minlength=len(wide) + 1)
-    return np.cumsum(changes)[:-1] > 0
 
 
 def first_tests(window_splits: np.ndarray, n: int | None) -> np.ndarray:
