@@ -131,6 +131,7 @@ rule fill_gaps:
         choice=start_choice,
         validation=for_calibration("results/csdi/{run}/validation_samples.parquet"),
         baselines=for_calibration("results/datasets/{dataset}/baselines.parquet"),
+        structural=for_calibration("results/datasets/{dataset}/structural.parquet"),
         windows=for_calibration("results/datasets/{dataset}/windows.parquet"),
         starts=for_calibration("results/datasets/{dataset}/window_starts.parquet"),
         series=dataset_file("series.parquet"),

@@ -4,7 +4,7 @@ include: "datasets_selectors.smk"
 DATASET_FILES = expand(
     "results/datasets/{dataset}/{table}.parquet",
     dataset=sorted({run["dataset"] for run in config["csdi"]["runs"].values()}),
-    table=["series", "windows", "window_starts", "statistics"],
+    table=["series", "windows", "window_starts", "statistics", "structural"],
 )
 
 
@@ -80,12 +80,31 @@ rule fit_gaussian:
         "../scripts/fit_gaussian.py"
 
 
+rule fit_structural:
+    """Estimate a structural model of each feature of a series from its training steps."""
+    input:
+        series="results/datasets/{dataset}/series.parquet",
+        statistics="results/datasets/{dataset}/statistics.parquet",
+    output:
+        structural="results/datasets/{dataset}/structural.parquet",
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings=settings("datasets", "{dataset}", "windows", only=["block", "shares", "split_seed"]),
+    script:
+        "../scripts/fit_structural.py"
+
+
 rule impute_baselines:
     """Impute the held-out entries of the validation and the test windows by simpler methods."""
     input:
+        series="results/datasets/{dataset}/series.parquet",
         windows="results/datasets/{dataset}/windows.parquet",
+        starts="results/datasets/{dataset}/window_starts.parquet",
         statistics="results/datasets/{dataset}/statistics.parquet",
         gaussian="results/datasets/{dataset}/gaussian.safetensors",
+        structural="results/datasets/{dataset}/structural.parquet",
     output:
         baselines="results/datasets/{dataset}/baselines.parquet",
     resources:

@@ -87,10 +87,7 @@ def cut_windows(
 
 def _split(lengths, several, block, settings):
     """Split of each step; first step and split of each window. Several series go whole, if none exceeds a block."""
-    if several and max(lengths) <= block:
-        splits = np.repeat(windows.deal_series(len(lengths), settings["shares"], settings["split_seed"]), lengths)
-    else:
-        splits = windows.assign_splits(lengths, block, settings["shares"])
+    splits = windows.split(lengths, several, block, settings["shares"], settings["split_seed"])
     length = settings["length"]
     strides = (settings["train_stride"], length, length)
     return splits, *windows.starts(splits, length, strides, lengths if several else None)

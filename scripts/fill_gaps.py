@@ -9,7 +9,18 @@ from scoredag import gaussian, job, metrics, streams
 from scoredag.csdi import checkpoint, imputation
 from scoredag.errors import InputError
 from scoredag.job import logs
-from scoredag.series import angles, baselines, conformal, features, forecasts, gaps, rounding, tidy
+from scoredag.series import (
+    angles,
+    baselines,
+    components,
+    conformal,
+    features,
+    forecasts,
+    gaps,
+    rounding,
+    structural,
+    tidy,
+)
 from scoredag.series.windows import OBSERVED, read
 from scoredag.store import files, tables
 
@@ -25,6 +36,7 @@ def fill_gaps(
     choice_path: str | None,
     validation_path: str | None,
     baselines_path: str | None,
+    structural_path: str | None,
     windows_path: str | None,
     starts_path: str | None,
     series_path: str,
@@ -68,8 +80,13 @@ def fill_gaps(
         if calibration:
             _, training, roles = read(windows_path, stats, "train")
             law, names = gaussian.load(gaussian_path), calibration.used(0)
-            methods = dict(baselines.fitted(training, roles == OBSERVED, law, names))
-            drawn = _calibrated(drawn, scores, known, calibration, methods)
+            methods = {
+                name: lambda part, forecast=forecast: forecast(scores[part], known[part])
+                for name, forecast in baselines.fitted(training, roles == OBSERVED, law, names)
+            }
+            if baselines.STRUCTURAL in names:
+                methods[baselines.STRUCTURAL] = _structural(structural_path, wide, stats, windows, length)
+            drawn = _calibrated(drawn, known, calibration, methods)
     for steps, which, samples in gaps.merge(windows, drawn, length):
         samples = samples * stats["std"].to_numpy()[which] + stats["mean"].to_numpy()[which]
         samples = samples.clip(lowest[which], highest[which])
@@ -107,18 +124,27 @@ def _calibration(method, validation, known, windows_path, starts, stats):
     return calibration
 
 
-def _calibrated(drawn, scores, known, calibration, methods):
+def _structural(path, wide, stats, windows, length):
+    """The forecast of the structural model, given the whole series: a function of a slice of the windows."""
+    scores = ((wide - stats["mean"].to_numpy()) / stats["std"].to_numpy()).to_numpy()
+    lengths = tidy.series_of(wide)[1]
+    smoothed = structural.smooth_all(components.load(path), list(stats["feature"]), scores, lengths)
+    steps = (np.array(list(windows), dtype=np.int64)[:, None] + np.arange(length)).clip(max=len(wide) - 1)
+    return lambda part: tuple(of_series[steps[part]].transpose(0, 2, 1) for of_series in smoothed)
+
+
+def _calibrated(drawn, known, calibration, methods):
     """The draws (S, K, L) of each window in turn, with the distributions of the calibrated average.
 
     Args:
         drawn: draws of CSDI, of each window in turn.
-        scores, known: (N, K, L), what is given.
+        known: (N, K, L), what is given.
         calibration: of one pattern.
-        methods: {name: forecast} of those that have a weight.
+        methods: {name: function of a slice of the windows to forecasts and deviations} of those that have a weight.
     """
-    for first in range(0, len(scores), BATCH):
+    for first in range(0, len(known), BATCH):
         part = slice(first, first + BATCH)
-        filled = {name: forecast(scores[part], known[part]) for name, forecast in methods.items()}
+        filled = {name: forecast(part) for name, forecast in methods.items()}
         for row, there in enumerate(known[part]):
             samples = next(drawn)
             points = {name: forecasts.at(pair, (row, ~there)) for name, pair in filled.items()}

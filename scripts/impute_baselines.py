@@ -6,12 +6,19 @@ import numpy as np
 import pandas as pd
 
 from scoredag import gaussian, job
-from scoredag.series import baselines, windows
+from scoredag.series import baselines, components, structural, tidy, windows
 from scoredag.store import tables
 
 
 def impute_baselines(
-    windows_path: str, statistics_path: str, gaussian_path: str, baselines_path: str, dataset: str
+    series_path: str,
+    windows_path: str,
+    starts_path: str,
+    statistics_path: str,
+    gaussian_path: str,
+    structural_path: str,
+    baselines_path: str,
+    dataset: str,
 ) -> None:
     """Write each method's forecast of every target in physical units, and its deviation where the method has one."""
     stats = tables.read(statistics_path, tables.STATISTICS)
@@ -24,8 +31,39 @@ def impute_baselines(
         for method, forecast in baselines.fitted(values, roles == windows.OBSERVED, law):
             logging.info("%s: %s", dataset, method)
             for split, (numbers, hidden, here) in splits.items():
-                filled, deviations = forecast(hidden, here == windows.OBSERVED)
-                write(_rows(split, method, numbers, here == windows.TARGET, filled, deviations, stats))
+                filled = forecast(hidden, here == windows.OBSERVED)
+                write(_rows(split, method, numbers, here == windows.TARGET, *filled, stats))
+        logging.info("%s: %s", dataset, baselines.STRUCTURAL)
+        models = components.load(structural_path)
+        smoothed = _smoothed(models, tables.read(series_path, tables.SERIES), starts_path, splits, stats)
+        for split, (numbers, _, here) in splits.items():
+            write(_rows(split, baselines.STRUCTURAL, numbers, here == windows.TARGET, *smoothed[split], stats))
+
+
+def _smoothed(models, table, starts_path, splits, stats):
+    """Means and deviations (N, K, L) of the windows of each split, the targets of one pattern hidden at once."""
+    wide = tidy.from_tidy(table)
+    scores = ((wide - stats["mean"].to_numpy()) / stats["std"].to_numpy()).to_numpy()
+    starts = tables.read(starts_path, tables.WINDOW_STARTS).set_index("window")
+    steps, patterns, result = {}, {}, {}
+    for split, (numbers, _, roles) in splits.items():
+        rows = starts.loc[numbers]
+        places = rows["start"] if wide.index.nlevels == 1 else pd.MultiIndex.from_frame(rows[["series", "start"]])
+        firsts = wide.index.get_indexer(places)
+        steps[split] = (firsts[:, None] + np.arange(roles.shape[2])).clip(max=len(wide) - 1)  # (N, L)
+        patterns[split] = rows["held_out"].cat.codes.to_numpy()
+        result[split] = np.empty((2, *roles.shape))
+    for code in np.unique(np.concatenate(list(patterns.values()))):
+        hidden = scores.copy()
+        for split, (_, _, roles) in splits.items():
+            window, feature, step = np.nonzero((roles == windows.TARGET) & (patterns[split] == code)[:, None, None])
+            hidden[steps[split][window, step], feature] = np.nan
+        smoothed = structural.smooth_all(models, list(stats["feature"]), hidden, tidy.series_of(wide)[1])
+        for split, which in patterns.items():
+            here = which == code
+            for part, of_series in zip(result[split], smoothed, strict=True):
+                part[here] = of_series[steps[split][here]].transpose(0, 2, 1)
+    return result
 
 
 def _rows(split, method, numbers, targets, filled, deviations, stats):

@@ -213,7 +213,8 @@ def fill(folder, dataset=None, threads=1, **sampling):
     paths = {"model": "model.safetensors", "series": "series.parquet", "statistics": "statistics.parquet"}
     paths |= {"imputed": "imputed.parquet", "csv": "imputed.csv", "gaussian": "gaussian.safetensors"}
     arguments = {f"{name}_path": folder / path for name, path in paths.items()}
-    arguments |= dict.fromkeys(["choice_path", "validation_path", "baselines_path", "windows_path", "starts_path"])
+    without = ["choice_path", "validation_path", "baselines_path", "structural_path", "windows_path", "starts_path"]
+    arguments |= dict.fromkeys(without)
     more = {"sampling": SAMPLING | {"start": None} | sampling, "dataset": SETTINGS["dataset"] | (dataset or {})}
     fill_gaps(**arguments, settings=SETTINGS | more, run="mine", threads=threads)
     return tables.read(arguments["imputed_path"], tables.IMPUTED)
@@ -229,8 +230,8 @@ def test_draws_get_the_quantiles_of_the_average_in_their_own_order():
     errors = np.tile(np.arange(-19.0, 20), (1, 2, 1))
     one, levels = np.ones((1, 2, 1)) * [0.0, 1.0], dressing.LEVELS[None]
     calibration = forecasts.Calibration(np.ones((1, conformal.N_KINDS, 19)), {"linear": errors}, one, levels)
-    methods = {"linear": lambda values, known: (np.full(values.shape, 100.0), None)}
-    (moved,) = _calibrated(iter([samples.copy()]), scores, known, calibration, methods)
+    methods = {"linear": lambda part: (np.full(known[part].shape, 100.0), None)}
+    (moved,) = _calibrated(iter([samples.copy()]), known, calibration, methods)
     assert np.array_equal(moved[:, known[0]], samples[:, known[0]])
     gap = moved[:, 0, 3:8]
     assert np.array_equal(gap.argsort(axis=0), samples[:, 0, 3:8].argsort(axis=0))

@@ -44,6 +44,7 @@ COLUMNS = {
     "datasets/nyc-weather/windows.parquet": "window step feature value role split",
     "datasets/nyc-weather/window_starts.parquet": "window start held_out",
     "datasets/nyc-weather/statistics.parquet": "feature mean std missing_fraction",
+    "datasets/nyc-weather/structural.parquet": "feature component parameter value",
     "csdi/nyc-weather/history.parquet": "step epoch split loss learning_rate",
     "csdi/nyc-weather/samples.parquet": "window step feature truth samples",
     "csdi/nyc-weather/window_scores.parquet": "window start held_out feature n_targets n_draws nll_bound "

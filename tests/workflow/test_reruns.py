@@ -248,13 +248,13 @@ def test_nothing_is_to_be_done_after_a_comment_or_reordered_keys(edited):
             "config/presets/tiny.yaml",
             "length: 6}",
             "length: 5}",
-            {"cut_windows", "fit_gaussian", "impute_baselines", "train_csdi"} | AFTER_TRAINING,
+            {"cut_windows", "fit_gaussian", "fit_structural", "impute_baselines", "train_csdi"} | AFTER_TRAINING,
         ),
         (
             "config/presets/tiny.yaml",
             "train_stride: 48",
             "train_stride: 36",
-            {"cut_windows", "fit_gaussian", "impute_baselines", "train_csdi"} | AFTER_TRAINING,
+            {"cut_windows", "fit_gaussian", "fit_structural", "impute_baselines", "train_csdi"} | AFTER_TRAINING,
         ),
         (
             "scripts/scoredag/gmm/langevin.py",
@@ -362,7 +362,7 @@ def test_patterns_of_missing_entries_are_merged_by_name_and_null_leaves_one_out(
     overlay = "datasets: {nyc-weather: {windows: {held_out: %s}}}\n"
     (edited.folder / more).write_text(overlay % "{out: {pattern: outages, share: 0.2}}", encoding="utf-8")
     (edited.folder / same).write_text(overlay % "{out: null}", encoding="utf-8")
-    rerun = {"cut_windows", "fit_gaussian", "impute_baselines", "train_csdi"} | AFTER_TRAINING
+    rerun = {"cut_windows", "fit_gaussian", "fit_structural", "impute_baselines", "train_csdi"} | AFTER_TRAINING
     assert edited.jobs(configfiles=(tiny, more)) == rerun
     assert edited.jobs(configfiles=(tiny, more, same)) == set()
 

@@ -108,8 +108,8 @@ METHODS: dict[str, Callable[[np.ndarray, np.ndarray], Fill]] = {
 }
 
 
-GAUSSIAN = "joint Gaussian"
-NAMES = [*METHODS, GAUSSIAN]
+GAUSSIAN, STRUCTURAL = "joint Gaussian", "structural"
+NAMES = [*METHODS, GAUSSIAN, STRUCTURAL]  # the last one sees the whole series: `structural`
 
 # (values, known) -> filled values, and their deviations or, of a point forecast, None
 Forecast = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray | None]]
@@ -118,7 +118,7 @@ Forecast = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray | Non
 def fitted(
     values: np.ndarray, known: np.ndarray, law: gaussian.Gaussian | None, names: Collection[str] = NAMES
 ) -> Iterator[tuple[str, Forecast]]:
-    """(name, forecast) of each of the methods `names`, in the order of `NAMES`.
+    """(name, forecast) of each of the methods `names` that see a window alone, in the order of `NAMES`.
 
     Args:
         values, known: of the training windows.

@@ -61,6 +61,23 @@ def deal_series(n_series: int, shares: Sequence[float], seed: int) -> np.ndarray
     return codes
 
 
+def split(
+    lengths: Sequence[int] | np.ndarray, several: bool, block: int, shares: Sequence[float], split_seed: int
+) -> np.ndarray:
+    """Split of each step, (n_steps,): `deal_series` of several series, none longer than a block, else `assign_splits`.
+
+    Args:
+        lengths: of the series, which sum to n_steps.
+        several: whether there are several, and be it one that has a name.
+        block: steps a block.
+        shares: of (train, valid, test); they sum to 1.
+        split_seed: for `deal_series`.
+    """
+    if several and max(lengths) <= block:
+        return np.repeat(deal_series(len(lengths), shares, split_seed), lengths)
+    return assign_splits(lengths, block, shares)
+
+
 def starts(
     splits: np.ndarray, length: int, strides: Sequence[int], lengths: Sequence[int] | np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -84,6 +84,7 @@ SERIES = _schema(time=_TIME, feature=_NAME, value=pa.float64())
 WINDOWS = _schema(window=pa.int32(), step=pa.int32(), feature=_NAME, value=pa.float64(), role=_NAME, split=_NAME)
 WINDOW_STARTS = _schema(window=pa.int32(), start=_TIME, held_out=_NAME)
 STATISTICS = _schema(feature=pa.string(), mean=pa.float64(), std=pa.float64(), missing_fraction=pa.float64())
+STRUCTURAL = _schema(feature=pa.string(), component=pa.string(), parameter=pa.string(), value=pa.float64())
 IMPUTED = _schema(
     time=_TIME, feature=_NAME, value=pa.float64(), lower=pa.float64(), upper=pa.float64(), imputed=pa.bool_()
 )
