@@ -302,11 +302,13 @@ rule plot_calibration:
         figure=figure(
             "results/csdi/{run}/calibration.png",
             "CSDI",
-            "Coverage of central intervals of run {run} on the held-out values of the test split, one line "
-            "for each pattern of missing entries. Below the diagonal intervals are too narrow, above it too "
-            "wide. Left, by independent draws (one of each antithetic pair): ends of intervals lie between order "
-            "statistics, so that calibrated draws lie on the diagonal, up to the level that so many can serve. "
-            "Right, as the validation windows correct them (split conformal prediction, Romano et al. 2019).",
+            "Above, coverage of central intervals of run {run} on the held-out values of the test split, one line for "
+            "each pattern of missing entries. Below the diagonal intervals are too narrow, above it too wide. Left, "
+            "CSDI by independent draws (one of each antithetic pair): ends of intervals lie between order statistics, "
+            "so that calibrated draws lie on the diagonal, up to the level that so many can serve. Middle, as the "
+            "validation windows correct them (split conformal prediction, Romano et al. 2019). Right, the average of "
+            "all methods. Below, rank histograms: how often a held-out value has each rank among the draws, or "
+            "quantiles; even where they are calibrated, a U where they are too narrow.",
             run="{run}",
         ),
     params:

@@ -7,6 +7,8 @@ from scoredag.figures import imputations, style
 from scoredag.series import conformal, forecasts
 from scoredag.store import tables
 
+N_RANKS = 10  # that are told apart, or a few more
+
 
 def plot_calibration(
     samples_path: str,
@@ -18,7 +20,7 @@ def plot_calibration(
     figure_path: str,
     settings: dict,
 ) -> None:
-    """Draw coverage against the nominal level of central intervals, a line for each pattern.
+    """Draw coverage against the nominal level of central intervals, and rank histograms, a line for each pattern.
 
     By independent draws, up to the level that so many can serve (see `metrics.interval`), and beside it as corrected
     by the validation windows.
@@ -38,17 +40,31 @@ def plot_calibration(
         calibration = forecasts.calibrate(validation, len(names), len(stats))
         panels["CSDI, corrected by validation"] = calibration.quantiles(forecasts.CSDI, test), nominal
         panels["average of all methods (auto)"] = calibration.quantiles(forecasts.AUTO, test), nominal
-    curves = {title: (panel[1], _curves(test.targets, names, *panel)) for title, panel in panels.items()}
-    style.save(imputations.calibration(curves, len(test.draws), style.colour(settings["colour"])), figure_path)
+    shown = {
+        title: (levels, _curves(test.targets, names, samples, levels)) for title, (samples, levels) in panels.items()
+    }
+    style.save(imputations.calibration(shown, len(test.draws), style.colour(settings["colour"])), figure_path)
 
 
 def _curves(targets, names, samples, levels):
-    """{pattern: (coverage of the interval of `samples` (S, n) at each level, of how many targets)}."""
+    """{pattern: (coverage of the interval of `samples` (S, n) at each level, shares of ranks, number of targets)}."""
     inside = [metrics.inside(*metrics.interval(samples, level), targets.truth) for level in levels]
-    chosen = {name: targets.pattern == code for code, name in enumerate(names)}
-    return {
-        name: ([hit[which].mean() for hit in inside], int(which.sum())) for name, which in chosen.items() if which.any()
-    }
+    ranks = _ranks(samples, targets.truth)
+    shown = {}
+    for code, name in enumerate(names):
+        which = targets.pattern == code
+        if which.any():
+            shares = np.bincount(ranks[which], minlength=len(samples) + 1) / which.sum()
+            together = max(len(shares) // N_RANKS, 1)  # of few targets single ranks are noise
+            shares = np.add.reduceat(shares, np.arange(0, len(shares), together))
+            shown[name] = [hit[which].mean() for hit in inside], shares, int(which.sum())
+    return shown
+
+
+def _ranks(samples, truth):
+    """How many of `samples` (S, n) lie below the truth (n,); one that equals some is anywhere between them, evenly."""
+    below, up_to = (samples < truth).sum(axis=0), (samples <= truth).sum(axis=0)
+    return below + (np.arange(len(truth)) * 0.6180339887498949 % 1 * (up_to - below + 1)).astype(int)
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def test_a_colour_that_is_none_is_refused():
 @pytest.mark.parametrize("n_patterns", [1, 4, 9])
 def test_every_pattern_has_its_own_line_of_calibration(n_patterns):
     nominal = np.arange(1, 10) / 10
-    curves = {f"pattern-{i}": (nominal**i, 1000 + i) for i in range(n_patterns)}
+    curves = {f"pattern-{i}": (nominal**i, np.full(5, 0.2), 1000 + i) for i in range(n_patterns)}
     drawn = imputations.calibration({"as sampled": (nominal, curves)}, 20, style.GREEN)
     lines = drawn.axes[0].get_lines()[1:]  # the first is the diagonal
     assert len({(line.get_color(), line.get_marker()) for line in lines}) == n_patterns
@@ -74,10 +74,17 @@ def test_every_pattern_has_its_own_line_of_calibration(n_patterns):
 
 def test_corrected_intervals_have_a_panel_beside_those_as_sampled():
     nominal = np.arange(1, 10) / 10
-    panels = {title: (nominal[:n], {"a": (nominal[:n], 30)}) for title, n in (("as sampled", 7), ("corrected", 9))}
+    shares = np.array([0.1, 0.5, 0.4])
+    panels = {
+        title: (nominal[:n], {"a": (nominal[:n], shares, 30)}) for title, n in (("as sampled", 7), ("corrected", 9))
+    }
     drawn = imputations.calibration(panels, 20, style.BLUE)
-    assert [axes.get_title() for axes in drawn.axes] == ["as sampled", "corrected"]
-    assert [len(axes.get_lines()[1].get_xdata()) for axes in drawn.axes] == [7, 9]
+    above, below = drawn.axes[:2], drawn.axes[2:]
+    assert [axes.get_title() for axes in above] == ["as sampled", "corrected"]
+    assert [len(axes.get_lines()[1].get_xdata()) for axes in above] == [7, 9]
+    for axes in below:  # an even share is 1
+        np.testing.assert_allclose(axes.get_lines()[1].get_ydata(), 3 * shares)
+        assert axes.get_ylim() == (0, 1.6)
 
 
 def test_scores_stand_pattern_by_pattern_and_long_bars_are_cut():

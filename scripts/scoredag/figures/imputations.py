@@ -199,34 +199,40 @@ def filled_gaps(panels: list[Panel], colour: str, level: float) -> Figure:
 
 
 def calibration(
-    panels: Mapping[str, tuple[np.ndarray, Mapping[str, tuple[Any, int]]]], n_samples: int, colour: str
+    panels: Mapping[str, tuple[np.ndarray, Mapping[str, tuple[Any, np.ndarray, int]]]], n_samples: int, colour: str
 ) -> Figure:
-    """Coverage of central intervals against what they promise, both in [0, 1].
+    """Coverage of central intervals against what they promise, both in [0, 1], and below it the rank histograms.
 
     Args:
-        panels: {what the intervals are: (nominal levels (n,), {pattern: (coverage (n,), number of targets)})}.
-        n_samples: S.
+        panels: {what the intervals are: (nominal levels (n,), {pattern: (coverage (n,), share of each rank, number of
+            targets)})}.
+        n_samples: S, of CSDI.
         colour: of the first pattern.
     """
     n_patterns = max(len(curves) for _, curves in panels.values())
-    width, height = (5.0, 5.4) if len(panels) == 1 else (4.4 * len(panels), 5.2)
-    drawn = style.figure(width, height + 0.24 * n_patterns)
-    row = drawn.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+    drawn = style.figure(max(3.7 * len(panels), 5.0), 6.2 + 0.24 * n_patterns / min(len(panels), 3))
+    rows = drawn.subplots(2, len(panels), squeeze=False, sharey="row", height_ratios=(2, 1))
     others = [shade for shade in _SHADES if not same_color(shade, colour)]
-    for axes, (title, (nominal, curves)) in zip(row, panels.items(), strict=True):
-        axes.plot([0, 1], [0, 1], color=style.GREY, lw=1, ls="--", label="perfect")
+    for top, bottom, (title, (nominal, curves)) in zip(*rows, panels.items(), strict=True):
+        top.plot([0, 1], [0, 1], color=style.GREY, lw=1, ls="--", label="perfect")
+        bottom.axhline(1, color=style.GREY, lw=1, ls="--")
         looks = zip(itertools.chain([colour], itertools.cycle(others)), itertools.cycle(_MARKERS), strict=False)
-        for (name, (actual, n_targets)), (shade, marker) in zip(curves.items(), looks, strict=False):
+        for (name, (actual, ranks, n_targets)), (shade, marker) in zip(curves.items(), looks, strict=False):
             label = f"held out: {name} ({n_targets:,} targets)"
-            axes.plot(nominal, actual, marker=marker, color=shade, ms=5, lw=1.2, mfc="none", mew=1.2, label=label)
-        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="nominal coverage of the central interval")
-        axes.text(0.03, 0.97, "intervals too wide", va="top", color=style.GREY)
-        axes.text(0.97, 0.03, "intervals too narrow", ha="right", color=style.GREY)
-        if len(panels) > 1:
-            axes.set_title(title)
-    row[0].set_ylabel("share of held-out values inside")
+            top.plot(nominal, actual, marker=marker, color=shade, ms=5, lw=1.2, mfc="none", mew=1.2, label=label)
+            places = (np.arange(len(ranks)) + 0.5) / len(ranks)
+            bottom.plot(places, len(ranks) * ranks, drawstyle="steps-mid", color=shade, lw=1.2)
+        top.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="nominal coverage of the central interval")
+        top.text(0.03, 0.97, "intervals too wide", va="top", color=style.GREY)
+        top.text(0.97, 0.03, "intervals too narrow", ha="right", color=style.GREY)
+        top.set_title(title, fontsize=10)
+        bottom.set(xlim=(0, 1), xlabel="rank of the held-out value")
+    highest = max(len(ranks) * ranks.max() for _, curves in panels.values() for _, ranks, _ in curves.values())
+    rows[1, 0].set_ylim(0, max(1.6, 1.05 * highest))
+    rows[0, 0].set_ylabel("share of held-out values inside")
+    rows[1, 0].set_ylabel("frequency (even: 1)")
     drawn.suptitle(f"Calibration of intervals (CSDI: {n_samples} samples)", fontsize=12)
-    drawn.legend(*row[0].get_legend_handles_labels(), loc="outside lower center")
+    drawn.legend(*rows[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=min(len(panels), 3))
     return drawn
 
 
