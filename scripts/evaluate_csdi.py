@@ -13,6 +13,8 @@ from scoredag.series import conformal, dressing, forecasts
 from scoredag.store import tables
 
 FEW = 500  # targets of a pattern, below which the log warns
+OF_DISTANCE = "distance_"  # in names of scores
+SHUFFLED = "auto, entries shuffled"  # the draws of each entry in another order: what joint draws are worth
 TOLD = 0.01  # weight of a method, below which the log does not name it
 
 
@@ -105,12 +107,27 @@ def _methods(here, parts, antithetic) -> Iterator[tuple[str, Scored]]:
     for name, shown in ((forecasts.CSDI, forecasts.CSDI + metrics.CORRECTED), (forecasts.AUTO, forecasts.AUTO)):
         if name in scored:
             joint = _joint(forecasts.reordered(independent, calibrated[name]), here.targets)
-            yield shown, scored[name]._replace(terms=scored[name].terms | joint)
+            by_distance = _by_distance(scored[name].terms, here.targets.kind)
+            yield shown, scored[name]._replace(terms=scored[name].terms | by_distance | joint)
+    if scored:
+        shuffled = streams.generator(0, "shuffled").permuted(independent, axis=0)
+        joint = _joint(forecasts.reordered(shuffled, calibrated[forecasts.AUTO]), here.targets)
+        yield SHUFFLED, Scored(joint, len(independent))
 
 
 def _joint(draws, targets):
     """Terms of the scores of joint draws."""
     return joint_scores.terms(draws, targets.truth, targets.window, targets.feature)
+
+
+def _by_distance(terms, kind):
+    """Terms of the coverage of targets by their distance in steps to the nearest given value of their feature."""
+    return {
+        f"{score}_{OF_DISTANCE}{name}": tuple(np.where(kind == code, column, 0.0) for column in terms[score])
+        for score in (f"coverage_{percent}" for percent in metrics.PERCENTS)
+        for code, name in enumerate(conformal.KINDS)
+        if (kind == code).any()
+    }
 
 
 def _weights(calibration, code, pattern, validation, features):
@@ -148,7 +165,7 @@ def _patterns(codes, names, split):
 
 
 def _scores(terms, window, feature, names, counts):
-    """(feature, metric, value, lower, upper, number of targets), of all features together, then of each.
+    """(feature, metric, value, lower, upper, number of targets), of all features together, then of most of each.
 
     Args:
         terms: from `metrics.terms`.
@@ -160,20 +177,20 @@ def _scores(terms, window, feature, names, counts):
     shape = counts.shape[1], len(scored)
     cell = window * len(scored) + feature
 
-    def by_window(terms):
+    def by_window(terms, columns):
         sums = np.bincount(cell, terms, minlength=np.prod(shape)).reshape(shape)
-        return np.column_stack([sums.sum(axis=1), sums])
+        return np.column_stack([sums.sum(axis=1), sums])[:, :columns]
 
     n_targets = [len(cell), *np.bincount(feature).tolist()]
-    scores = {
-        metric: np.stack(metrics.bootstrap(metric, by_window(numerator), by_window(denominator), counts))
-        for metric, (numerator, denominator) in terms.items()
-    }
+    scores = {}
+    for metric, both in terms.items():
+        columns = 1 if metric in joint_scores.SCORES or OF_DISTANCE in metric else len(n_targets)
+        sums = (by_window(part, columns) for part in both)
+        scores[metric] = np.stack(metrics.bootstrap(metric, *sums, counts))
     for column, (name, n) in enumerate(zip(["all", *(names[k] for k in scored)], n_targets, strict=True)):
         for metric, values in scores.items():
-            if name != "all" and metric in joint_scores.SCORES:
-                continue
-            yield name, metric, *values[:, column].tolist(), n
+            if column < values.shape[1]:
+                yield name, metric, *values[:, column].tolist(), n
 
 
 def _log(rows, pattern, n_windows):

@@ -15,7 +15,8 @@ from scoredag.series.dressing import LEVELS
 
 BASE = 0.8  # level of the interval of the draws whose half-widths are the scale
 DISTANCES = (1, 2, 4, 8)  # least distance in steps to the nearest value of each kind of target
-N_KINDS = len(DISTANCES) + 2  # with what is given, and targets of a feature without any value
+KINDS = ("0", "1", "2-3", "4-7", "8+", "none")  # 0 is what is given; none, where the feature has no value in the window
+N_KINDS = len(KINDS)
 LEAST = 100  # validation targets of a kind; fewer are joined by those of the whole pattern
 N_WINDOWS = 5  # a pattern of missing entries with fewer windows is joined by all patterns
 FLOOR = 0.001  # standard deviations, added to each half-width: none is 0
