@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import pandas as pd
 import yaml
+from matplotlib.ticker import NullLocator
 
 from scoredag import metrics
 from scoredag.figures import style
@@ -29,13 +30,22 @@ CELL = ["half", "series", "pattern", "n_targets"]
 COVERAGE = "coverage_90"
 FEW = 500  # targets of a cell; with fewer, methods cannot be told apart
 NEAR, HELD = 1.02, (0.86, 0.94)  # as good as the best; 90 % intervals that hold about what they should
-SPACINGS = {"1h": "hour", "1D": "day", "B": "business day", "7D": "week", "MS": "month", "QS": "quarter"}
+SPACINGS = {
+    "1min": "minute",
+    "1h": "hour",
+    "1D": "day",
+    "B": "business day",
+    "7D": "week",
+    "MS": "month",
+    "QS": "quarter",
+}
 MARKERS = "osD^vP"
+TICKS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.5, 2, 3, 4, 5)
 
 
 def read_series() -> pd.DataFrame:
-    """A row a series, with the spacing that its preset says."""
-    series = pd.read_csv(SERIES).set_index("series")
+    """A row a series, those of a half together, with the spacing that its preset says."""
+    series = pd.read_csv(SERIES).sort_values("half", kind="stable").set_index("series")
     preset = yaml.safe_load(PRESET.read_text(encoding="utf-8"))["datasets"]
     intervals = {name: preset[name].get("interval", "1h") for name in series.index}
     return series.assign(spacing=[SPACINGS.get(text, text.replace("min", " minutes")) for text in intervals.values()])
@@ -134,27 +144,33 @@ def compared(comparison: pd.DataFrame, chosen: str) -> str:
 
 
 def draw(comparison: pd.DataFrame, chosen: str) -> style.Figure:
-    """The ratio of CRPS of each cell: a line a series, a marker a pattern, the halves one above the other."""
-    names = list(dict.fromkeys(comparison.index.get_level_values("series")))
-    halves = comparison.groupby("series", sort=False).apply(lambda rows: rows.index[0][0])
-    patterns = list(dict.fromkeys(comparison.index.get_level_values("pattern")))
-    drawn = style.figure(7.5, 1.6 + 0.3 * len(names))
-    axes = drawn.subplots()
-    axes.axvline(1, color=style.GREY, linewidth=1)
-    for number, pattern in enumerate(patterns):
-        rows = comparison.xs(pattern, level="pattern")
-        shift = 0.12 * (number - (len(patterns) - 1) / 2)
-        heights = [names.index(name) + shift for name in rows.index.get_level_values("series")]
-        look = {"color": style.CYCLE[number % len(style.CYCLE)], "marker": MARKERS[number % len(MARKERS)]}
-        axes.plot(rows["ratio"], heights, linestyle="", markersize=6, label=pattern, **look)
-    axes.set_yticks(range(len(names)), [f"{name} ({halves[name]})" for name in names])
-    axes.set_ylim(len(names) - 0.4, -0.6)
+    """The ratio of CRPS of each cell: a line a series, a marker a pattern, a panel a half."""
+    index = comparison.index
+    halves, patterns = (list(dict.fromkeys(index.get_level_values(level))) for level in ("half", "pattern"))
+    names = [list(dict.fromkeys(comparison.xs(half).index.get_level_values("series"))) for half in halves]
+    drawn = style.figure(7.5, 1.3 + 0.5 * len(halves) + 0.27 * sum(map(len, names)))
+    panels = drawn.subplots(len(halves), sharex=True, squeeze=False, height_ratios=[len(part) for part in names])
+    for half, part, axes in zip(halves, names, panels[:, 0], strict=True):
+        axes.axvline(1, color=style.GREY, linewidth=1)
+        for number, pattern in enumerate(patterns):
+            rows = comparison[(index.get_level_values("half") == half) & (index.get_level_values("pattern") == pattern)]
+            shift = 0.12 * (number - (len(patterns) - 1) / 2)
+            heights = [part.index(name) + shift for name in rows.index.get_level_values("series")]
+            look = {"color": style.CYCLE[number % len(style.CYCLE)], "marker": MARKERS[number % len(MARKERS)]}
+            axes.plot(rows["ratio"], heights, linestyle="", markersize=6, label=pattern, **look)
+        axes.set_yticks(range(len(part)), part)
+        axes.set_ylim(len(part) - 0.4, -0.6)
+        axes.set_title(f"{half} half", loc="left")
+        axes.grid(color="0.9")
+        axes.set_axisbelow(True)
+    lowest, highest = min(0.9, comparison["ratio"].min() / 1.02), max(1.1, comparison["ratio"].max() * 1.02)
     axes.set_xscale("log")
-    style.plain_numbers(axes.xaxis)
-    axes.grid(axis="y", color="0.9")
-    axes.set_axisbelow(True)
-    axes.set_xlabel(f"CRPS of {chosen}, relative to the lowest of the other methods (left of 1 is better)")
-    drawn.legend(loc="outside upper center", ncols=len(patterns))
+    axes.set_xlim(lowest, highest)
+    axes.set_xticks([tick for tick in TICKS if lowest <= tick <= highest])
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
+    drawn.supxlabel(f"CRPS of {chosen} relative to the best other method; left of 1 is better", fontsize=10)
+    drawn.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=len(patterns))
     return drawn
 
 
@@ -192,7 +208,8 @@ def main() -> None:
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     text = page(args.results, args.logs, series, table, comparison)
     PAGE.write_text(before + BEGIN + text + END + rest.partition(END)[2], encoding="utf-8")
-    style.save(draw(comparison, table.columns[0]), FIGURE)
+    if len(comparison):
+        style.save(draw(comparison, table.columns[0]), FIGURE)
     print(f"{PAGE.name}, {FIGURE.name}: {scores['series'].nunique()} of {len(series)} series are scored")
 
 
