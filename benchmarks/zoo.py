@@ -3,8 +3,8 @@
 python benchmarks/zoo.py --targets choosing      # the tables that Snakemake has to make for one half, or for both: ""
 python benchmarks/zoo.py                         # results/zoo.parquet, docs/zoo.md and docs/zoo.png from what is there
 
-benchmarks/zoo.csv says which half a series is in. It was written before anything was scored: what is chosen is chosen
-on one half, and the other tells how good the choice is.
+benchmarks/zoo.csv says which half a series is in. It was written before a score of it was seen: what is chosen
+is chosen on one half, and the other tells how good the choice is.
 """
 
 import argparse
