@@ -143,10 +143,10 @@ def compared(comparison: pd.DataFrame, chosen: str) -> str:
     return f"`{chosen}` has {parts} of {len(comparison)} cells.\n\n{markdown(rows, right=2)}"
 
 
-def draw(comparison: pd.DataFrame, chosen: str) -> style.Figure:
+def draw(comparison: pd.DataFrame, chosen: str, patterns: list[str]) -> style.Figure:
     """The ratio of CRPS of each cell: a line a series, a marker a pattern, a panel a half."""
     index = comparison.index
-    halves, patterns = (list(dict.fromkeys(index.get_level_values(level))) for level in ("half", "pattern"))
+    halves = list(dict.fromkeys(index.get_level_values("half")))
     names = [list(dict.fromkeys(comparison.xs(half).index.get_level_values("series"))) for half in halves]
     drawn = style.figure(7.5, 1.3 + 0.5 * len(halves) + 0.27 * sum(map(len, names)))
     panels = drawn.subplots(len(halves), sharex=True, squeeze=False, height_ratios=[len(part) for part in names])
@@ -209,7 +209,8 @@ def main() -> None:
     text = page(args.results, args.logs, series, table, comparison)
     PAGE.write_text(before + BEGIN + text + END + rest.partition(END)[2], encoding="utf-8")
     if len(comparison):
-        style.save(draw(comparison, table.columns[0]), FIGURE)
+        patterns = list(dict.fromkeys(table.index.get_level_values("pattern")))
+        style.save(draw(comparison, table.columns[0], patterns), FIGURE)
     print(f"{PAGE.name}, {FIGURE.name}: {scores['series'].nunique()} of {len(series)} series are scored")
 
 
