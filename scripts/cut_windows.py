@@ -49,6 +49,13 @@ def cut_windows(
 
     names, patterns = zip(*settings["held_out"], strict=True)
     which, codes = windows.assign_patterns(window_splits, len(patterns))
+    n_repeats = windows.repeats(window_splits, settings["max_validation_windows"])
+    if n_repeats > 1:
+        logging.info("%s: each validation window is there %d times under each pattern", dataset, n_repeats)
+    valid = np.flatnonzero(window_splits[which] == windows.SPLITS.index("valid"))
+    repeat = np.r_[np.zeros(len(which), int), np.repeat(np.arange(1, n_repeats), len(valid))]
+    again = np.r_[np.arange(len(which)), np.tile(valid, n_repeats - 1)]
+    which, codes = which[again], codes[again]
     first_steps, window_splits = first_steps[which], window_splits[which]
 
     ranks = _ranks(wide.to_numpy(), splits == windows.SPLITS.index("train"))
@@ -60,7 +67,8 @@ def cut_windows(
     def hold_out(window, observed):
         code = codes[window]
         place = (own_steps[window],) if series is None else (series[whose[window]], own_steps[window])
-        rng = streams.generator(settings["seed"], "held out", dataset, names[code], *place)
+        turn = () if not repeat[window] else (f"repeat {repeat[window]}",)
+        rng = streams.generator(settings["seed"], "held out", dataset, names[code], *place, *turn)
         steps = (first_steps[window] + np.arange(length)).clip(max=len(wide) - 1)
         hidden = missingness.hold_out(observed[:, leading], rng, ranks=ranks[steps][:, leading], **patterns[code])
         return hidden[:, places] & observed

@@ -41,7 +41,7 @@ def impute_baselines(
 
 
 def _smoothed(models, table, starts_path, splits, stats):
-    """Means and deviations (N, K, L) of the windows of each split, the targets of one pattern hidden at once."""
+    """Means and deviations (N, K, L) of the windows of each split, all targets of one pattern hidden at once."""
     wide = tidy.from_tidy(table)
     scores = ((wide - stats["mean"].to_numpy()) / stats["std"].to_numpy()).to_numpy()
     starts = tables.read(starts_path, tables.WINDOW_STARTS).set_index("window")
@@ -51,7 +51,9 @@ def _smoothed(models, table, starts_path, splits, stats):
         places = rows["start"] if wide.index.nlevels == 1 else pd.MultiIndex.from_frame(rows[["series", "start"]])
         firsts = wide.index.get_indexer(places)
         steps[split] = (firsts[:, None] + np.arange(roles.shape[2])).clip(max=len(wide) - 1)  # (N, L)
-        patterns[split] = rows["held_out"].cat.codes.to_numpy()
+        codes = rows["held_out"].cat.codes.to_numpy()
+        turns = pd.DataFrame({"code": codes, "first": firsts}).groupby(["code", "first"]).cumcount().to_numpy()
+        patterns[split] = codes + turns * len(rows["held_out"].cat.categories)  # windows that are there again, apart
         result[split] = np.empty((2, *roles.shape))
     for code in np.unique(np.concatenate(list(patterns.values()))):
         hidden = scores.copy()

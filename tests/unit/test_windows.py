@@ -394,6 +394,13 @@ def test_one_pattern_leaves_the_windows_as_they_are(found):
     np.testing.assert_array_equal(patterns, np.where(found[1] == TRAIN, -1, 0))
 
 
+def test_few_validation_windows_are_there_several_times(found):
+    splits = np.array([TRAIN, VALID, VALID, VALID, VALID, VALID, TEST])
+    assert windows.repeats(splits, 50) == 3  # of 5, so that there are 12 or more
+    assert windows.repeats(splits, 5) == 1 and windows.repeats(np.repeat(VALID, 12), 50) == 1
+    assert windows.repeats(splits[:2], 50) == windows.MOST_REPEATS and windows.repeats(splits[:1], 50) == 1
+
+
 SERIES = {"seed": 1, "length": LENGTH, "block": BLOCK, "shares": SHARES, "train_stride": 6}
 SERIES |= {
     "split_seed": 1,

@@ -24,7 +24,8 @@ GOOD = "time,x,y\n" + "".join(f"{time}Z,{i},{i % 7}\n" for i, time in enumerate(
 WIDE = 10_000
 EXPECTED = {
     "twice.csv": "column 'time', line 12: the time 2020-01-01 09:00:00+00:00 occurs twice; "
-    "remove one, or name the column that tells the rows apart as 'group' or 'series'",
+    "remove one, or name the column that tells the rows apart as 'group' or 'series'; "
+    "or say which row counts, as duplicates: first (or last, or mean)",
     "zones.csv": "column 'time', line 12: '2020-01-01T10:00' has no offset from UTC, "
     "'2020-01-01T00:00Z' before it has one; write all alike",
     "text.csv": "column 'y', line 30: 'calm' is not a finite number; "

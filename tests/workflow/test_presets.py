@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -78,6 +79,21 @@ def test_the_mirror_is_a_key_and_the_file_at_hand_needs_none(project, tmp_path):
 def test_pretraining_starts_from_scratch_on_simulated_series(project):
     jobs = project.jobs("results/csdi/base/model.safetensors", configfiles=("config/presets/pretrain.yaml",))
     assert jobs == {"tidy_series", "cut_windows", "train_csdi"}
+
+
+def test_the_zoo_is_planned_as_soon_as_its_packages_are_there(project, root):
+    overlay = "config/presets/zoo.yaml"
+    datasets = yaml.safe_load((root / overlay).read_text(encoding="utf-8"))["datasets"]
+    targets = [f"results/csdi/{name}/metrics.parquet" for name in datasets]
+    refused = project.snakemake("--dry-run", *targets, configfiles=(overlay,))
+    assert refused.returncode and "results/zoo/packages/" in refused.stdout.splitlines()[-1]
+    for dataset in datasets.values():
+        file = project.folder / dataset["file"]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"")
+    jobs = project.jobs(*targets, configfiles=(overlay,))
+    assert jobs >= {"tidy_series", "cut_windows", "train_csdi", "evaluate_csdi"}
+    assert not jobs & {"fetch_file", "sample_langevin"}
 
 
 PHYSIONET = """

@@ -125,7 +125,7 @@ def _refuse_again(path, keys, time, again):
     cure = f", or name the column that tells the rows apart as {' or '.join(others)}" if others else ""
     count = f", as {again.sum() - 1} more do" if again.sum() > 1 else ""
     cure += "; if each file is of one station, write group: file" if keys.index.nlevels > 1 and others else ""
-    more = "; or say which row counts, as duplicates: first (or last, or mean)" if again.sum() > 1 else ""
+    more = "; or say which row counts, as duplicates: first (or last, or mean)"
     where = cells.place(keys["time"].rename(time), again)
     raise InputError(f"{path}: {where}: the time {key['time']}{of} occurs twice{count}; remove one{cure}{more}")
 

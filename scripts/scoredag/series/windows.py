@@ -13,6 +13,8 @@ from scoredag.store import tables
 SPLITS = ("train", "valid", "test")
 ROLES = ("observed", "target", "missing")
 OBSERVED, TARGET, MISSING = range(3)
+ENOUGH = 12  # validation windows under a pattern
+MOST_REPEATS = 6
 ABSURD = 1e6  # how many times its usual spread a value may lie from the median
 
 
@@ -201,6 +203,12 @@ def assign_patterns(window_splits: np.ndarray, n_patterns: int) -> tuple[np.ndar
     patterns = np.where(window_splits == SPLITS.index("train"), -1, 0)
     which = np.r_[np.arange(len(window_splits)), np.tile(held_out, n_patterns - 1)]
     return which, np.r_[patterns, np.repeat(np.arange(1, n_patterns), len(held_out))]
+
+
+def repeats(window_splits: np.ndarray, most_valid: int) -> int:
+    """How often validation windows, at most so many, are there under each pattern: few are so several times."""
+    n_valid = np.count_nonzero(window_splits == SPLITS.index("valid"))
+    return min(-(-min(ENOUGH, most_valid) // n_valid), MOST_REPEATS) if n_valid else 1
 
 
 def cut(

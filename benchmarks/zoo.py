@@ -1,0 +1,218 @@
+"""The zoo: scores of every series of config/presets/zoo.yaml in one table, one page and one figure.
+
+python benchmarks/zoo.py --targets choosing      # the tables that Snakemake has to make for one half, or for both: ""
+python benchmarks/zoo.py                         # results/zoo.parquet, docs/zoo.md and docs/zoo.png from what is there
+
+benchmarks/zoo.csv says which half a series is in. It was written before a score of it was seen: what is chosen
+is chosen on one half, and the other tells how good the choice is.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+import pandas as pd
+import yaml
+from matplotlib.ticker import NullLocator
+
+from scoredag import metrics
+from scoredag.figures import style
+from scoredag.store import tables
+
+ROOT = Path(__file__).resolve().parents[1]
+SERIES, PRESET, PAGE, FIGURE = (
+    ROOT / name for name in ("benchmarks/zoo.csv", "config/presets/zoo.yaml", "docs/zoo.md", "docs/zoo.png")
+)
+BEGIN, END = "<!-- zoo: written by `make zoo` -->\n", "<!-- end of zoo -->\n"
+CELL = ["half", "series", "pattern", "n_targets"]
+COVERAGE = "coverage_90"
+FEW = 500  # targets of a cell; with fewer, methods cannot be told apart
+NEAR, HELD = 1.02, (0.86, 0.94)  # as good as the best; 90 % intervals that hold about what they should
+SPACINGS = {
+    "1min": "minute",
+    "1h": "hour",
+    "1D": "day",
+    "B": "business day",
+    "7D": "week",
+    "MS": "month",
+    "QS": "quarter",
+}
+MARKERS = "osD^vP"
+TICKS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.5, 2, 3, 4, 5)
+
+
+def read_series() -> pd.DataFrame:
+    """A row a series, those of a half together, with the spacing that its preset says."""
+    series = pd.read_csv(SERIES).sort_values("half", kind="stable").set_index("series")
+    preset = yaml.safe_load(PRESET.read_text(encoding="utf-8"))["datasets"]
+    intervals = {name: preset[name].get("interval", "1h") for name in series.index}
+    return series.assign(spacing=[SPACINGS.get(text, text.replace("min", " minutes")) for text in intervals.values()])
+
+
+def metrics_file(results: Path, name: str) -> Path:
+    """Where the scores of a run are."""
+    return results / "csdi" / name / "metrics.parquet"
+
+
+def collect(results: Path, series: pd.DataFrame) -> pd.DataFrame:
+    """The scores over all features of every method, of the runs that are there."""
+    parts = []
+    for name in series.index:
+        if (path := metrics_file(results, name)).exists():
+            table = tables.read(path, tables.CSDI_METRICS)
+            table = table[table["feature"].astype(str) == "all"].rename(columns={"held_out": "pattern"})
+            parts.append(table.assign(series=name, half=series.at[name, "half"]))
+    columns = ["series", "half", "pattern", "method", "metric", "value", "n_targets"]
+    found = pd.concat(parts) if parts else pd.DataFrame(columns=columns)
+    return found[columns].astype(dict.fromkeys(columns[:5], str)).reset_index(drop=True)
+
+
+def cells(scores: pd.DataFrame) -> pd.DataFrame:
+    """CRPS of each method with a distribution; a row for each pattern of each series.
+
+    These are the methods that have intervals; of draws as they are and as validation windows correct them, the latter.
+    """
+    held = set(scores.loc[scores["metric"] == COVERAGE, "method"])
+    held -= {method for method in held if method + metrics.CORRECTED in held}
+    kept = scores[scores["method"].isin(held) & (scores["metric"] == "crps")]
+    table = kept.pivot_table(index=CELL, columns="method", values="value", sort=False)
+    return table[sorted(table, key=lambda method: (method != "auto", not method.startswith("CSDI"), method))]
+
+
+def compare(table: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """The first method of `cells` beside the best other one of each cell, and what its 90 % intervals hold."""
+    chosen = table.columns[0]
+    others = table.drop(columns=chosen)
+    held = scores[(scores["metric"] == COVERAGE) & (scores["method"] == chosen)]
+    held = held.set_index(CELL)["value"]
+    best = others.min(axis=1)
+    return pd.DataFrame({"ratio": table[chosen] / best, "best": others.idxmin(axis=1), "coverage": held[table.index]})
+
+
+def seconds(logs: Path, name: str) -> float:
+    """Seconds of all jobs of a run and of its dataset, as Snakemake measured them."""
+    files = [path for part in ("datasets", "csdi") for path in (logs / part / name).glob("*.tsv")]
+    return sum(pd.read_csv(path, sep="\t")["s"].iloc[0] for path in files)
+
+
+def markdown(rows: list[list[str]], right: int = 1) -> str:
+    """A table whose first row is its head; columns from `right` on are aligned right."""
+    rule = ["---"] * right + ["--:"] * (len(rows[0]) - right)
+    return "".join(f"| {' | '.join(row)} |\n" for row in [rows[0], rule, *rows[1:]])
+
+
+def facts(results: Path, logs: Path, series: pd.DataFrame) -> str:
+    """What the series are, as far as they have been read."""
+    rows = [["series", "what", "origin", "licence", "half", "spacing", "steps", "features", "missing", "seconds"]]
+    for name, row in series.iterrows():
+        numbers = [""] * 3
+        if (path := results / "datasets" / str(name) / "series.parquet").exists():
+            table = tables.read(path, tables.SERIES)
+            size = table["time"].nunique(), table["feature"].nunique()
+            numbers = [f"{size[0]:,}", str(size[1]), f"{100 * table['value'].isna().mean():.0f} %"]
+        took = f"{seconds(logs, str(name)):.0f}" if metrics_file(results, str(name)).exists() else ""
+        rows.append([str(name), row.what, row.origin, row.licence, row.half, row.spacing, *numbers, took])
+    return markdown(rows, right=6)
+
+
+def scored(table: pd.DataFrame) -> str:
+    """CRPS of all methods: the lowest of a row is bold; a row of too few targets is in italics, without one."""
+    rows = [["series", "pattern", "targets", *(name.removesuffix(metrics.DRESSED) for name in table)]]
+    for (_, name, pattern, n_targets), values in table.iterrows():
+        marks = ["*" if n_targets < FEW else "**" if value == values.min() else "" for value in values]
+        texts = [f"{mark}{value:.3f}{mark}" for mark, value in zip(marks, values, strict=True)]
+        rows.append([name, pattern, f"*{n_targets:,}*" if n_targets < FEW else f"{n_targets:,}", *texts])
+    return markdown(rows, right=2)
+
+
+def compared(comparison: pd.DataFrame, chosen: str) -> str:
+    """The sentence that sums up a half, and a row for each cell that has enough targets."""
+    rows = [["series", "pattern", "ratio", "best other method", "90 % intervals hold"]]
+    for (_, name, pattern, _), row in comparison.iterrows():
+        best = row["best"].removesuffix(metrics.DRESSED)
+        rows.append([name, pattern, f"{row['ratio']:.3f}", best, f"{100 * row['coverage']:.0f} %"])
+    held = comparison["coverage"].between(*HELD)
+    counts = {
+        f"at most {NEAR:.2f} times the lowest CRPS of the others in": comparison["ratio"] <= NEAR,
+        "a lower one than all of them in": comparison["ratio"] < 1,
+        f"90 % intervals that hold {100 * HELD[0]:.0f} to {100 * HELD[1]:.0f} % in": held,
+    }
+    parts = ", ".join(f"{text} {which.sum()}" for text, which in counts.items())
+    return f"`{chosen}` has {parts} of {len(comparison)} cells.\n\n{markdown(rows, right=2)}"
+
+
+def draw(comparison: pd.DataFrame, chosen: str, patterns: list[str]) -> style.Figure:
+    """The ratio of CRPS of each cell: a line a series, a marker a pattern, a panel a half."""
+    index = comparison.index
+    halves = list(dict.fromkeys(index.get_level_values("half")))
+    names = [list(dict.fromkeys(comparison.xs(half).index.get_level_values("series"))) for half in halves]
+    drawn = style.figure(7.5, 1.3 + 0.5 * len(halves) + 0.27 * sum(map(len, names)))
+    panels = drawn.subplots(len(halves), sharex=True, squeeze=False, height_ratios=[len(part) for part in names])
+    for half, part, axes in zip(halves, names, panels[:, 0], strict=True):
+        axes.axvline(1, color=style.GREY, linewidth=1)
+        for number, pattern in enumerate(patterns):
+            rows = comparison[(index.get_level_values("half") == half) & (index.get_level_values("pattern") == pattern)]
+            shift = 0.12 * (number - (len(patterns) - 1) / 2)
+            heights = [part.index(name) + shift for name in rows.index.get_level_values("series")]
+            look = {"color": style.CYCLE[number % len(style.CYCLE)], "marker": MARKERS[number % len(MARKERS)]}
+            axes.plot(rows["ratio"], heights, linestyle="", markersize=6, label=pattern, **look)
+        axes.set_yticks(range(len(part)), part)
+        axes.set_ylim(len(part) - 0.4, -0.6)
+        axes.set_title(f"{half} half", loc="left")
+        axes.grid(color="0.9")
+        axes.set_axisbelow(True)
+    lowest, highest = min(0.9, comparison["ratio"].min() / 1.02), max(1.1, comparison["ratio"].max() * 1.02)
+    axes.set_xscale("log")
+    axes.set_xlim(lowest, highest)
+    axes.set_xticks([tick for tick in TICKS if lowest <= tick <= highest])
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
+    drawn.supxlabel(f"CRPS of {chosen} relative to the best other method; left of 1 is better", fontsize=10)
+    drawn.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=len(patterns))
+    return drawn
+
+
+def page(results: Path, logs: Path, series: pd.DataFrame, table: pd.DataFrame, comparison: pd.DataFrame) -> str:
+    """The generated part of docs/zoo.md."""
+    chosen = table.columns[0]
+    parts = [f"## The series\n\n{facts(results, logs, series)}"]
+    for half in dict.fromkeys(table.index.get_level_values("half")):
+        rows, told = table.xs(half, drop_level=False), comparison[comparison.index.get_level_values("half") == half]
+        parts.append(f"## The {half} half\n\n{compared(told, chosen)}\nCRPS of all methods:\n\n{scored(rows)}")
+    return "\n".join(parts)
+
+
+def main() -> None:
+    """Write the table, the page and the figure, or print targets."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--targets", metavar="HALF", help="print the files that Snakemake has to make, and stop")
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--logs", type=Path, default=Path("logs"))
+    args = parser.parse_args()
+    series = read_series()
+    if args.targets is not None:
+        wanted = series.index[series["half"].isin([args.targets] if args.targets else series["half"])]
+        if wanted.empty:
+            sys.exit(f"error: there is no half '{args.targets}'; write {' or '.join(series['half'].unique())}")
+        print(*(metrics_file(Path("results"), name) for name in wanted))
+        return
+    scores = collect(args.results, series)
+    if scores.empty:
+        sys.exit(f"error: {args.results}/csdi has no scores of the zoo; `make zoo` makes them")
+    scores.to_parquet(args.results / "zoo.parquet", index=False)
+    table = cells(scores)
+    comparison = compare(table, scores)
+    comparison = comparison[comparison.index.get_level_values("n_targets") >= FEW]
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    text = page(args.results, args.logs, series, table, comparison)
+    PAGE.write_text(before + BEGIN + text + END + rest.partition(END)[2], encoding="utf-8")
+    if len(comparison):
+        patterns = list(dict.fromkeys(table.index.get_level_values("pattern")))
+        style.save(draw(comparison, table.columns[0], patterns), FIGURE)
+    print(f"{PAGE.name}, {FIGURE.name}: {scores['series'].nunique()} of {len(series)} series are scored")
+
+
+if __name__ == "__main__":
+    main()
