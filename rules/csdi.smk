@@ -7,7 +7,7 @@ CSDI_FILES = [
         run=config["csdi"]["runs"],
         file=["model.safetensors", "history.parquet", "samples.parquet", "window_scores.parquet", "metrics.parquet"]
         + ["validation_samples.parquet", "validation_metrics.parquet"]
-        + ["surprise.png", "loss.png", "imputation.png", "calibration.png", "metrics.png"],
+        + ["surprise.png", "loss.png", "imputation.png", "calibration.png", "metrics.png", "joint_scores.png"],
     ),
     *expand("results/csdi/{run}/{file}", run=runs("fill_gaps"), file=["imputed.parquet", "imputed.csv", "gaps.png"]),
 ]
@@ -339,3 +339,23 @@ rule plot_metrics:
         settings=settings("csdi", "runs", "{run}", "figure", only=["colour"]),
     script:
         "../scripts/plot_metrics.py"
+
+
+rule plot_joint_scores:
+    """Draw the scores of joint draws."""
+    input:
+        metrics="results/csdi/{run}/metrics.parquet",
+    output:
+        figure=figure(
+            "results/csdi/{run}/joint_scores.png",
+            "CSDI",
+            "Scores of run {run} that see how hidden values of a window belong together: energy score and variogram "
+            "score of all of them, and CRPS and coverage of the mean over those of a feature, by independent draws. "
+            "Grey, the draws of the average of all methods with each entry in another order: single values are as good, "
+            "sums and means are not.",
+            run="{run}",
+        ),
+    resources:
+        mem_mb=2000,
+    script:
+        "../scripts/plot_joint_scores.py"

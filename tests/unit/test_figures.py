@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from scoredag.errors import InputError
-from scoredag.figures import chains, imputations, plane, style
+from scoredag.figures import chains, imputations, joint, plane, style
 from scoredag.gmm import mixture_files, views
 from scoredag.gmm.mixture import GaussianMixture
 
@@ -115,6 +115,25 @@ def scores_table(scores, features):
     table = pd.DataFrame(rows, columns=names)
     corrected = table[(table["method"] == "CSDI") & (table["metric"] == "mae")]
     return pd.concat([table, corrected.assign(method="CSDI, conformal", metric="coverage_90")])
+
+
+def test_joint_scores_have_a_panel_each_and_a_marker_for_each_method_and_pattern():
+    scores = {"CSDI": 0.5, "auto": 0.25, "auto, entries shuffled": 0.75}
+    rows = [
+        (pattern, method, "all", metric, value, value - 0.1, value + 0.2, 30, 10)
+        for pattern in "ab"
+        for method, value in scores.items()
+        for metric in (*joint.SCORES, "mae")
+    ]
+    names = ["held_out", "method", "feature", "metric", "value", "lower", "upper", "n_targets", "n_samples"]
+    drawn = joint.joint_scores(pd.DataFrame(rows, columns=names))
+    assert len(drawn.axes) == len(joint.SCORES)
+    first = drawn.axes[0]
+    assert [tick.get_text() for tick in first.get_yticklabels()] == ["a", "b"]
+    assert [part.lines[0].get_xdata().tolist() for part in first.containers] == [[0.5] * 2, [0.25] * 2, [0.75] * 2]
+    (lines,) = first.containers[0].lines[2]
+    np.testing.assert_allclose([line[:, 0] for line in lines.get_segments()], [[0.4, 0.7]] * 2)
+    assert [text.get_text() for text in drawn.legends[0].get_texts()] == list(scores)
 
 
 def test_features_stand_beside_the_best_baseline_with_their_intervals():

@@ -135,7 +135,7 @@ def test_patients_are_imputed_with_a_checkpoint_as_it_is(project):
     checkpoint.save(model, project.folder / "weights.safetensors", {})
     (project.folder / "small.yaml").write_text(PHYSIONET, encoding="utf-8")
     configfiles = ("config/presets/physionet.yaml", "small.yaml")
-    names = ("loss", "imputation", "surprise", "calibration", "metrics")
+    names = ("loss", "imputation", "surprise", "calibration", "metrics", "joint_scores")
     figures = [f"results/csdi/physionet/{name}.png" for name in names]
     assert "fetch_file" in project.jobs(*figures, configfiles=configfiles[:1])
     done = project.snakemake(*figures, configfiles=configfiles)

@@ -15,7 +15,8 @@ import pytest
 CONFIG = "config/config.yaml"
 DOWNSTREAM_OF_LANGEVIN = {"measure_langevin", "measure_convergence", "plot_comparison", "plot_convergence"}
 OF_VARIANT = ("sample_langevin", "trace_langevin", "plot_scatter", "plot_trajectories")
-CSDI_FIGURES = {"plot_loss", "plot_imputation", "plot_surprise", "plot_calibration", "plot_metrics"}
+SCORE_FIGURES = {"plot_calibration", "plot_metrics", "plot_joint_scores"}
+CSDI_FIGURES = {"plot_loss", "plot_imputation", "plot_surprise", *SCORE_FIGURES}
 OF_VALIDATION = {"impute_validation", "evaluate_validation"}
 AFTER_TRAINING = {"choose_start", "impute_csdi", "score_windows", "evaluate_csdi", *OF_VALIDATION, *CSDI_FIGURES}
 AFTER_ESTIMATE = {"estimate_bound", "gather_bounds", "plot_bounds", "plot_statements"}
