@@ -207,7 +207,7 @@ def assign_patterns(window_splits: np.ndarray, n_patterns: int) -> tuple[np.ndar
 
 def repeats(window_splits: np.ndarray, most_valid: int) -> int:
     """How often validation windows, at most so many, are there under each pattern: few are so several times."""
-    n_valid = np.count_nonzero(window_splits == SPLITS.index("valid"))
+    n_valid = int(np.count_nonzero(window_splits == SPLITS.index("valid")))
     return min(-(-min(ENOUGH, most_valid) // n_valid), MOST_REPEATS) if n_valid else 1
 
 
