@@ -132,7 +132,7 @@ rule fill_gaps:
         validation=for_calibration("results/csdi/{run}/validation_samples.parquet"),
         baselines=for_calibration("results/datasets/{dataset}/baselines.parquet"),
         structural=for_calibration("results/datasets/{dataset}/structural.parquet"),
-        windows=for_calibration("results/datasets/{dataset}/windows.parquet"),
+        windows=dataset_file("windows.parquet"),
         starts=for_calibration("results/datasets/{dataset}/window_starts.parquet"),
         series=dataset_file("series.parquet"),
         statistics=dataset_file("statistics.parquet"),
@@ -161,6 +161,7 @@ rule plot_gaps:
     """Draw the longest gaps of the series as they were filled."""
     input:
         imputed="results/csdi/{run}/imputed.parquet",
+        windows=dataset_file("windows.parquet"),
     output:
         figure=figure(
             "results/csdi/{run}/gaps.png",
@@ -175,9 +176,7 @@ rule plot_gaps:
     resources:
         mem_mb=2000,
     params:
-        settings=settings(
-            "csdi", "runs", "{run}", "figure", only=["colour"], length=window_length, level=level, units=units
-        ),
+        settings=settings("csdi", "runs", "{run}", "figure", only=["colour"], level=level, units=units),
     script:
         "../scripts/plot_gaps.py"
 

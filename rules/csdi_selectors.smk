@@ -48,15 +48,10 @@ def units(wildcards):
     return dataset_of_run(wildcards)["units"]
 
 
-def window_length(wildcards):
-    """Steps of a window of the dataset that the run is about."""
-    return dataset_of_run(wildcards)["windows"]["length"]
-
-
 def gap_settings(wildcards):
     """What filling the gaps takes of the dataset that the run is about."""
     dataset = dataset_of_run(wildcards)
-    more = {"name": run_setting("dataset")(wildcards), "length": window_length(wildcards)}
+    more = {"name": run_setting("dataset")(wildcards)}
     return {key: dataset[key] for key in ("circular", "group", "plausible", "round")} | more
 
 

@@ -91,7 +91,13 @@ rule fit_structural:
         mem_mb=2000,
         runtime=30,
     params:
-        settings=settings("datasets", "{dataset}", "windows", only=["block", "shares", "split_seed"]),
+        settings=settings(
+            "datasets",
+            "{dataset}",
+            "windows",
+            only=["block", "length", "shares", "split_seed"],
+            held_out=patterns,
+        ),
     script:
         "../scripts/fit_structural.py"
 

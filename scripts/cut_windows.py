@@ -7,11 +7,12 @@ import pandas as pd
 
 from scoredag import job, streams
 from scoredag.errors import InputError
-from scoredag.series import angles, missingness, seasons, tidy, windows
+from scoredag.series import angles, missingness, seasons, tidy, window_lengths, windows
 from scoredag.store import tables
 
 EVEN = (0.6, 0.2, 0.2)  # shares for a short series
 ALIKE = 1.1  # ratio of periods up to which cycles of several features are told as one
+MOST_ADVISED = 200  # steps of a window
 TOLD = 6  # features of such a cycle that the log names
 
 
@@ -27,6 +28,10 @@ def cut_windows(
     source = settings["file"] if isinstance(settings["file"], str) else f"datasets.{dataset}"
     wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
     series, lengths = tidy.series_of(wide)
+    chosen = window_lengths.choose(wide, lengths, settings["length"], settings["block"], settings["held_out"])
+    if settings["length"] == window_lengths.AUTO:
+        logging.info("%s: windows of %d steps (%s), blocks of %d", dataset, chosen.length, chosen.why, chosen.block)
+    settings = settings | {"length": chosen.length, "block": chosen.block}
     length = settings["length"]
     if series is None and len(wide) < length:
         fault = f"{len(wide)} steps are fewer than a window of {length} ({key}.length)"
@@ -124,10 +129,14 @@ def _tell_cycles(wide, splits, lengths, settings, key):
     ]
     longest = cycles[-1][0]
     block = f" and windows.block: {longest} or more" if longest > settings["block"] else ""
+    advice = (
+        f"write {key}.length: {longest} or more{block}, as far as memory allows, or subtract the cycle from the file"
+    )
+    if longest > MOST_ADVISED:
+        advice = "CSDI does better if it is subtracted from the file"
     logging.warning(
-        "windows of %d steps see only a part of a cycle of %s; write %s.length: %d or more%s, as far as memory allows, "
-        "or subtract the cycle from the file first",
-        settings["length"], ", and of one of ".join(shown), key, longest, block,
+        "windows of %d steps see only a part of a cycle of %s; %s first",
+        settings["length"], ", and of one of ".join(shown), advice,
     )  # fmt: skip
 
 

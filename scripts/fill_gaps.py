@@ -37,7 +37,7 @@ def fill_gaps(
     validation_path: str | None,
     baselines_path: str | None,
     structural_path: str | None,
-    windows_path: str | None,
+    windows_path: str,
     starts_path: str | None,
     series_path: str,
     statistics_path: str,
@@ -58,7 +58,7 @@ def fill_gaps(
     wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
     several, lengths = tidy.series_of(wide)
     dataset = settings["dataset"]
-    length = dataset["length"]
+    length = tables.greatest(windows_path, "step") + 1
     rounded = _steps(list(wide.columns), **dataset)
     spans = gaps.find(wide.isna().to_numpy(), lengths)
     windows = gaps.plan(spans, len(wide) if several is None else lengths, length)

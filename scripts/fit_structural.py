@@ -6,7 +6,7 @@ import numpy as np
 
 from scoredag import job
 from scoredag.errors import InputError
-from scoredag.series import components, structural, tidy, windows
+from scoredag.series import components, structural, tidy, window_lengths, windows
 from scoredag.store import tables
 
 
@@ -15,7 +15,8 @@ def fit_structural(series_path: str, statistics_path: str, structural_path: str,
     stats = tables.read(statistics_path, tables.STATISTICS)
     wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
     names, lengths = tidy.series_of(wide)
-    splits = windows.split(lengths, names is not None, **settings)
+    chosen = window_lengths.choose(wide, lengths, settings["length"], settings["block"], settings["held_out"])
+    splits = windows.split(lengths, names is not None, chosen.block, settings["shares"], settings["split_seed"])
     scores = (wide.to_numpy() - stats["mean"].to_numpy()) / stats["std"].to_numpy()
     scores[splits != windows.SPLITS.index("train")] = np.nan
     times = wide.index.get_level_values(-1)

@@ -12,11 +12,8 @@ N_GAPS = 6
 AROUND = 12  # steps that are shown on either side, at least
 
 
-def plot_gaps(imputed_path: str, figure_path: str, settings: dict) -> None:
-    """Draw the longest gap of each feature, the longest first, then the second longest, up to six.
-
-    `settings["length"]` is that of a window.
-    """
+def plot_gaps(imputed_path: str, windows_path: str, figure_path: str, settings: dict) -> None:
+    """Draw the longest gap of each feature, the longest first, then the second longest, up to six."""
     table = tables.read(imputed_path, tables.IMPUTED)
     names = list(table["feature"].cat.categories)
     wide = tidy.from_tidy(table)
@@ -24,7 +21,7 @@ def plot_gaps(imputed_path: str, figure_path: str, settings: dict) -> None:
     cubes = {name: table[name].to_numpy().reshape(-1, len(names)) for name in ("value", "lower", "upper", "imputed")}
     spans = gaps.find(cubes["imputed"], lengths)
     spans["length"] = spans["stop"] - spans["first"]
-    spans["long"] = gaps.is_long(spans, settings["length"])
+    spans["long"] = gaps.is_long(spans, tables.greatest(windows_path, "step") + 1)
     spans = spans.sort_values("length", ascending=False, kind="stable")
     spans["rank"] = spans.groupby("feature").cumcount()
     shown = spans.sort_values(["rank", "length"], ascending=[True, False], kind="stable").head(N_GAPS)

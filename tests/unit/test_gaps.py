@@ -177,7 +177,6 @@ SETTINGS = {
     "dataset": {
         "circular": {},
         "group": "station",
-        "length": LENGTH,
         "name": "mine",
         "round": {},
         "plausible": {"temp": [-0.25, 0.5], "x": [9e8, 9e9]},
@@ -185,7 +184,7 @@ SETTINGS = {
 }
 
 
-FIGURE = {"level": 0.9, "colour": "blue", "length": LENGTH, "units": {}}
+FIGURE = {"level": 0.9, "colour": "blue", "units": {}}
 
 
 @pytest.fixture
@@ -205,6 +204,9 @@ def results(tmp_path):
 def save(wide, folder):
     tables.write(tidy.to_tidy(wide), folder / "series.parquet", tables.SERIES)
     splits = windows.assign_splits(len(wide), 24, (0.7, 0.1, 0.2))
+    starts, codes = windows.starts(splits, LENGTH, (LENGTH,) * 3)
+    table = windows.cut(wide, starts[:1], codes[:1], LENGTH, lambda window, observed: observed & False)
+    tables.write(table, folder / "windows.parquet", tables.WINDOWS)
     tables.write(windows.statistics(wide, splits), folder / "statistics.parquet", tables.STATISTICS)
 
 
@@ -212,8 +214,9 @@ def fill(folder, dataset=None, threads=1, **sampling):
     """Fill without a Gaussian start, and without validation windows."""
     paths = {"model": "model.safetensors", "series": "series.parquet", "statistics": "statistics.parquet"}
     paths |= {"imputed": "imputed.parquet", "csv": "imputed.csv", "gaussian": "gaussian.safetensors"}
+    paths |= {"windows": "windows.parquet"}
     arguments = {f"{name}_path": folder / path for name, path in paths.items()}
-    without = ["choice_path", "validation_path", "baselines_path", "structural_path", "windows_path", "starts_path"]
+    without = ["choice_path", "validation_path", "baselines_path", "structural_path", "starts_path"]
     arguments |= dict.fromkeys(without)
     more = {"sampling": SAMPLING | {"start": None} | sampling, "dataset": SETTINGS["dataset"] | (dataset or {})}
     fill_gaps(**arguments, settings=SETTINGS | more, run="mine", threads=threads)
@@ -335,7 +338,7 @@ def test_a_series_without_gaps_stays_as_it_is(results):
     table = fill(folder)
     assert not table["imputed"].any() and table["lower"].isna().all()
     assert (table["value"].to_numpy() == wide.fillna(0.125).to_numpy().ravel()).all()
-    plot_gaps(folder / "imputed.parquet", folder / "gaps.png", FIGURE)
+    plot_gaps(folder / "imputed.parquet", folder / "windows.parquet", folder / "gaps.png", FIGURE)
     assert (folder / "gaps.png").stat().st_size > 1000
 
 
@@ -353,7 +356,9 @@ def test_the_longest_gap_of_each_feature_is_drawn_first(results, monkeypatch):
     drawn = []
     monkeypatch.setattr("scoredag.figures.imputations.filled_gaps", lambda panels, colour, level: drawn.extend(panels))
     monkeypatch.setattr("scoredag.figures.style.save", lambda figure, path: None)
-    plot_gaps(folder / "imputed.parquet", folder / "gaps.png", FIGURE | {"units": {"temp": "°C"}})
+    plot_gaps(
+        folder / "imputed.parquet", folder / "windows.parquet", folder / "gaps.png", FIGURE | {"units": {"temp": "°C"}}
+    )
     assert [panel["title"] for panel in drawn] == [
         "2020-01-03 12:00, 50 steps\nlonger than a window: several fill it",
         "2020-01-05 04:00, 30 steps\nlonger than a window: several fill it",
@@ -381,7 +386,7 @@ def test_gaps_of_several_series_are_filled(results):
     assert (table["imputed"].to_numpy().reshape(240, 2) == ~known).all()
     again = readers.read_wide(folder / "imputed.csv", series="series")
     assert (again.to_numpy() == values).all()
-    plot_gaps(folder / "imputed.parquet", folder / "gaps.png", FIGURE)
+    plot_gaps(folder / "imputed.parquet", folder / "windows.parquet", folder / "gaps.png", FIGURE)
 
 
 def test_sine_and_cosine_keep_their_range_and_come_back_as_an_angle(results):

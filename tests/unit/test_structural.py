@@ -261,6 +261,7 @@ def test_the_rule_sees_training_steps_alone(tmp_path, caplog, several):
     lengths = [n // n_series] * n_series if several else [n]
     settings = {"block": n // n_series, "shares": [0.6, 0.2, 0.2], "split_seed": 1}
     trains = windows.split(lengths, several, **settings) == 0
+    settings |= {"length": 24, "held_out": []}
     assert 0 < trains.sum() < n
     stats = pd.DataFrame({"feature": ["x", "y"], "mean": 5.0, "std": 2.0, "missing_fraction": 0.0})
     paths = {f"{name}_path": str(tmp_path / f"{name}.parquet") for name in ("statistics", "series", "structural")}

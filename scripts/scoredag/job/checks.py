@@ -258,7 +258,7 @@ def check_dataset(key: str, dataset: Config, schema: Config, home: Path) -> None
     windows = dataset["windows"]
     if abs(sum(windows["shares"]) - 1) > 1e-9:
         fail(f"{key}.windows.shares", f"they sum to {sum(windows['shares']):g}, not 1")
-    if windows["length"] > windows["block"]:
+    if "auto" not in (windows["length"], windows["block"]) and windows["length"] > windows["block"]:
         fail(f"{key}.windows.length", "is longer than a block of the split (windows.block)")
     check_patterns(f"{key}.windows.held_out", windows)
     for column, (lowest, highest) in dataset["plausible"].items():
@@ -335,7 +335,7 @@ def check_patterns(key: str, windows: Config) -> None:
         if entry["pattern"] == "blocks":
             if entry["length"] is None:
                 fail(f"{key}.{name}.length", "the pattern 'blocks' needs it: write the steps of a run, as length: 6")
-            if entry["length"] > windows["length"]:
+            if windows["length"] != "auto" and entry["length"] > windows["length"]:
                 limit = f"a window has {windows['length']} (windows.length)"
                 fail(
                     f"{key}.{name}.length",
