@@ -136,7 +136,7 @@ def _weights(calibration, code, pattern, validation, features):
     n_targets = [int(here.sum()), *np.bincount(validation.feature[here], minlength=len(features)).tolist()]
     weights = np.vstack([calibration.weights[code].mean(axis=0), calibration.weights[code]]).tolist()
     for feature, row, n in zip(["all", *features], weights, n_targets, strict=True):
-        for name, weight in zip(calibration.methods, row, strict=True):
+        for name, weight in zip(calibration.averaged, row, strict=True):
             yield pattern, name, feature, "weight", weight, weight, weight, n, dressing.N_QUANTILES
 
 

@@ -21,7 +21,8 @@ def simulated(n, rng, *, csdi=1.0, linear=1.0, pattern=0, n_features=2):
         np.arange(n) % 50 > 24,
     ]
     draws = signal + csdi * rng.normal(size=n) + csdi * rng.normal(size=(20, n))
-    points = {"linear": (signal + linear * rng.normal(size=n), None), "other": (rng.normal(size=n), np.ones(n))}
+    points = {"linear": (signal + linear * rng.normal(size=n), None)}
+    points |= {name: (rng.normal(size=n), np.ones(n)) for name in ("structural", "other")}
     return forecasts.Forecasts(forecasts.Targets(*columns, truth), draws, points)
 
 
@@ -47,10 +48,11 @@ def test_the_average_is_better_than_each_of_two_equals_and_holds_what_it_says():
     rng = np.random.default_rng(0)
     validation, test = simulated(4000, rng), simulated(20_000, rng)
     calibration = forecasts.calibrate(validation, 1, 2)
-    assert calibration.methods == ["CSDI", "linear", "other"]
+    assert calibration.methods == ["CSDI", "linear", "structural", "other"]
+    assert calibration.averaged == ["CSDI", "linear", "structural"]
     used = calibration.used(0)
     assert used["CSDI"] == pytest.approx(0.5, abs=0.1) and used["linear"] == pytest.approx(0.5, abs=0.1)
-    assert "other" not in used
+    assert "structural" not in used
     scores = {name: crps(calibration.quantiles(name, test), test.targets.truth) for name in (*used, "auto")}
     assert scores["auto"] < 0.8 * min(scores["CSDI"], scores["linear"])
     terms = metrics.terms(calibration.quantiles("auto", test), test.targets.truth, are_quantiles=True)

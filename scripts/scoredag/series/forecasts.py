@@ -15,6 +15,8 @@ from scoredag.series import averaging, conformal, dressing, windows
 from scoredag.store import files, tables
 
 AUTO, CSDI = "auto", "CSDI"
+# What is averaged besides CSDI: of few validation windows, weights of more methods are noise (docs/experiments.md)
+AVERAGED = ("linear", "joint Gaussian", "structural")
 LEAST = 200  # validation targets of a pattern by which weights are chosen; fewer are joined by all others
 PRIOR = 100  # targets of a feature that count as much as all others for its weights
 MOST_OF_FEATURE = 1000  # targets that are enough
@@ -57,7 +59,7 @@ class Calibration(NamedTuple):
     """What validation windows say of each method.
 
     `factors` are CSDI's, of `conformal`; `errors`, {method: quantiles}, of `dressing`; `weights` (P, K, M) of the
-    average, for each pattern and feature, of CSDI and the methods of `errors` in turn; `levels` (P, S) are those at
+    average, for each pattern and feature, of the methods `averaged` in turn; `levels` (P, S) are those at
     which the average is taken to hold what it says.
     """
 
@@ -68,18 +70,23 @@ class Calibration(NamedTuple):
 
     @property
     def methods(self) -> list[str]:
-        """Those that are averaged."""
+        """All that have a distribution."""
         return [CSDI, *self.errors]
+
+    @property
+    def averaged(self) -> list[str]:
+        """Those that are averaged."""
+        return _averaged(self.errors)
 
     def used(self, pattern: int) -> dict[str, float]:
         """{method: mean weight over the features} of those that have one under a pattern."""
-        means = zip(self.methods, self.weights[pattern].mean(axis=0).tolist(), strict=True)
+        means = zip(self.averaged, self.weights[pattern].mean(axis=0).tolist(), strict=True)
         return {name: weight for name, weight in means if weight}
 
     def of(self, method: str) -> "Calibration":
         """The same with all weight on one method."""
         weights = np.zeros_like(self.weights)
-        weights[:, :, self.methods.index(method)] = 1.0
+        weights[:, :, self.averaged.index(method)] = 1.0
         return self._replace(weights=weights, levels=np.tile(dressing.LEVELS, (len(weights), 1)))
 
     def quantiles(self, method: str, forecasts: Forecasts) -> np.ndarray:
@@ -87,7 +94,7 @@ class Calibration(NamedTuple):
         targets = forecasts.targets
         if method == AUTO:
             result = np.zeros((len(dressing.LEVELS), len(targets.truth)))
-            for name, weight in zip(self.methods, np.moveaxis(self.weights, -1, 0), strict=True):
+            for name, weight in zip(self.averaged, np.moveaxis(self.weights, -1, 0), strict=True):
                 share = weight[targets.pattern, targets.feature]
                 if share.any():
                     result += share * self.quantiles(name, forecasts)
@@ -127,8 +134,13 @@ def _calibrate(validation, n_patterns, n_features):
         name: dressing.fit(_errors(targets.truth, *point), targets.pattern, targets.feature, n_patterns, n_features)
         for name, point in validation.points.items()
     }
-    weights = np.zeros((n_patterns, n_features, 1 + len(errors)))
+    weights = np.zeros((n_patterns, n_features, len(_averaged(errors))))
     return Calibration(factors, errors, weights, np.tile(dressing.LEVELS, (n_patterns, 1)))
+
+
+def _averaged(points):
+    """The names of those of the methods, and CSDI, that are averaged."""
+    return [CSDI, *(name for name in AVERAGED if name in points)]
 
 
 def _errors(truth, values, deviations):
@@ -143,9 +155,9 @@ def _judges(targets, n_patterns):
 
 
 def _by_halves(validation, which, n_patterns, n_features):
-    """Quantiles (M, S, n) of every method, each half of the time calibrated by the other; NaN but of `which`."""
+    """Quantiles (M, S, n) of what is averaged, each half of the time calibrated by the other; NaN but of `which`."""
     is_late = validation.targets.is_late
-    methods = [CSDI, *validation.points]
+    methods = _averaged(validation.points)
     result = np.full((len(methods), len(dressing.LEVELS), len(is_late)), np.nan, np.float32)
     for late in (False, True):
         here, others = which & (is_late == late), is_late != late

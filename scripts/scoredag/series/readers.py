@@ -124,7 +124,7 @@ def read_wide(paths: Paths, *, group: str | None = None, **options: Any) -> pd.D
             values[name] = _plausible(path, values[name], name, *plausible[name])
         _tell_sentinels(path, values[name], name)
     values = angles.split(values, circular)
-    values, keys = _merged(values, keys, chosen)
+    values, keys = _merged(path, values, keys, chosen)
     grids.check(path, keys, " ".join(time), chosen.interval, chosen.resample)
     values.index = _index(keys)
     if group:
@@ -163,7 +163,7 @@ def read_tidy(paths: Paths, *, feature: str = "feature", value: str = "value", *
         if name in plausible:
             values[rows] = _plausible(path, values[rows], name, *plausible[name])
         _tell_sentinels(path, values[rows], name)
-    table, keys = _merged(values.to_frame("value"), keys, chosen)
+    table, keys = _merged(path, values.to_frame("value"), keys, chosen)
     grids.check(path, keys, " ".join(time), chosen.interval, chosen.resample)
     index = ["series", "time"] if chosen.series else "time"
     rows = keys.assign(value=table["value"])
@@ -334,11 +334,11 @@ def _without_repeats(path, table, keys, options):
     return table, keys
 
 
-def _merged(values, keys, options):
+def _merged(path, values, keys, options):
     """The means of rows with the same time, where they are asked for."""
     if options.duplicates != "mean" or not keys.duplicated().any():
         return values, keys
-    log.info("%s rows have the time of another one: their mean counts", keys.duplicated().sum())
+    log.info("%s: %d rows have the time of another one: their mean counts", path, keys.duplicated().sum())
     index = values.index[~keys.duplicated()]
     merged = values.groupby([keys[name] for name in keys], sort=False).mean()
     keys = merged.index.to_frame(index=False)
