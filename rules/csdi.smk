@@ -101,6 +101,8 @@ rule score_windows:
     """Bound the negative log-likelihood of the held-out entries of each test window."""
     input:
         model="results/csdi/{run}/model.safetensors",
+        gaussian=dataset_file("gaussian.safetensors"),
+        choice=start_choice,
         windows=dataset_file("windows.parquet"),
         starts=dataset_file("window_starts.parquet"),
         statistics=dataset_file("statistics.parquet"),
@@ -116,7 +118,7 @@ rule score_windows:
             "runs",
             "{run}",
             only=["device", "likelihood"],
-            chunk=run_setting("sampling", "chunk"),
+            sampling=settings("csdi", "runs", "{run}", "sampling", only=["chunk", "start"]),
             seed=config["seed"],
         ),
     script:
@@ -275,7 +277,8 @@ rule plot_surprise:
             "CSDI",
             "Above, how surprising the held-out values of each test window are to run {run}, under one "
             "pattern of missing entries: the variational bound on their negative log-likelihood in nats per "
-            "target, in z-scores, with two standard errors of the estimate. Below, the two most and the two "
+            "target, in z-scores, with two standard errors of the estimate. It is that of ancestral sampling "
+            "from where the run's reverse process starts. Below, the two most and the two "
             "least surprising windows, each with the three features that contribute most: given values "
             "(dots), held-out values (diamonds), the median of the samples (line) and their central interval "
             "(band, 5 to 95 % by default).",
