@@ -101,6 +101,8 @@ rule score_windows:
     """Bound the negative log-likelihood of the held-out entries of each test window."""
     input:
         model="results/csdi/{run}/model.safetensors",
+        gaussian=dataset_file("gaussian.safetensors"),
+        choice=start_choice,
         windows=dataset_file("windows.parquet"),
         starts=dataset_file("window_starts.parquet"),
         statistics=dataset_file("statistics.parquet"),
@@ -116,7 +118,7 @@ rule score_windows:
             "runs",
             "{run}",
             only=["device", "likelihood"],
-            chunk=run_setting("sampling", "chunk"),
+            sampling=settings("csdi", "runs", "{run}", "sampling", only=["chunk", "start"]),
             seed=config["seed"],
         ),
     script:
@@ -274,7 +276,8 @@ rule plot_surprise:
             "CSDI",
             "Above, how surprising the held-out values of each test window are to run {run}, under one "
             "pattern of missing entries: the variational bound on their negative log-likelihood in nats per "
-            "target, in z-scores, with two standard errors of the estimate. Below, the two most and the two "
+            "target, in z-scores, with two standard errors of the estimate. It is that of ancestral sampling "
+            "from where the run's reverse process starts. Below, the two most and the two "
             "least surprising windows, each with the three features that contribute most: given values "
             "(dots), held-out values (diamonds), the median of the samples (line) and their central interval "
             "(band, 5 to 95 % by default).",
@@ -305,8 +308,8 @@ rule plot_calibration:
             "each pattern of missing entries. Below the diagonal intervals are too narrow, above it too wide. Left, "
             "CSDI by independent draws (one of each antithetic pair): ends of intervals lie between order statistics, "
             "so that calibrated draws lie on the diagonal, up to the level that so many can serve. Middle, as the "
-            "validation windows correct them (split conformal prediction, Romano et al. 2019). Right, the average of "
-            "all methods. Below, rank histograms: how often a held-out value has each rank among the draws, or "
+            "validation windows correct them (split conformal prediction, Romano et al. 2019). Right, `auto`, the average "
+            "of CSDI and simpler methods. Below, rank histograms: how often a held-out value has each rank among the draws, or "
             "quantiles; even where they are calibrated, a U where they are too narrow.",
             run="{run}",
         ),
@@ -350,7 +353,7 @@ rule plot_joint_scores:
             "CSDI",
             "Scores of run {run} that see how hidden values of a window belong together: energy score and variogram "
             "score of all of them, and CRPS and coverage of the mean over those of a feature, by independent draws. "
-            "Grey, the draws of the average of all methods with each entry in another order: single values are as good, "
+            "Grey, the draws of `auto` with each entry in another order: single values are as good, "
             "sums and means are not.",
             run="{run}",
         ),

@@ -40,7 +40,7 @@ def evaluate_csdi(
     """Write scores on z-scores by pattern, of all features and of each, with bootstrap intervals over windows.
 
     CSDI and point methods are scored as they are, and as validation windows make them distributions that hold what
-    they say; so is the average of all, `auto`, whose weights are there, too. On the test windows CSDI has also the
+    they say; so is their average, `auto`, whose weights are there, too. On the test windows CSDI has also the
     bound on the negative log-likelihood. In the validation split itself each half of the time judges the other.
     """
     stats = tables.read(statistics_path, tables.STATISTICS)

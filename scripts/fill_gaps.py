@@ -49,7 +49,7 @@ def fill_gaps(
 ) -> None:
     """Write the whole series with its missing values imputed: tidy with intervals, and wide as CSV.
 
-    With imputed validation windows, draws get the distribution that these choose: the average of all methods, or
+    With imputed validation windows, draws get the distribution that these choose: the average with simpler methods, or
     CSDI's alone, corrected.
     """
     model = checkpoint.load(model_path)

@@ -2,14 +2,14 @@
 
 import logging
 
-from scoredag import gaussian, job
+from scoredag import gaussian, job, laws
 from scoredag.errors import InputError
 from scoredag.series import windows
 from scoredag.store import tables
 
 
 def fit_gaussian(windows_path: str, statistics_path: str, gaussian_path: str, dataset: str) -> None:
-    """Write mean and covariance of z-scores; where they cannot be had, an empty file and a line in the log."""
+    """Write the normal law of a window's z-scores; where it cannot be had, an empty file and a line in the log."""
     stats = tables.read(statistics_path, tables.STATISTICS)
     _, values, roles = windows.read(windows_path, stats, "train")
     _, valid_values, valid_roles = windows.read(windows_path, stats, "valid")
@@ -17,11 +17,18 @@ def fit_gaussian(windows_path: str, statistics_path: str, gaussian_path: str, da
     estimate, refused = None, None
     try:
         estimate = gaussian.choose(values, roles == windows.OBSERVED, valid_values, given, targets)
-        logging.info("%s: mix %g, nugget %g, chosen on validation windows", dataset, estimate.mix, estimate.nugget)
+        logging.info("%s: %s, nugget %g, chosen on validation windows", dataset, _kind(estimate), estimate.nugget)
     except InputError as error:
         refused = str(error)
         logging.warning("%s: %s; it is left out", dataset, refused)
     gaussian.save(estimate, gaussian_path, {"features": list(stats["feature"]), "refused": refused})
+
+
+def _kind(estimate):
+    """What is particular to the kind of covariance."""
+    if isinstance(estimate.gaussian, laws.LowRank):
+        return f"low rank plus diagonal, rank {estimate.gaussian.factors.shape[1]}"
+    return f"mix {estimate.mix:g}"
 
 
 if __name__ == "__main__":

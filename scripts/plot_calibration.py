@@ -39,7 +39,7 @@ def plot_calibration(
     if len(validation.targets.truth) >= forecasts.FEW:
         calibration = forecasts.calibrate(validation, len(names), len(stats))
         panels["CSDI, corrected by validation"] = calibration.quantiles(forecasts.CSDI, test), nominal
-        panels["average of all methods (auto)"] = calibration.quantiles(forecasts.AUTO, test), nominal
+        panels["average with simpler methods (auto)"] = calibration.quantiles(forecasts.AUTO, test), nominal
     shown = {
         title: (levels, _curves(test.targets, names, samples, levels)) for title, (samples, levels) in panels.items()
     }

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 
 from scoredag import job, streams
-from scoredag.csdi import checkpoint, variational_bound
+from scoredag.csdi import checkpoint, imputation, variational_bound
 from scoredag.job import logs
 from scoredag.series import windows
 from scoredag.store import tables
@@ -13,6 +13,8 @@ from scoredag.store import tables
 
 def score_windows(
     model_path: str,
+    gaussian_path: str,
+    choice_path: str | None,
     windows_path: str,
     starts_path: str,
     statistics_path: str,
@@ -21,13 +23,17 @@ def score_windows(
     run: str,
     threads: int,
 ) -> None:
-    """Write the bound of each test window, of all targets and of each feature's: nats per target, of z-scores."""
+    """Write the bound of each test window, of all targets and of each feature's: nats per target, of z-scores.
+
+    It is that of ancestral sampling from where the run's reverse process starts.
+    """
     model = checkpoint.load(model_path)
     stats = tables.read(statistics_path, tables.STATISTICS)
     checkpoint.check_features(model_path, list(stats["feature"]))
     numbers, values, roles = windows.read(windows_path, stats, "test")
     targets = roles == windows.TARGET
     n_draws = settings["likelihood"]["n_draws"]
+    sampling = imputation.options(settings["sampling"], gaussian_path, choice_path)
     parts = []
     with logs.progress(f"scoring {run}", len(numbers), "window") as bar:
         for batch, *part in variational_bound.bounds(
@@ -37,11 +43,11 @@ def score_windows(
             roles == windows.OBSERVED,
             targets,
             seed=streams.seed(settings["seed"], "likelihood", run),
-            chunk=settings["chunk"],
             threads=threads,
             device=settings["device"],
             progress=bar,
             **settings["likelihood"],
+            **sampling,
         ):
             parts.append(part)
             logs.tenths(batch, len(numbers), "windows")

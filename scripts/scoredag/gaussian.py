@@ -1,18 +1,21 @@
-"""The joint Gaussian of a window: mean and covariance of its K L entries, and what they say given some of them.
+"""The joint Gaussian of a window: the normal law of its K L entries, and what it says given some of them.
 
-An entry of feature k at step l has the index k L + l. Values are z-scores, in float64.
+An entry of feature k at step l has the index k L + l. Values are z-scores, in float64. Up to `DENSE.entries` entries
+the law has a full covariance, partly averaged over lags; above, low rank plus diagonal, which cannot be averaged.
 """
 
 import functools
-import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import safetensors.numpy
 from scipy import stats
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.linalg import cho_factor, cho_solve
 
+from scoredag import low_rank
 from scoredag.errors import InputError
+from scoredag.laws import Gaussian, Law, LowRank
 from scoredag.store import files, stamp, weights
 
 N_PASSES = 3  # of expectation maximisation
@@ -20,29 +23,31 @@ SMALLEST = 1e-4  # eigenvalue of a covariance
 MIX = 0.7  # of the covariance that depends on the lag alone; the rest is that of each pair of entries
 NUGGET = 0.005  # added to variances
 MIXES, NUGGETS = (0.1, 0.4, 0.7, 1.0), (0.002, 0.005, 0.01, 0.02, 0.05)  # tried on validation windows
-MAX_VALUES = 432_000  # in the windows that it is estimated from, spread evenly: 1,000 windows of 18 x 24
-MAX_JUDGED = 35_000  # in the validation windows by which mix and nugget are chosen, spread evenly
-MAX_ENTRIES = 4000  # of a window; time grows with the cube
+RANKS, LOW_RANK_NUGGETS = (16, 64, 256), (0.005, 0.02, 0.05, 0.1, 0.2)  # tried where the covariance is of low rank
 
 
-class Gaussian(NamedTuple):
-    """Mean (D,) and covariance (D, D) of a window's D = K L entries."""
+class Limits(NamedTuple):
+    """The most entries of a window, and values, in windows spread evenly, to estimate from and to choose by."""
 
-    mean: np.ndarray
-    covariance: np.ndarray
+    entries: int
+    values: int
+    judged: int
 
 
-class Conditional(NamedTuple):
-    """Mean (n,) and covariance (n, n) of the n entries of a window that are not given, in the order of their index."""
-
-    mean: np.ndarray
-    covariance: np.ndarray
+DENSE = Limits(4000, 432_000, 35_000)  # 1,000 windows of 18 x 24; time grows with the cube of the entries
+LOW_RANK = Limits(100_000, 10_000_000, 175_000)  # 2,000 windows of 100 x 48; time grows with the entries
 
 
 class Estimate(NamedTuple):
-    """A Gaussian, and the share of its covariance that depends on the lag alone and what was added to variances."""
+    """The law, and how it was made.
 
-    gaussian: Gaussian
+    Attributes:
+        gaussian: the law.
+        mix: share of its covariance that depends on the lag alone; 0 of one of low rank.
+        nugget: added to variances.
+    """
+
+    gaussian: Law
     mix: float
     nugget: float
 
@@ -50,7 +55,7 @@ class Estimate(NamedTuple):
 def choose(
     values: np.ndarray, known: np.ndarray, valid_values: np.ndarray, given: np.ndarray, targets: np.ndarray
 ) -> Estimate:
-    """`fit`, with the mix and the nugget under which the targets of validation windows have the lowest CRPS.
+    """`fit`, with the mix (or else the rank) and the nugget that give targets of validation windows the lowest CRPS.
 
     Args:
         values, known: of the training windows, as `fit` takes them.
@@ -62,35 +67,32 @@ def choose(
     """
     if not targets.any():
         raise InputError("the joint Gaussian of a window: the validation windows have no target")
-    every = _thinned(given, MAX_JUDGED)
+    limits = _limits(*values.shape[1:])
+    every = _thinned(given, limits.judged)
     valid_values, given, targets = valid_values[every], given[every], targets[every]
-    mean, covariance = _estimate(values, known)
-
-    smooth = [(mix, _smooth(covariance, values.shape[1], mix)) for mix in MIXES]
-    candidates = (
-        Estimate(Gaussian(mean, averaged + nugget * np.eye(len(mean))), mix, nugget)
-        for (mix, averaged), nugget in itertools.product(smooth, NUGGETS)
-    )
 
     def crps_of(candidate):
         means, deviations = fill(candidate.gaussian, valid_values, given)
         return crps(means[targets], deviations[targets], valid_values[targets]).mean()
 
-    return min(candidates, key=crps_of)
+    return min((_candidates if limits is DENSE else _low_rank_candidates)(values, known), key=crps_of)
 
 
-def fit(values: np.ndarray, known: np.ndarray, mix: float = MIX, nugget: float = NUGGET) -> Gaussian:
+def fit(values: np.ndarray, known: np.ndarray, mix: float = MIX, nugget: float = NUGGET, rank: int = RANKS[-1]) -> Law:
     """Estimate it from windows with missing entries: expectation maximisation, then averaging over lags.
 
     Args:
         values: (N, K, L); anything where not known.
         known: boolean (N, K, L).
-        mix: share of the covariance averaged over all pairs of steps at the same lag, 0 to 1.
+        mix: share of the covariance averaged over all pairs of steps at the same lag, 0 to 1; of a dense law alone.
         nugget: added to the variances.
+        rank: factors, where the covariance is of low rank; at most N - 1.
 
     Raises:
-        InputError: more entries a window than `MAX_ENTRIES`.
+        InputError: more entries a window than `LOW_RANK.entries`.
     """
+    if _limits(*values.shape[1:]) is LOW_RANK:
+        return _with_noise(_estimate_low_rank(values, known, rank), nugget)
     mean, covariance = _estimate(values, known)
     return Gaussian(mean, _regular(covariance, values.shape[1], mix, nugget))
 
@@ -103,8 +105,8 @@ def save(estimate: Estimate | None, path: files.PathLike, metadata: dict[str, An
     weights.write(path, metadata | chosen | stamp.record(), serialise)
 
 
-def load(path: files.PathLike) -> Gaussian | None:
-    """The Gaussian of a file; None where there was none to estimate.
+def load(path: files.PathLike) -> Law | None:
+    """The law of a file, of the class whose fields the tensors are; None where there was none to estimate.
 
     Raises:
         InputError: the file cannot be read, or is damaged.
@@ -114,7 +116,19 @@ def load(path: files.PathLike) -> Gaussian | None:
         tensors = safetensors.numpy.load_file(path)
     except (OSError, safetensors.SafetensorError) as error:
         raise InputError(f"{path}: cannot be read ({error}); delete it, and it is made again") from error
-    return Gaussian(**{name: tensor.astype(np.float64) for name, tensor in tensors.items()}) if tensors else None
+    if not tensors:
+        return None
+    law = LowRank if "factors" in tensors else Gaussian
+    return law(**{name: tensor.astype(np.float64) for name, tensor in tensors.items()})
+
+
+def _limits(n_features, length):
+    """The limits of the kind of law that windows of this size have: the smaller ones where they hold it."""
+    for limits in (DENSE, LOW_RANK):
+        if n_features * length <= limits.entries:
+            return limits
+    fault = f"{n_features} features x {length} steps are more than {LOW_RANK.entries:,} entries"
+    raise InputError(f"the joint Gaussian of a window: {fault}")
 
 
 def _thinned(windows, most):
@@ -122,17 +136,44 @@ def _thinned(windows, most):
     return slice(None, None, min(-(-windows.size // most), max(len(windows) - 1, 1)))
 
 
+def _candidates(values: np.ndarray, known: np.ndarray) -> Iterator[Estimate]:
+    """Dense laws of each mix and nugget."""
+    mean, covariance = _estimate(values, known)
+    for mix in MIXES:
+        averaged = _smooth(covariance, values.shape[1], mix)
+        for nugget in NUGGETS:
+            yield Estimate(Gaussian(mean, averaged + nugget * np.eye(len(mean))), mix, nugget)
+
+
+def _low_rank_candidates(values: np.ndarray, known: np.ndarray) -> Iterator[Estimate]:
+    """Laws of each rank and nugget; no two ranks above what the number of windows allows."""
+    for rank in sorted({min(rank, max(len(values) - 1, 1)) for rank in RANKS}):
+        law = _estimate_low_rank(values, known, rank)
+        for nugget in LOW_RANK_NUGGETS:
+            yield Estimate(_with_noise(law, nugget), 0.0, nugget)
+
+
+def _estimate_low_rank(values, known, rank):
+    """A law of low rank, without a nugget yet."""
+    every = _thinned(known, LOW_RANK.values)
+    values, known = values[every], known[every]
+    n, n_features, _ = values.shape
+    return low_rank.fit(values.reshape(n, -1).astype(np.float64), known.reshape(n, -1), n_features, rank)
+
+
+def _with_noise(law, nugget):
+    """A law of low rank with larger variances."""
+    return law._replace(noise=law.noise + nugget)
+
+
 def _estimate(values, known):
     """Mean and covariance by expectation maximisation, the covariance not regular yet."""
-    every = _thinned(known, MAX_VALUES)
+    every = _thinned(known, DENSE.values)
     values, known = values[every], known[every]
-    n, n_features, length = values.shape
-    if n_features * length > MAX_ENTRIES:
-        fault = f"{n_features} features x {length} steps are more than {MAX_ENTRIES} entries"
-        raise InputError(f"the joint Gaussian of a window: {fault}")
+    n, n_features, _ = values.shape
     rows, there = values.reshape(n, -1).astype(np.float64), known.reshape(n, -1)
     rows = np.where(there, rows, np.nan)
-    mean = _by_feature(rows, n_features)
+    mean = low_rank.by_feature(rows, n_features)
     covariance = _pairwise(rows - mean)
     for _ in range(N_PASSES if not there.all() else 0):
         before = Gaussian(mean, _regular(covariance, n_features, MIX, NUGGET))
@@ -140,27 +181,19 @@ def _estimate(values, known):
     return mean, covariance
 
 
-def condition(gaussian: Gaussian, values: np.ndarray, known: np.ndarray) -> Conditional:
-    """The law of the entries of one window, (K, L), that are not known, given those that are."""
+def condition(law: Law, values: np.ndarray, known: np.ndarray) -> Law:
+    """The law of the entries of one window, (K, L), that are not known, given those that are, in their order."""
     there = known.ravel()
-    centred = values.ravel()[there] - gaussian.mean[there]
-    prior = gaussian.covariance[np.ix_(~there, ~there)]
-    if not there.any():
-        return Conditional(gaussian.mean[~there], prior)
-    across = gaussian.covariance[np.ix_(there, ~there)]
-    lower = np.linalg.cholesky(gaussian.covariance[np.ix_(there, there)])
-    whitened = solve_triangular(lower, np.column_stack([across, centred]), lower=True)
-    across, centred = whitened[:, :-1], whitened[:, -1]
-    return Conditional(gaussian.mean[~there] + across.T @ centred, prior - across.T @ across)
+    return law.given(there, values.ravel()[there].astype(np.float64))
 
 
-def fill(gaussian: Gaussian, values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def fill(law: Law, values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Conditional means, and deviations, of the entries of windows (N, K, L); what is known stays, with deviation 0."""
     means, deviations = np.where(known, values, 0.0).astype(np.float64), np.zeros(values.shape)
     for window, given, mean, deviation in zip(values, known, means, deviations, strict=True):
-        law = condition(gaussian, window, given)
-        mean[~given] = law.mean
-        deviation[~given] = np.sqrt(np.diagonal(law.covariance).clip(min=0.0))
+        rest = condition(law, window, given)
+        mean[~given] = rest.mean
+        deviation[~given] = np.sqrt(rest.variances().clip(min=0.0))
     return means, deviations
 
 
@@ -168,14 +201,6 @@ def crps(mean: np.ndarray, deviation: np.ndarray, truth: np.ndarray) -> np.ndarr
     """CRPS (n,) of normal distributions (Gneiting et al. 2005, equation 5)."""
     z = (truth - mean) / deviation
     return deviation * (z * (2 * stats.norm.cdf(z) - 1) + 2 * stats.norm.pdf(z) - 1 / np.sqrt(np.pi))
-
-
-def _by_feature(rows, n_features):
-    """The mean of each feature, at each of its entries (D,); 0 of one that is never known."""
-    parts = rows.reshape(len(rows), n_features, -1)
-    counts = np.isfinite(parts).sum(axis=(0, 2))
-    means = np.nansum(parts, axis=(0, 2)) / counts.clip(min=1)
-    return np.repeat(means, parts.shape[2])
 
 
 def _pairwise(centred):
@@ -227,9 +252,8 @@ def _pass(rows, there, gaussian, n_features):
             row[lacks] -= cho_solve(factor, precision[np.ix_(lacks, known)] @ (row - mean)[known])
             spread = cho_solve(factor, np.eye(len(lacks)))
         else:
-            law = condition(gaussian, row, known)
-            row[lacks], spread = law
+            row[lacks], spread = gaussian.given(known, row[known])
         uncertain[np.ix_(lacks, lacks)] += spread
-    mean = _by_feature(filled, n_features)
+    mean = low_rank.by_feature(filled, n_features)
     centred = filled - mean
     return mean, (centred.T @ centred + uncertain) / len(rows)

@@ -122,8 +122,8 @@ def test_the_crps_of_a_normal_distribution_is_the_integral():
 
 
 def test_a_window_too_large_is_refused():
-    values = np.zeros((2, 41, 100))
-    with pytest.raises(InputError, match="41 features x 100 steps are more than 4000 entries"):
+    values = np.zeros((2, 101, 1000), np.float32)
+    with pytest.raises(InputError, match="101 features x 1000 steps are more than 100,000 entries"):
         gaussian.fit(values, values == 0)
 
 

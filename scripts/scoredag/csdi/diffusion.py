@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 
 from scoredag import gaussian
@@ -26,7 +25,7 @@ class Start(NamedTuple):
     """
 
     step: int
-    gaussian: gaussian.Gaussian
+    gaussian: gaussian.Law
 
 
 class Schedule(NamedTuple):
@@ -141,18 +140,16 @@ def sample(
 def _draw_start(start, level, observed, given, z):
     """Draws (S, B, K, L) of the noisy values at abar = `level`, given the observations, from normal numbers `z`.
 
-    Of entries that are not given, jointly: sqrt(abar) (mean + W z), with W W' their covariance and (1 - abar) / abar
-    besides, which is the noise. Others are 0, and not read.
+    Of entries that are not given, jointly: sqrt(abar) mean + W z, with W W' = abar V + (1 - abar) I, where V is their
+    covariance. Others are 0, and not read.
     """
     x = torch.zeros_like(z)
     values, masks, normals = observed.cpu().numpy(), given.cpu().numpy(), z.cpu().numpy()
     for b, (window, known) in enumerate(zip(values, masks, strict=True)):
         if known.all():
             continue
-        law = gaussian.condition(start.gaussian, window, known)
-        factor = np.linalg.cholesky(law.covariance + (1 - level) / level * np.eye(len(law.mean)))
-        drawn = law.mean + normals[:, b][:, ~known] @ factor.T
-        x[:, b, torch.from_numpy(~known)] = torch.from_numpy(math.sqrt(level) * drawn).to(x)
+        drawn = gaussian.condition(start.gaussian, window, known).noisy(level).draw(normals[:, b][:, ~known])
+        x[:, b, torch.from_numpy(~known)] = torch.from_numpy(drawn).to(x)
     return x
 
 

@@ -18,8 +18,19 @@ by adding noise of deviation sqrt(beta_1) = 0.01. Where the density of the targe
 the best variance but for a share of about beta_1. A value that is known exactly, one of a few that a sensor can give,
 gets log(0.01 sqrt(2 pi)) = -3.7 nats, and nothing gets less.
 
+The bound is that of ancestral sampling over all steps, whichever sampler draws the samples. With a `diffusion.Start`
+it is that of ancestral sampling from there on, at the t that is `step` + 1: L_{t-1} .. L_0 alone are summed, and
+
+    KL(q(x_t | x_0) || p(x_t)),    q = N(sqrt(a) x_0, (1 - a) I),    p = N(sqrt(a) mu, a V + (1 - a) I),
+
+stands in place of L_T, with a = abar_t, and mu and V the mean and covariance that the joint Gaussian of a window gives
+the targets, the observations given. That p is not a product, so a feature gets its part by the chain rule: the mean
+divergence of its targets' law from that under p, given the targets of the features before it. Parts are at least 0
+and add up to the whole; another order of the features moves some of it from one to another.
+
 Entries that are neither observed nor targets have no value. They enter as in training, as noise about the mean, drawn
 anew at each step, and the bound is that of a sampler that does so; where no value is missing, it is the usual one.
+The law at the start is that of the targets with them left out.
 """
 
 import math
@@ -30,7 +41,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from scoredag import streams
+from scoredag import gaussian, streams
 from scoredag.csdi import devices, diffusion, imputation
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
@@ -86,6 +97,29 @@ def prior_divergence(clean: torch.Tensor, schedule: diffusion.Schedule) -> torch
     return (abar * (clean**2 - 1) - math.log1p(-abar)) / 2
 
 
+def start_divergences(
+    start: diffusion.Start, values: np.ndarray, known: np.ndarray, targets: np.ndarray, abar: float
+) -> np.ndarray:
+    """KL(q(x_t | x_0) || p(x_t)) of the targets of windows at a start, in parts of their features by the chain rule.
+
+    Args:
+        start: the joint Gaussian, whose draws are brought to the diffusion step where abar is `abar`.
+        values: (N, K, L), z-scores; anything where neither known nor target.
+        known, targets: boolean (N, K, L).
+        abar: in (0, 1).
+
+    Returns:
+        (N, K), nats, at least 0.
+    """
+    result = np.zeros(values.shape[:2])
+    for parts, window, given, target in zip(result, values, known, targets, strict=True):
+        if target.any():
+            law = gaussian.condition(start.gaussian, window, given).marginal(target[~given]).noisy(abar)
+            centre = math.sqrt(abar) * window[target].astype(np.float64)
+            parts[:] = law.divergences(centre, 1 - abar, target.sum(axis=1))
+    return result
+
+
 def anticipated(schedule: diffusion.Schedule) -> torch.Tensor:
     """The squared error of the noise (T,) that is to be expected at each step, in [0, 1].
 
@@ -112,6 +146,7 @@ def bounds(
     time_points: imputation.TimePoints | None = None,
     progress: tqdm | None = None,
     schedule: diffusion.Schedule | None = None,
+    start: diffusion.Start | None = None,
 ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
     """Estimate the bound of the targets of windows and yield it a few windows at a time.
 
@@ -136,6 +171,7 @@ def bounds(
         time_points: (N, L), in steps; None takes 0, 1, .. L - 1.
         progress: a tqdm bar of windows, or something that acts like one.
         schedule: a `diffusion.Schedule`, the one that the model was trained with; None takes the paper's.
+        start: where the reverse process starts, a step of the schedule and a law; None is pure noise after all steps.
 
     Yields:
         (slice, bound, squared standard error): which of the N windows, and two arrays (B, 1 + K), nats and nats^2,
@@ -147,6 +183,8 @@ def bounds(
     if n_draws < DRAWS_A_STRATUM or n_draws % DRAWS_A_STRATUM:
         raise InputError(f"n_draws: {n_draws} is not an even number; write 2, 4, 6 ..")
     schedule = diffusion.quadratic_schedule() if schedule is None else schedule
+    if start is not None:
+        schedule = diffusion.Schedule(*(part[: start.step + 1] for part in schedule))
     offset, weight = terms(schedule, variance)
     expected = anticipated(schedule)
     share = weight * expected / (weight * expected).sum()
@@ -154,6 +192,13 @@ def bounds(
     factor = weight / share
     control = expected**2
     place, times, chunk = imputation.prepare(model, values, time_points, chunk, device)
+
+    def of_start(batch):
+        """L_T, or what stands in its place, (B, 1 + K)."""
+        if start is None:
+            return _sums(prior_divergence(torch.from_numpy(values[batch]), schedule), torch.from_numpy(targets[batch]))
+        law = start_divergences(start, values[batch], known[batch], targets[batch], schedule.alpha_bar[-1].item())
+        return _with_total(torch.from_numpy(law))
 
     def at(table, step):
         """Entries (B, 1, 1) of a table (T,)."""
@@ -175,7 +220,7 @@ def bounds(
             squares = (noise - predicted) ** 2 - at(control, step) * (noise**2 - 1)
             drawn.append(_sums(at(factor, step) * squares, target))
         drawn = torch.stack(drawn).unflatten(0, (-1, DRAWS_A_STRATUM))
-        exact = _sums(prior_divergence(clean, schedule) + offset.sum().item(), target)
+        exact = of_start(batch) + _sums(torch.full_like(clean, offset.sum().item(), dtype=torch.float64), target)
         of_strata = drawn.var(dim=1) / DRAWS_A_STRATUM  # squared errors of their means
         return exact + drawn.mean(dim=(0, 1)), of_strata.mean(dim=0) / len(of_strata)
 
@@ -201,5 +246,9 @@ def _draws(numbers, shape, n_draws, share, seed):
 
 def _sums(nats, target):
     """Sums (B, 1 + K) of `nats` (B, K, L) over all targets of a window and over those of each feature, float64."""
-    of_feature = (nats.double() * target).sum(dim=2).cpu()
+    return _with_total((nats.double() * target).sum(dim=2).cpu())
+
+
+def _with_total(of_feature):
+    """The sum over features (B, K) before them, (B, 1 + K)."""
     return torch.cat([of_feature.sum(dim=1, keepdim=True), of_feature], dim=1)

@@ -244,7 +244,7 @@ def metrics(table: pd.DataFrame, colour: str) -> Figure:
 
     Args:
         table: columns of metrics.parquet.
-        colour: of CSDI, and of the average of all methods.
+        colour: of CSDI, and of its average with simpler methods.
     """
     table = _as_distributions(table[table["metric"].isin(_METRICS)])
     totals = table[table["feature"] == "all"]

@@ -116,7 +116,7 @@ Forecast = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray | Non
 
 
 def fitted(
-    values: np.ndarray, known: np.ndarray, law: gaussian.Gaussian | None, names: Collection[str] = NAMES
+    values: np.ndarray, known: np.ndarray, law: gaussian.Law | None, names: Collection[str] = NAMES
 ) -> Iterator[tuple[str, Forecast]]:
     """(name, forecast) of each of the methods `names` that see a window alone, in the order of `NAMES`.
 

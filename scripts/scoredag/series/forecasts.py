@@ -1,6 +1,6 @@
 """Every method's forecasts of hidden values as distributions, calibrated and averaged by validation windows.
 
-CSDI's draws are corrected (`conformal`), point forecasts are dressed (`dressing`), and the average of all of them
+CSDI's draws are corrected (`conformal`), point forecasts are dressed (`dressing`), and the average of some of them
 (`averaging`) is the method `AUTO`. Values are z-scores.
 """
 
