@@ -137,6 +137,7 @@ rule fill_gaps:
         windows=dataset_file("windows.parquet"),
         starts=for_calibration("results/datasets/{dataset}/window_starts.parquet"),
         series=dataset_file("series.parquet"),
+        profile=dataset_file("profile.parquet"),
         statistics=dataset_file("statistics.parquet"),
     output:
         imputed="results/csdi/{run}/imputed.parquet",

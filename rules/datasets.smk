@@ -49,6 +49,7 @@ rule cut_windows:
         windows="results/datasets/{dataset}/windows.parquet",
         starts="results/datasets/{dataset}/window_starts.parquet",
         statistics="results/datasets/{dataset}/statistics.parquet",
+        profile="results/datasets/{dataset}/profile.parquet",
     resources:
         mem_mb=2000,
     params:
@@ -84,6 +85,7 @@ rule fit_structural:
     """Estimate a structural model of each feature of a series from its training steps."""
     input:
         series="results/datasets/{dataset}/series.parquet",
+        profile="results/datasets/{dataset}/profile.parquet",
         statistics="results/datasets/{dataset}/statistics.parquet",
     output:
         structural="results/datasets/{dataset}/structural.parquet",
@@ -106,6 +108,7 @@ rule impute_baselines:
     """Impute the held-out entries of the validation and the test windows by simpler methods."""
     input:
         series="results/datasets/{dataset}/series.parquet",
+        profile="results/datasets/{dataset}/profile.parquet",
         windows="results/datasets/{dataset}/windows.parquet",
         starts="results/datasets/{dataset}/window_starts.parquet",
         statistics="results/datasets/{dataset}/statistics.parquet",

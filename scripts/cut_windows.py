@@ -7,7 +7,7 @@ import pandas as pd
 
 from scoredag import job, streams
 from scoredag.errors import InputError
-from scoredag.series import angles, missingness, seasons, tidy, window_lengths, windows
+from scoredag.series import angles, missingness, profiles, seasons, tidy, window_lengths, windows
 from scoredag.store import tables
 
 EVEN = (0.6, 0.2, 0.2)  # shares for a short series
@@ -17,7 +17,13 @@ TOLD = 6  # features of such a cycle that the log names
 
 
 def cut_windows(
-    series_path: str, windows_path: str, starts_path: str, statistics_path: str, settings: dict, dataset: str
+    series_path: str,
+    windows_path: str,
+    starts_path: str,
+    statistics_path: str,
+    profile_path: str,
+    settings: dict,
+    dataset: str,
 ) -> None:
     """Write the windows, the time each begins at, and the statistics of the training split.
 
@@ -89,9 +95,15 @@ def cut_windows(
     if series is not None:
         starts["series"] = pd.Categorical.from_codes(whose, series)
     try:
-        statistics = windows.statistics(wide, splits, settings["statistics"])
+        windows.statistics(wide, splits, settings["statistics"])
+        profile = _profile(wide, table, first_steps, window_splits, splits, settings) if series is None else None
+        if profile is not None:
+            steps = np.repeat(first_steps, length) + np.tile(np.arange(length), len(first_steps))
+            table["profile"] = profile.to_numpy()[steps].ravel()
+        statistics = windows.statistics(wide if profile is None else wide - profile, splits, settings["statistics"])
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
+    profiles.write(profile, profile_path)
     _tell_cycles(wide, splits, lengths, settings, key)
     tables.write(statistics, statistics_path, tables.STATISTICS)
     tables.write(starts, starts_path, tables.WINDOW_STARTS)
@@ -104,6 +116,23 @@ def _split(lengths, several, block, settings):
     length = settings["length"]
     strides = (settings["train_stride"], length, length)
     return splits, *windows.starts(splits, length, strides, lengths if several else None)
+
+
+def _profile(wide, table, first_steps, window_splits, splits, settings):
+    """What is subtracted from the series before it is cut, (T, K); None where nothing is, or that does not help."""
+    if settings["profile"] == "none":
+        return None
+    training = splits == windows.SPLITS.index("train")
+    profile = profiles.estimate(wide, training)
+    if settings["profile"] == "auto":
+        shape = len(first_steps), settings["length"], wide.shape[1]
+        judged = window_splits != windows.SPLITS.index("test")
+        steps = first_steps[judged, None] + np.arange(settings["length"])
+        roles = table["role"].cat.codes.to_numpy().reshape(shape)[judged].transpose(0, 2, 1)
+        is_valid = window_splits[judged] == windows.SPLITS.index("valid")
+        if not profiles.helps(profile, wide, training, steps, roles, is_valid):
+            return None
+    return pd.DataFrame(profile.values, wide.index, wide.columns)
 
 
 def _ranks(values, is_training):

@@ -189,7 +189,7 @@ def _scores(terms, window, feature, names, counts):
         scores[metric] = np.stack(metrics.bootstrap(metric, *sums, counts))
     for column, (name, n) in enumerate(zip(["all", *(names[k] for k in scored)], n_targets, strict=True)):
         for metric, values in scores.items():
-            if column < values.shape[1]:
+            if column < values.shape[1] and np.isfinite(values[0, column]):  # some distances occur under some patterns
                 yield name, metric, *values[:, column].tolist(), n
 
 

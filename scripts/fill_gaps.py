@@ -17,6 +17,7 @@ from scoredag.series import (
     features,
     forecasts,
     gaps,
+    profiles,
     rounding,
     structural,
     tidy,
@@ -40,6 +41,7 @@ def fill_gaps(
     windows_path: str,
     starts_path: str | None,
     series_path: str,
+    profile_path: str,
     statistics_path: str,
     imputed_path: str,
     csv_path: str,
@@ -62,7 +64,8 @@ def fill_gaps(
     rounded = _steps(list(wide.columns), **dataset)
     spans = gaps.find(wide.isna().to_numpy(), lengths)
     windows = gaps.plan(spans, len(wide) if several is None else lengths, length)
-    values = _values(wide.to_numpy(), windows, lengths, length)
+    profile = np.broadcast_to(profiles.read(profile_path), wide.shape)
+    values = _values(wide.to_numpy() - profile, windows, lengths, length)
     _report(wide, spans, windows, values)
     lowest, highest = _bounds(wide.columns, **dataset)
     grid = rounding.grid(rounded, stats["std"].to_numpy(), lowest, highest)
@@ -85,10 +88,10 @@ def fill_gaps(
                 for name, forecast in baselines.fitted(training, roles == OBSERVED, law, names)
             }
             if baselines.STRUCTURAL in names:
-                methods[baselines.STRUCTURAL] = _structural(structural_path, wide, stats, windows, length)
+                methods[baselines.STRUCTURAL] = _structural(structural_path, wide - profile, stats, windows, length)
             drawn = _calibrated(drawn, known, calibration, methods)
     for steps, which, samples in gaps.merge(windows, drawn, length):
-        samples = samples * stats["std"].to_numpy()[which] + stats["mean"].to_numpy()[which]
+        samples = samples * stats["std"].to_numpy()[which] + (stats["mean"].to_numpy()[which] + profile[steps, which])
         samples = samples.clip(lowest[which], highest[which])
         ends = metrics.interval(samples, settings["level"])
         for column, values in zip((filled, lower, upper), (np.median(samples, axis=0), *ends), strict=True):

@@ -6,18 +6,20 @@ import numpy as np
 
 from scoredag import job
 from scoredag.errors import InputError
-from scoredag.series import components, structural, tidy, window_lengths, windows
+from scoredag.series import components, profiles, structural, tidy, window_lengths, windows
 from scoredag.store import tables
 
 
-def fit_structural(series_path: str, statistics_path: str, structural_path: str, settings: dict, dataset: str) -> None:
+def fit_structural(
+    series_path: str, profile_path: str, statistics_path: str, structural_path: str, settings: dict, dataset: str
+) -> None:
     """Write the model of each feature, of z-scores; what cannot be estimated is left out, with a line in the log."""
     stats = tables.read(statistics_path, tables.STATISTICS)
     wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
     names, lengths = tidy.series_of(wide)
     chosen = window_lengths.choose(wide, lengths, settings["length"], settings["block"], settings["held_out"])
     splits = windows.split(lengths, names is not None, chosen.block, settings["shares"], settings["split_seed"])
-    scores = (wide.to_numpy() - stats["mean"].to_numpy()) / stats["std"].to_numpy()
+    scores = (wide.to_numpy() - profiles.read(profile_path) - stats["mean"].to_numpy()) / stats["std"].to_numpy()
     scores[splits != windows.SPLITS.index("train")] = np.nan
     times = wide.index.get_level_values(-1)
     models = {}

@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 
 from scoredag import gaussian, job
-from scoredag.series import baselines, components, structural, tidy, windows
+from scoredag.series import baselines, components, profiles, structural, tidy, windows
 from scoredag.store import tables
 
 
 def impute_baselines(
     series_path: str,
+    profile_path: str,
     windows_path: str,
     starts_path: str,
     statistics_path: str,
@@ -23,6 +24,7 @@ def impute_baselines(
     """Write each method's forecast of every target in physical units, and its deviation where the method has one."""
     stats = tables.read(statistics_path, tables.STATISTICS)
     splits = {name: windows.read(windows_path, stats, name) for name in ("valid", "test")}
+    subtracted = {name: windows.read_profile(windows_path, stats, name) for name in splits}
     _, values, roles = windows.read(windows_path, stats, "train")
     law = gaussian.load(gaussian_path)
     if law is None:
@@ -32,17 +34,18 @@ def impute_baselines(
             logging.info("%s: %s", dataset, method)
             for split, (numbers, hidden, here) in splits.items():
                 filled = forecast(hidden, here == windows.OBSERVED)
-                write(_rows(split, method, numbers, here == windows.TARGET, *filled, stats))
+                write(_rows(split, method, numbers, here == windows.TARGET, *filled, stats, subtracted[split]))
         logging.info("%s: %s", dataset, baselines.STRUCTURAL)
         models = components.load(structural_path)
-        smoothed = _smoothed(models, tables.read(series_path, tables.SERIES), starts_path, splits, stats)
+        wide = tidy.from_tidy(tables.read(series_path, tables.SERIES)) - profiles.read(profile_path)
+        smoothed = _smoothed(models, wide, starts_path, splits, stats)
         for split, (numbers, _, here) in splits.items():
-            write(_rows(split, baselines.STRUCTURAL, numbers, here == windows.TARGET, *smoothed[split], stats))
+            targets, more = here == windows.TARGET, (stats, subtracted[split])
+            write(_rows(split, baselines.STRUCTURAL, numbers, targets, *smoothed[split], *more))
 
 
-def _smoothed(models, table, starts_path, splits, stats):
+def _smoothed(models, wide, starts_path, splits, stats):
     """Means and deviations (N, K, L) of the windows of each split, all targets of one pattern hidden at once."""
-    wide = tidy.from_tidy(table)
     scores = ((wide - stats["mean"].to_numpy()) / stats["std"].to_numpy()).to_numpy()
     starts = tables.read(starts_path, tables.WINDOW_STARTS).set_index("window")
     steps, patterns, result = {}, {}, {}
@@ -68,11 +71,12 @@ def _smoothed(models, table, starts_path, splits, stats):
     return result
 
 
-def _rows(split, method, numbers, targets, filled, deviations, stats):
+def _rows(split, method, numbers, targets, filled, deviations, stats, profile):
     """The table's rows of a method, by window, step and feature."""
     window, step, feature = np.nonzero(targets.transpose(0, 2, 1))
     entries = window, feature, step
     mean, std = (stats[name].to_numpy()[feature] for name in ("mean", "std"))
+    mean = mean + (profile[entries] if np.ndim(profile) else profile)
     n = len(window)
     return {
         "split": pd.Categorical.from_codes(np.full(n, windows.SPLITS.index(split)), windows.SPLITS),

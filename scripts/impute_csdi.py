@@ -28,7 +28,8 @@ def impute_csdi(
     table = tables.read(windows_path, tables.WINDOWS, filters=[("split", "==", split)])
     numbers, values, roles = windows.to_arrays(table, stats)
     seed = streams.seed(settings["seed"], "imputation", run)
-    targets = table.loc[table["role"] == "target", ["window", "step", "feature", "value"]]
+    columns = ["window", "step", "feature", "value", *(name for name in table if name == "profile")]
+    targets = table.loc[table["role"] == "target", columns]
     scale, shift = (stats[name].to_numpy(np.float32)[:, None] for name in ("std", "mean"))
     sampling = imputation.options(settings["sampling"], gaussian_path, choice_path)
     n_samples = sampling["n_samples"]
@@ -50,6 +51,8 @@ def impute_csdi(
             held_out = (roles[batch] == windows.TARGET).transpose(0, 2, 1)  # by window, step, feature
             drawn = (samples * scale + shift).transpose(1, 3, 2, 0)[held_out]
             rows = targets[targets["window"].isin(numbers[batch])].rename(columns={"value": "truth"})
+            if "profile" in rows:
+                drawn = drawn + rows["profile"].to_numpy(np.float32)[:, None]
             write(rows.assign(samples=list(drawn)))
             logs.tenths(batch, len(numbers), "windows")
 

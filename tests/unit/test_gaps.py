@@ -13,7 +13,7 @@ from plot_gaps import plot_gaps
 from scoredag.csdi import checkpoint
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
-from scoredag.series import angles, conformal, dressing, forecasts, gaps, readers, tidy, windows
+from scoredag.series import angles, conformal, dressing, forecasts, gaps, profiles, readers, tidy, windows
 from scoredag.store import tables
 
 LENGTH = 24
@@ -207,6 +207,7 @@ def save(wide, folder):
     starts, codes = windows.starts(splits, LENGTH, (LENGTH,) * 3)
     table = windows.cut(wide, starts[:1], codes[:1], LENGTH, lambda window, observed: observed & False)
     tables.write(table, folder / "windows.parquet", tables.WINDOWS)
+    profiles.write(None, folder / "profile.parquet")
     tables.write(windows.statistics(wide, splits), folder / "statistics.parquet", tables.STATISTICS)
 
 
@@ -214,7 +215,7 @@ def fill(folder, dataset=None, threads=1, **sampling):
     """Fill without a Gaussian start, and without validation windows."""
     paths = {"model": "model.safetensors", "series": "series.parquet", "statistics": "statistics.parquet"}
     paths |= {"imputed": "imputed.parquet", "csv": "imputed.csv", "gaussian": "gaussian.safetensors"}
-    paths |= {"windows": "windows.parquet"}
+    paths |= {"windows": "windows.parquet", "profile": "profile.parquet"}
     arguments = {f"{name}_path": folder / path for name, path in paths.items()}
     without = ["choice_path", "validation_path", "baselines_path", "structural_path", "starts_path"]
     arguments |= dict.fromkeys(without)

@@ -16,6 +16,7 @@ CUT |= {
     "statistics": "train",
     "max_windows": None,
     "max_validation_windows": 50,
+    "profile": "none",
     "file": None,
     "circular": {},
     "group": None,
@@ -43,9 +44,9 @@ def draw(tmp_path, monkeypatch):
     monkeypatch.setattr(imputations, "imputation", keep)
 
     def draw(wide, **settings):
-        series, cut, starts, statistics, samples, figure = (tmp_path / f"{i}.parquet" for i in range(6))
+        series, cut, starts, statistics, profile, samples, figure = (tmp_path / f"{i}.parquet" for i in range(7))
         tables.write(tidy.to_tidy(wide), series, tables.SERIES)
-        cut_windows(series, cut, starts, statistics, CUT, "mine")
+        cut_windows(series, cut, starts, statistics, profile, CUT, "mine")
         table = tables.read(cut, tables.WINDOWS, filters=[("split", "==", "test"), ("role", "==", "target")])
         drawn = {"truth": table["value"], "samples": [[value, value + 1] for value in table["value"]]}
         tables.write(table.assign(**drawn), samples, tables.imputations(2))

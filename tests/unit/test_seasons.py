@@ -115,6 +115,7 @@ SETTINGS = {
     "statistics": "train",
     "max_windows": None,
     "max_validation_windows": 50,
+    "profile": "none",
     "shares": [0.7, 0.1, 0.2],
     "circular": {},
     "file": None,
@@ -129,7 +130,7 @@ def told(folder, caplog, values, freq, **settings):
     times = pd.date_range("1950-01-01", periods=len(values), freq=freq, tz="UTC", name="time")
     wide = pd.DataFrame(values, times, [f"x{number}" for number in range(values.shape[1])])
     tables.write(tidy.to_tidy(wide), folder / "series.parquet", tables.SERIES)
-    outputs = [folder / f"{name}.parquet" for name in ("windows", "starts", "statistics")]
+    outputs = [folder / f"{name}.parquet" for name in ("windows", "starts", "statistics", "profile")]
     caplog.clear()
     cut_windows(folder / "series.parquet", *outputs, SETTINGS | settings, "sea")
     return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]

@@ -11,7 +11,7 @@ from statsmodels.tsa.statespace.structural import UnobservedComponents
 
 from fit_structural import fit_structural
 from scoredag.errors import InputError
-from scoredag.series import baselines, components, state_space, structural, tidy, windows
+from scoredag.series import baselines, components, profiles, state_space, structural, tidy, windows
 from scoredag.series.components import Season, Structural
 from scoredag.store import tables
 
@@ -264,8 +264,11 @@ def test_the_rule_sees_training_steps_alone(tmp_path, caplog, several):
     settings |= {"length": 24, "held_out": []}
     assert 0 < trains.sum() < n
     stats = pd.DataFrame({"feature": ["x", "y"], "mean": 5.0, "std": 2.0, "missing_fraction": 0.0})
-    paths = {f"{name}_path": str(tmp_path / f"{name}.parquet") for name in ("statistics", "series", "structural")}
+    paths = {
+        f"{name}_path": str(tmp_path / f"{name}.parquet") for name in ("statistics", "series", "structural", "profile")
+    }
     tables.write(stats, paths["statistics_path"], tables.STATISTICS)
+    profiles.write(None, paths["profile_path"])
     found = []
     for other in (0.0, 50.0):
         x = 5 + 2 * seasonal(n) + np.where(trains, 0.0, other)

@@ -61,10 +61,16 @@ def test_what_is_written_stays_and_windows_fit_into_blocks_and_hold_runs():
 
 def test_the_log_says_what_was_chosen_and_why(tmp_path, caplog):
     caplog.set_level(logging.INFO)
-    paths = [tmp_path / f"{name}.parquet" for name in ("series", "windows", "starts", "statistics")]
+    paths = [tmp_path / f"{name}.parquet" for name in ("series", "windows", "starts", "statistics", "profile")]
     tables.write(tidy.to_tidy(series(203)), paths[0], tables.SERIES)
     settings = {"seed": 1, "length": "auto", "block": "auto", "shares": (0.7, 0.1, 0.2), "train_stride": 6}
-    settings |= {"split_seed": 1, "statistics": "train", "max_windows": None, "max_validation_windows": 50}
+    settings |= {
+        "split_seed": 1,
+        "statistics": "train",
+        "max_windows": None,
+        "max_validation_windows": 50,
+        "profile": "none",
+    }
     settings |= {"file": None, "circular": {}, "group": None}
     settings["held_out"] = [["few", {"pattern": "random", "share": 0.2, "length": None}]]
     cut_windows(*paths, settings, "mine")

@@ -407,6 +407,7 @@ SERIES |= {
     "statistics": "train",
     "max_windows": None,
     "max_validation_windows": 50,
+    "profile": "none",
     "file": "data/mine.csv",
 }
 SERIES |= {"circular": {}, "group": None}
@@ -418,7 +419,7 @@ OUTAGES = ("outages", {"pattern": "outages", "share": 0.3, "length": None})
 @pytest.fixture
 def cut(wide, tmp_path):
     """A function of patterns that runs the script: windows, starts."""
-    paths = [tmp_path / f"{name}.parquet" for name in ("series", "windows", "starts", "statistics")]
+    paths = [tmp_path / f"{name}.parquet" for name in ("series", "windows", "starts", "statistics", "profile")]
 
     def run(*patterns, series=wide, **changes):
         tables.write(tidy.to_tidy(series), paths[0], tables.SERIES)

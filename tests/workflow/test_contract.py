@@ -45,6 +45,7 @@ COLUMNS = {
     "datasets/nyc-weather/window_starts.parquet": "window start held_out",
     "datasets/nyc-weather/statistics.parquet": "feature mean std missing_fraction",
     "datasets/nyc-weather/structural.parquet": "feature component parameter value",
+    "datasets/nyc-weather/baselines.parquet": "split window step feature method value deviation",
     "csdi/nyc-weather/history.parquet": "step epoch split loss learning_rate",
     "csdi/nyc-weather/samples.parquet": "window step feature truth samples",
     "csdi/nyc-weather/window_scores.parquet": "window start held_out feature n_targets n_draws nll_bound "
@@ -100,7 +101,8 @@ def test_there_is_nothing_else(results):
     found = {str(path.relative_to(results)) for path in results.rglob("*") if path.is_file()}
     rates = (f"langevin/{variant}/rates.parquet" for variant in "abcd")  # empty, as all steps are accepted
     models = (f"{name}/model.safetensors" for name in ("csdi/nyc-weather", "likelihood/network-likelihood"))
-    assert found == {*COLUMNS, *FIGURES, *rates, *models, "datasets/nyc-weather/gaussian.safetensors"}
+    empty = "datasets/nyc-weather/profile.parquet"  # as nothing is subtracted
+    assert found == {*COLUMNS, *FIGURES, *rates, *models, empty, "datasets/nyc-weather/gaussian.safetensors"}
 
 
 def test_the_series_is_on_the_full_grid_in_physical_units(results):
@@ -153,11 +155,11 @@ def test_metrics_cover_all_patterns_and_methods_and_say_how_many(results, name, 
     assert metrics[metrics["feature"] == "all"].eval("lower <= value <= upper").mean() > 0.95
     n_targets = 0
     points = ["mean", "last value", "linear", "spline", "nearest neighbours", "ridge", "masked ridge"]
-    dressed = ["joint Gaussian", *(f"{point}, dressed" for point in points)]
+    dressed = ["joint Gaussian", "structural", *(f"{point}, dressed" for point in points)]
     of_intervals = {f"{name}_{percent}" for name in ("coverage", "interval_width") for percent in (50, 80, 90, 95)}
     for _, part in metrics.groupby("held_out"):
         scores = {method: rows[rows["feature"] == "all"] for method, rows in part.groupby("method")}
-        assert set(scores) == {*points, *dressed, "CSDI", "CSDI, conformal", "auto"}
+        assert set(scores) == {*points, *dressed, "CSDI", "CSDI, conformal", "auto", "auto, entries shuffled"}
         if name == "metrics":
             weights = part[(part["metric"] == "weight") & (part["feature"] == "all")]
             assert weights["value"].sum() == pytest.approx(1)
@@ -165,8 +167,13 @@ def test_metrics_cover_all_patterns_and_methods_and_say_how_many(results, name, 
             point = scores[method][scores[method]["metric"] != "weight"]
             assert set(point["metric"]) == {"mae", "rmse", "crps"} and (point["n_samples"] == 1).all()
         for method in [*dressed, "CSDI, conformal", "auto"]:
-            assert set(scores[method]["metric"]) - {"weight"} == {"mae", "rmse", "crps"} | of_intervals
-        csdi = scores["CSDI"].set_index("metric").drop("weight", errors="ignore")
+            of_points = scores[method][~scores[method]["metric"].str.contains("weight|_of_mean|_score|_distance_")]
+            assert set(of_points["metric"]) == {"mae", "rmse", "crps"} | of_intervals
+        joint = {"energy_score", "variogram_score", "crps_of_mean", "coverage_80_of_mean"}
+        for method in ("CSDI", "CSDI, conformal", "auto", "auto, entries shuffled"):
+            assert joint <= set(scores[method]["metric"])
+        assert set(scores["auto, entries shuffled"]["metric"]) == joint
+        csdi = scores["CSDI"].set_index("metric").drop(["weight", *joint], errors="ignore")
         bound = {"nll_bound"} if name == "metrics" else set()
         assert set(csdi.index) == {"mae", "rmse", "crps"} | bound  # one draw of each pair is too few for intervals
         assert (csdi["n_samples"].drop(bound) == 3).all() and all(csdi.loc[[*bound], "n_samples"] == 4)

@@ -255,7 +255,6 @@ def read(
         split: its name.
     """
     rows, samples = tables.read_imputations(samples_path)
-    truth, draws = z_scores(rows, samples, stats)
     window = rows["window"].to_numpy()
     numbers, _, roles = windows.read(windows_path, stats, split)
     kinds = conformal.distance_kinds(roles == windows.OBSERVED).transpose(0, 2, 1)
@@ -263,25 +262,29 @@ def read(
     names = list(rows["feature"].cat.categories)
     order = stats.set_index("feature").index.get_indexer(names)
     feature = order[rows["feature"].cat.codes]
+    step = rows["step"].to_numpy()
+    profile = windows.read_profile(windows_path, stats, split)
+    subtracted = profile[place, feature, step] if isinstance(profile, np.ndarray) else profile
+    truth, draws = z_scores(rows.assign(truth=rows["truth"] - subtracted), samples - subtracted, stats)
     table = starts.set_index("window").loc[window]
     targets = Targets(
         window,
         feature,
         table["held_out"].cat.codes.to_numpy(),
-        kinds[place, rows["step"].to_numpy(), feature],
+        kinds[place, step, feature],
         (table["start"] > table["start"].median()).to_numpy(),
         truth,
     )
-    return Forecasts(targets, draws, _points(baselines_path, split, feature, stats))
+    return Forecasts(targets, draws, _points(baselines_path, split, feature, stats, subtracted))
 
 
-def _points(path, split, feature, stats):
+def _points(path, split, feature, stats, subtracted):
     """Forecasts and their scales, z-scores, of every method of the table of baselines."""
     table = tables.read(path, tables.BASELINES, filters=[("split", "==", split)])
     mean, std = (stats[name].to_numpy()[feature] for name in ("mean", "std"))
     result = {}
     for method, rows in table.groupby("method", observed=True, sort=False):
         deviations = rows["deviation"].to_numpy() / std
-        values = (rows["value"].to_numpy() - mean) / std
+        values = (rows["value"].to_numpy() - subtracted - mean) / std
         result[str(method)] = values, None if np.isnan(deviations).any() else deviations
     return result

@@ -266,11 +266,13 @@ def read(path: str, stats: pd.DataFrame, split: str) -> tuple[np.ndarray, np.nda
     return to_arrays(tables.read(path, tables.WINDOWS, filters=[("split", "==", split)]), stats)
 
 
-def given_and_targets(path: str, stats: pd.DataFrame, numbers: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """What is given and what is hidden, boolean (N, K, L) each, in the windows `numbers` of the table at `path`."""
-    table = tables.read(path, tables.WINDOWS, filters=[("window", "in", list(numbers))])
-    _, _, roles = to_arrays(table, stats)
-    return roles == OBSERVED, roles == TARGET
+def read_profile(path: str, stats: pd.DataFrame, split: str) -> np.ndarray | float:
+    """What is subtracted from the values of the windows of `split`, (N, K, L) in physical units; 0 where nothing is."""
+    table = tables.read(path, tables.WINDOWS, filters=[("split", "==", split)])
+    if "profile" not in table:
+        return 0.0
+    length = int(table["step"].max()) + 1
+    return table["profile"].to_numpy().reshape(-1, length, len(stats)).transpose(0, 2, 1)
 
 
 def to_arrays(table: pd.DataFrame, stats: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -288,6 +290,8 @@ def to_arrays(table: pd.DataFrame, stats: pd.DataFrame) -> tuple[np.ndarray, np.
     length = int(table["step"].max()) + 1
     shape = (-1, length, n_features)
     values = table["value"].to_numpy().reshape(shape)
+    if "profile" in table:
+        values = values - table["profile"].to_numpy().reshape(shape)
     scores = (values - stats["mean"].to_numpy()) / stats["std"].to_numpy()
     names = list(table["role"].cat.categories)
     roles = np.array([ROLES.index(name) for name in names])[table["role"].cat.codes].reshape(shape)

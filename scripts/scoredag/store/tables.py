@@ -82,6 +82,7 @@ SCORE_ERRORS = _schema(
 )
 SERIES = _schema(time=_TIME, feature=_NAME, value=pa.float64())
 WINDOWS = _schema(window=pa.int32(), step=pa.int32(), feature=_NAME, value=pa.float64(), role=_NAME, split=_NAME)
+WINDOWS_OF_PROFILE = pa.schema([*WINDOWS, ("profile", pa.float64())])  # where a profile is subtracted from values
 WINDOW_STARTS = _schema(window=pa.int32(), start=_TIME, held_out=_NAME)
 STATISTICS = _schema(feature=pa.string(), mean=pa.float64(), std=pa.float64(), missing_fraction=pa.float64())
 STRUCTURAL = _schema(feature=pa.string(), component=pa.string(), parameter=pa.string(), value=pa.float64())
@@ -151,10 +152,12 @@ def of_several(schema: pa.Schema) -> pa.Schema:
 def write(frame: Columns, path: files.PathLike, schema: pa.Schema) -> None:
     """Write a data frame, or a dict of columns, as Parquet with exactly the columns of `schema`.
 
-    Tables of `OF_SERIES` keep a column `series`.
+    Tables of `OF_SERIES` keep a column `series`, and windows a column `profile`.
     """
     if schema in OF_SERIES and "series" in frame:
         schema = of_several(schema)
+    if schema == WINDOWS and "profile" in frame:
+        schema = WINDOWS_OF_PROFILE
     with writing(path, schema) as write_part:
         write_part(frame)
 
@@ -254,6 +257,8 @@ def _check(path, schema):
     stored = _stored_schema(path)
     if schema in OF_SERIES and "series" in stored.names:
         schema = of_several(schema)
+    if schema == WINDOWS and "profile" in stored.names:
+        schema = WINDOWS_OF_PROFILE
     if stored.names != schema.names:
         raise InputError(f"{path}: columns are {', '.join(stored.names)}; expected {', '.join(schema.names)}")
     for name in schema.names:

@@ -1,0 +1,125 @@
+"""Profile of a series: trend and cycles of day, week and year, which windows do not see as a whole.
+
+It is subtracted before windows are cut, where that helps the joint Gaussian on validation windows, and added back to
+all that is written in physical units.
+"""
+
+import logging
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from scoredag import gaussian
+from scoredag.series import tidy
+from scoredag.series.windows import OBSERVED, TARGET
+from scoredag.store import files, tables
+
+log = logging.getLogger(__name__)
+
+CALENDAR = {"day": (86400.0, 4), "week": (7 * 86400.0, 3), "year": (365.25 * 86400.0, 3)}  # seconds, harmonics
+LEAST_STEPS, CYCLES = 2.5, 3  # of a cycle, and cycles of a series
+RIDGE = 1e-3  # relative to the number of values
+GAIN = 0.02  # of the CRPS, below which nothing is subtracted
+
+
+class Profile(NamedTuple):
+    """What is subtracted from a series (T, K), and its parts by name."""
+
+    values: np.ndarray
+    parts: tuple[str, ...]
+
+
+def estimate(wide: pd.DataFrame, training: np.ndarray) -> Profile:
+    """Least squares of harmonics of the calendar's cycles that the series holds three times, and a linear trend.
+
+    Args:
+        wide: one series, (T, K), on a regular grid.
+        training: boolean (T,), the steps that it is estimated from.
+    """
+    n = len(wide)
+    times = wide.index
+    distance = (times[-1] - times[0]).total_seconds() / max(n - 1, 1)
+    steps = np.arange(n)
+    columns, parts = [np.ones(n), 2 * steps / n - 1], ["trend"]
+    for name, (seconds, harmonics) in CALENDAR.items():
+        period = seconds / distance
+        if LEAST_STEPS < period <= n / CYCLES:
+            parts.append(name)
+            for harmonic in range(1, min(harmonics, int(period / 2)) + 1):
+                angle = 2 * np.pi * harmonic * steps / period
+                columns += [np.cos(angle), np.sin(angle)]
+    design = np.column_stack(columns)
+    penalty = np.r_[0.0, np.full(design.shape[1] - 1, RIDGE)]
+    values = np.zeros(wide.shape)
+    for column, observed in zip(values.T, wide.to_numpy().T, strict=True):
+        known = training & ~np.isnan(observed)
+        if known.sum() > design.shape[1]:
+            rows = design[known]
+            middle = observed[known].mean()
+            normal = rows.T @ rows + len(rows) * np.diag(penalty)
+            column[:] = middle + design @ np.linalg.solve(normal, rows.T @ (observed[known] - middle))
+    return Profile(values, tuple(parts))
+
+
+def helps(
+    profile: Profile,
+    wide: pd.DataFrame,
+    training: np.ndarray,
+    steps: np.ndarray,
+    roles: np.ndarray,
+    is_valid: np.ndarray,
+) -> bool:
+    """Whether the joint Gaussian of windows has a CRPS lower by `GAIN` or more where the profile is subtracted.
+
+    Args:
+        profile: from `estimate`.
+        wide: the series, (T, K).
+        training: boolean (T,).
+        steps: of the training and validation windows, (N, L).
+        roles: codes of `windows.ROLES`, (N, K, L).
+        is_valid: boolean (N,).
+    """
+    if roles[0].size > gaussian.DENSE.entries or not (roles[is_valid] == TARGET).any():
+        return False
+    without, with_it = (
+        _crps(
+            wide.to_numpy() - subtracted, np.nanstd(wide.to_numpy()[training], axis=0), training, steps, roles, is_valid
+        )
+        for subtracted in (0.0, profile.values)
+    )
+    subtracted = with_it < (1 - GAIN) * without
+    log.info(
+        "%s: CRPS of the joint Gaussian on validation windows %.4f without it for %.4f: %s",
+        ", ".join(profile.parts), with_it, without, "subtracted" if subtracted else "not subtracted",
+    )  # fmt: skip
+    return bool(subtracted)
+
+
+def _crps(values, unit, training, steps, roles, is_valid):
+    """Mean CRPS of the joint Gaussian of windows of `values` (T, K), in units (K,) of each feature."""
+    spread = np.nanstd(values[training], axis=0)
+    spread = np.where(spread > 0, spread, 1.0)
+    scores = np.nan_to_num((values - np.nanmean(values[training], axis=0)) / spread)
+    cut = scores[steps].transpose(0, 2, 1)
+    law = gaussian.fit(cut[~is_valid], roles[~is_valid] == OBSERVED)
+    every = max(int(is_valid.sum() * roles[0].size / gaussian.DENSE.judged), 1)
+    valid, given = cut[is_valid][::every], roles[is_valid][::every]
+    targets = given == TARGET
+    means, deviations = gaussian.fill(law, valid, given == OBSERVED)
+    feature = np.nonzero(targets)[1]
+    return float((gaussian.crps(means[targets], deviations[targets], valid[targets]) * (spread / unit)[feature]).mean())
+
+
+def write(profile: pd.DataFrame | None, path: files.PathLike) -> None:
+    """Write what is subtracted from a series, as a tidy table; an empty one where nothing is."""
+    if profile is None:
+        tables.write_rows([], path, tables.SERIES)
+    else:
+        tables.write(tidy.to_tidy(profile), path, tables.SERIES)
+
+
+def read(path: files.PathLike) -> np.ndarray | float:
+    """What is subtracted from the series, (T, K) in physical units; 0 where nothing is."""
+    table = tables.read(path, tables.SERIES)
+    return tidy.from_tidy(table).to_numpy() if len(table) else 0.0
