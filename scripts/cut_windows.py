@@ -196,8 +196,8 @@ def _spelt(span):
 
 def _advice(lengths, several, settings):
     """What gives every split a window: the largest block, else other shares, else shorter windows."""
-    n_steps = sum(lengths)
-    shorter = [length for length in (settings["length"] >> i for i in range(1, 8)) if length > 1]
+    n_steps, run = sum(lengths), max((pattern["length"] or 1 for _, pattern in settings["held_out"]), default=1)
+    shorter = range(settings["length"] - 1, max(run, 2) - 1, -1)
     for length, shares in [
         (settings["length"], settings["shares"]),
         *((n, EVEN) for n in (settings["length"], *shorter)),
@@ -208,7 +208,8 @@ def _advice(lengths, several, settings):
                 changes = {"length": length, "block": block, "shares": list(shares)}
                 told = (f"{key}: {value}" for key, value in changes.items() if value != settings[key])
                 return f"write {', '.join(told)}"
-    return "the series is too short; write length and block so small that the series is six times as long"
+    fits = " and a held_out whose runs fit" if run > 1 else ""
+    return f"the series is too short; write length and block so small that the series is six times as long{fits}"
 
 
 if __name__ == "__main__":

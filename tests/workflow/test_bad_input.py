@@ -200,7 +200,8 @@ def run(settings):
             ["held_out.few.length", "random", "leave it out"],
         ),
         (
-            held_out("{few: {pattern: blocks, share: 0.1, length: 25}}"),
+            "datasets: {nyc-weather: {windows: {length: 24, "
+            "held_out: {few: {pattern: blocks, share: 0.1, length: 25}}}}}",
             ["datasets.nyc-weather.windows.held_out.few.length", "25", "24 (windows.length)"],
         ),
         (
@@ -332,8 +333,8 @@ def test_a_series_too_short_for_its_blocks_is_told_which_would_do(project):
     target = "results/datasets/mine/windows.parquet"
     (project.folder / "overlay.yaml").write_text(overlay % 240, encoding="utf-8")
     line = complaint(project, target, configfiles=("overlay.yaml",))
-    assert "mine.csv: 200 steps" in line and "30 train, 0 valid, 0 test" in line and line.endswith("write block: 35")
-    (project.folder / "overlay.yaml").write_text(overlay % 35, encoding="utf-8")
+    assert "mine.csv: 200 steps" in line and "32 train, 0 valid, 0 test" in line and line.endswith("write block: 37")
+    (project.folder / "overlay.yaml").write_text(overlay % 37, encoding="utf-8")
     done = project.snakemake(target, configfiles=("overlay.yaml",))
     assert done.returncode == 0, done.stdout
 

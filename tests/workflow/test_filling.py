@@ -66,9 +66,7 @@ def the_corrected_intervals_are_scored(folder):
     metrics = pd.read_parquet(folder / RUN / "metrics.parquet")
     corrected = metrics[(metrics["method"] == "CSDI, conformal") & (metrics["metric"] != "weight")]
     names = {f"{name}_{percent}" for name in ("coverage", "interval_width") for percent in (50, 80, 90, 95)}
-    assert set(corrected["metric"]) == names | {"mae", "rmse", "crps"} and set(corrected["held_out"]) == {
-        "random-10",
-        "blocks-6",
-    }
+    assert names | {"mae", "rmse", "crps"} <= set(corrected["metric"])
+    assert set(corrected["held_out"]) == {"random-10", "blocks-6"}
     coverage = corrected[(corrected["feature"] == "all") & (corrected["metric"] == "coverage_90")]["value"]
     assert (abs(coverage - 0.9) < 0.1).all()  # three samples of a poor model, as sampled, hold a half at most

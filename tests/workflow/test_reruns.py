@@ -17,6 +17,7 @@ DOWNSTREAM_OF_LANGEVIN = {"measure_langevin", "measure_convergence", "plot_compa
 OF_VARIANT = ("sample_langevin", "trace_langevin", "plot_scatter", "plot_trajectories")
 SCORE_FIGURES = {"plot_calibration", "plot_metrics", "plot_joint_scores"}
 CSDI_FIGURES = {"plot_loss", "plot_imputation", "plot_surprise", *SCORE_FIGURES}
+COLOURED = CSDI_FIGURES - {"plot_joint_scores"}
 OF_VALIDATION = {"impute_validation", "evaluate_validation"}
 AFTER_TRAINING = {"choose_start", "impute_csdi", "score_windows", "evaluate_csdi", *OF_VALIDATION, *CSDI_FIGURES}
 AFTER_ESTIMATE = {"estimate_bound", "gather_bounds", "plot_bounds", "plot_statements"}
@@ -225,7 +226,7 @@ def test_nothing_is_to_be_done_after_a_comment_or_reordered_keys(edited):
             "label: gradient flow",
             {"plot_scatter:a", "plot_trajectories:a", "plot_comparison", "plot_convergence"},
         ),
-        (CONFIG, "        features: [EWR", "        colour: black\n        features: [EWR", CSDI_FIGURES),
+        (CONFIG, "        features: [EWR", "        colour: black\n        features: [EWR", COLOURED),
         (
             "config/presets/tiny.yaml",
             "n_samples: 3",
@@ -236,7 +237,7 @@ def test_nothing_is_to_be_done_after_a_comment_or_reordered_keys(edited):
             "config/presets/tiny.yaml",
             "n_draws: 4",
             "n_draws: 6",
-            {"score_windows", "evaluate_csdi", "plot_surprise", "plot_metrics"},
+            {"score_windows", "evaluate_csdi", "plot_surprise", "plot_metrics", "plot_joint_scores"},
         ),
         (CONFIG, "temp: °F", "temp: F", {"plot_imputation", "plot_surprise"}),
         (
@@ -278,7 +279,7 @@ def test_nothing_is_to_be_done_after_a_comment_or_reordered_keys(edited):
             "scripts/scoredag/series/baselines.py",
             '"mean": _as_it_is(mean),',
             "",
-            {"evaluate_csdi", "evaluate_validation", "plot_metrics"},
+            {"impute_baselines", "evaluate_csdi", "evaluate_validation", *SCORE_FIGURES},
         ),
         (
             "scripts/scoredag/gmm/diagnostics.py",

@@ -5,6 +5,7 @@ import ctypes
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import threadpoolctl
 import torch
 
 from scoredag.errors import InputError
@@ -40,7 +41,11 @@ def workers(n: int, device: torch.device) -> Iterator[ThreadPoolExecutor]:
         _keep_memory()
     torch.set_num_threads(threads_each)
     try:
-        with ThreadPoolExecutor(n, initializer=torch.set_num_threads, initargs=(threads_each,)) as pool:
+        # sums in float64 would show how many threads NumPy's BLAS has, which Snakemake sets by the job's
+        with (
+            threadpoolctl.threadpool_limits(1, user_api="blas"),
+            ThreadPoolExecutor(n, initializer=torch.set_num_threads, initargs=(threads_each,)) as pool,
+        ):
             yield pool
     finally:
         torch.set_num_threads(before)
