@@ -41,7 +41,7 @@ def workers(n: int, device: torch.device) -> Iterator[ThreadPoolExecutor]:
         _keep_memory()
     torch.set_num_threads(threads_each)
     try:
-        # sums in float64 would show how many threads NumPy's BLAS has, which Snakemake sets by the job's
+        # sums in float64 would show how many threads NumPy's BLAS has, which a job's cores set
         with (
             threadpoolctl.threadpool_limits(1, user_api="blas"),
             ThreadPoolExecutor(n, initializer=torch.set_num_threads, initargs=(threads_each,)) as pool,
