@@ -254,12 +254,12 @@ def main():
     metrics_path = options.results / "csdi" / RUN / "metrics.parquet"
     try:
         require(metrics_path, command=f"snakemake --cores all {metrics_path}")
+        splits, patterns = read(options.results / "datasets" / RUN)
         peer_class()
     except Skipped as error:
         sys.exit(str(error))
     logging.getLogger("PyPOTS running log").setLevel(logging.ERROR)
     torch.set_num_threads(1)
-    splits, patterns = read(options.results / "datasets" / RUN)
     with tempfile.TemporaryDirectory() as nowhere:
         folder = Path(nowhere) if options.quick else options.results / "rivals" / RUN
         folder.mkdir(parents=True, exist_ok=True)
