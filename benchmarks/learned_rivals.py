@@ -54,11 +54,10 @@ TIMES = {"n_layers": 2, "top_k": 3, "d_model": 64, "d_ffn": 64, "n_kernels": 3, 
 SETTINGS = {
     "SAITS": (Setting(100, WIDE), Setting(95, WIDE, mixed=True), Setting(36, WIDER, mixed=True)),
     "BRITS": (
-        Setting(85, {"rnn_hidden_size": 128}),
-        Setting(19, {"rnn_hidden_size": 128}, mixed=True),
-        Setting(19, {"rnn_hidden_size": 128}, 0.003, mixed=True),
+        Setting(16, {"rnn_hidden_size": 128}, mixed=True),
+        Setting(16, {"rnn_hidden_size": 128}, 0.003, mixed=True),
     ),
-    "ImputeFormer": (Setting(33, FORMER), Setting(33, FORMER, mixed=True), Setting(33, FORMER, 0.003, mixed=True)),
+    "ImputeFormer": (Setting(30, FORMER, mixed=True), Setting(30, FORMER, 0.003, mixed=True)),
     "TimesNet": (
         Setting(100, TIMES),
         Setting(95, TIMES, mixed=True),
