@@ -38,7 +38,7 @@ log = logging.getLogger("rivals")
 
 
 class Setting(NamedTuple):
-    """What one training is given. Epochs are as many as take one core about as long as CSDI's own training."""
+    """What one training is given. Epochs are as many as take one core two or three minutes."""
 
     epochs: int
     sizes: dict[str, Any]
