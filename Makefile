@@ -11,7 +11,7 @@ $(error $(CURDIR): Snakemake runs no script by a Python in a path with blanks; m
 endif
 endif
 
-.PHONY: all setup test test-all quick lint coverage report explain docs reruns benchmark zoo clean
+.PHONY: all setup test test-all quick lint coverage report explain docs reruns benchmark rivals zoo clean
 all: setup
 	$(BIN)/snakemake --cores all
 
@@ -57,6 +57,10 @@ reruns: .venv/ready-test
 # CSDI beside PyPOTS' CSDI, in a venv of its own (benchmarks/README.md).
 benchmark: .venv-bench/ready
 	.venv-bench/bin/python benchmarks/csdi.py
+
+# PyPOTS' SAITS, BRITS, ImputeFormer and TimesNet beside the default run, which has to be there.
+rivals: .venv-bench/ready
+	.venv-bench/bin/python benchmarks/learned_rivals.py
 
 # Many public series, CSDI beside all rivals, in docs/zoo.md; HALF=choosing or HALF=final: one half of them.
 zoo: results/zoo/ready
