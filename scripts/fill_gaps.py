@@ -76,7 +76,7 @@ def fill_gaps(
     scores = (values - stats["mean"].to_numpy()) / stats["std"].to_numpy()
     scores = np.nan_to_num(scores.astype(np.float32).transpose(0, 2, 1))
     drawn = _drawn(model, windows, scores, known, settings | {"sampling": sampling}, run, threads)
-    if validation_path:
+    if validation_path and windows:
         starts = tables.read(starts_path, tables.WINDOW_STARTS)
         validation = forecasts.read(validation_path, baselines_path, windows_path, starts, stats, "valid")
         calibration = _calibration(settings["method"], validation, known, windows_path, starts, stats)
