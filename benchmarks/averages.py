@@ -49,12 +49,12 @@ def crps(quantiles, truth, which):
 def ratios(valid, test, n_patterns, n_features):
     """The ratio in each cell, of the variant that is set."""
     calibration = forecasts.calibrate(valid, n_patterns, n_features)
-    quantiles = {name: calibration.quantiles(name, test) for name in (*calibration.methods, forecasts.AUTO)}
+    quantiles = {name: calibration.quantiles(name, test) for name in (*calibration.methods, metrics.AUTO)}
     for code in range(n_patterns):
         which = test.targets.pattern == code
         if which.sum() >= FEW:
             scores = {name: crps(of, test.targets.truth, which) for name, of in quantiles.items()}
-            yield scores.pop(forecasts.AUTO) / min(scores.values())
+            yield scores.pop(metrics.AUTO) / min(scores.values())
 
 
 def main():

@@ -25,14 +25,14 @@ from csdi import RUN, Skipped, peer_class, require, silence
 
 from scoredag import metrics
 from scoredag.csdi import masks
-from scoredag.series import dressing, forecasts, windows
+from scoredag.series import dressing, windows
 from scoredag.store import tables
 
 SEEDS = (0, 1, 2)
 COPIES = 4  # of each training window, with gaps, for BRITS, which hides nothing by itself
 BATCH = 32
 SCORES = ("mae", "rmse", "crps", *(f"coverage_{percent}" for percent in metrics.PERCENTS))
-BESIDE = (forecasts.CSDI, forecasts.AUTO, "joint Gaussian", "masked ridge", "linear")
+BESIDE = (metrics.CSDI, metrics.AUTO, "joint Gaussian", "masked ridge", "linear")
 
 log = logging.getLogger("rivals")
 

@@ -185,7 +185,7 @@ rule plot_gaps:
 
 
 rule evaluate_csdi:
-    """Score the imputation of the test windows beside the baselines (of the validation windows: evaluate_validation)."""
+    """Score the imputation of the test windows beside simpler methods (of validation windows: evaluate_validation)."""
     input:
         samples="results/csdi/{run}/samples.parquet",
         validation="results/csdi/{run}/validation_samples.parquet",
@@ -309,9 +309,9 @@ rule plot_calibration:
             "each pattern of missing entries. Below the diagonal intervals are too narrow, above it too wide. Left, "
             "CSDI by independent draws (one of each antithetic pair): ends of intervals lie between order statistics, "
             "so that calibrated draws lie on the diagonal, up to the level that so many can serve. Middle, as the "
-            "validation windows correct them (split conformal prediction, Romano et al. 2019). Right, `auto`, the average "
-            "of CSDI and simpler methods. Below, rank histograms: how often a held-out value has each rank among the draws, or "
-            "quantiles; even where they are calibrated, a U where they are too narrow.",
+            "validation windows correct them (split conformal prediction, Romano et al. 2019). Right, `auto`, the "
+            "average of CSDI and simpler methods. Below, rank histograms: how often a held-out value has each rank "
+            "among the draws, or quantiles; even where they are calibrated, a U where they are too narrow.",
             run="{run}",
         ),
     params:
@@ -323,7 +323,7 @@ rule plot_calibration:
 
 
 rule plot_metrics:
-    """Draw the scores of CSDI and the baselines."""
+    """Draw the scores of CSDI, of simpler methods and of their average."""
     input:
         metrics="results/csdi/{run}/metrics.parquet",
     output:
@@ -331,11 +331,12 @@ rule plot_metrics:
             "results/csdi/{run}/metrics.png",
             "CSDI",
             "Scores of run {run} on the held-out values of the test split, for each pattern of missing "
-            "entries, beside baselines that see the same window. MAE and RMSE are those of the median in "
-            "z-scores; CRPS is normalised as in the paper, and that of a baseline takes the quantiles of its errors on "
-            "validation windows. Lines are 95 % bootstrap intervals over windows. "
-            "Below, CRPS for each feature beside the baseline that is best on average. Coverage and width of "
-            "intervals are in metrics.parquet. Bars marked (cut) are longer than drawn.",
+            "entries, beside simpler methods; all see the same window, `structural` the whole series. `auto` is the "
+            "average of CSDI, joint Gaussian, structural and linear. MAE and RMSE are those of the median in "
+            "z-scores; CRPS is normalised as in the paper, and that of a simpler method takes the quantiles of its "
+            "errors on validation windows. Lines are 95 % bootstrap intervals over windows. "
+            "Below, CRPS of CSDI for each feature beside the simpler method that is best on average. Coverage and "
+            "width of intervals are in metrics.parquet. Bars marked (cut) are longer than drawn.",
             run="{run}",
         ),
     params:

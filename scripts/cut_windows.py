@@ -63,25 +63,26 @@ def cut_windows(
     n_repeats = windows.repeats(window_splits, settings["max_validation_windows"])
     if n_repeats > 1:
         logging.info("%s: each validation window is there %d times under each pattern", dataset, n_repeats)
-    valid = np.flatnonzero(window_splits[which] == windows.SPLITS.index("valid"))
-    repeat = np.r_[np.zeros(len(which), int), np.repeat(np.arange(1, n_repeats), len(valid))]
-    again = np.r_[np.arange(len(which)), np.tile(valid, n_repeats - 1)]
+    again, turns = windows.again(window_splits[which], n_repeats)
     which, codes = which[again], codes[again]
     first_steps, window_splits = first_steps[which], window_splits[which]
 
-    ranks = _ranks(wide.to_numpy(), splits == windows.SPLITS.index("train"))
+    takes_ranks = any("ranks" in missingness.PATTERNS[entry["pattern"]].takes for entry in patterns)
+    ranks = _ranks(wide.to_numpy(), splits == windows.SPLITS.index("train")) if takes_ranks else None
     leading, places = angles.as_one(wide.columns, settings["circular"], settings["group"] is not None)
     ends = np.cumsum(lengths)
     whose = np.searchsorted(ends, first_steps, side="right")
     own_steps = first_steps - (ends - lengths)[whose]
 
+    steps = windows.steps_of(first_steps, length, len(wide))
+
     def hold_out(window, observed):
         code = codes[window]
         place = (own_steps[window],) if series is None else (series[whose[window]], own_steps[window])
-        turn = () if not repeat[window] else (f"repeat {repeat[window]}",)
+        turn = (f"repeat {turns[window]}",) if turns[window] else ()
         rng = streams.generator(settings["seed"], "held out", dataset, names[code], *place, *turn)
-        steps = (first_steps[window] + np.arange(length)).clip(max=len(wide) - 1)
-        hidden = missingness.hold_out(observed[:, leading], rng, ranks=ranks[steps][:, leading], **patterns[code])
+        here = None if ranks is None else ranks[steps[window]][:, leading]
+        hidden = missingness.hold_out(observed[:, leading], rng, ranks=here, **patterns[code])
         return hidden[:, places] & observed
 
     table = windows.cut(wide, first_steps, window_splits, length, hold_out)
@@ -95,12 +96,11 @@ def cut_windows(
     if series is not None:
         starts["series"] = pd.Categorical.from_codes(whose, series)
     try:
-        windows.statistics(wide, splits, settings["statistics"])
-        profile = _profile(wide, table, first_steps, window_splits, splits, settings) if series is None else None
+        statistics = windows.statistics(wide, splits, settings["statistics"])
+        profile = _profile(wide, table, steps, window_splits, splits, settings) if series is None else None
         if profile is not None:
-            steps = np.repeat(first_steps, length) + np.tile(np.arange(length), len(first_steps))
             table["profile"] = profile.to_numpy()[steps].ravel()
-        statistics = windows.statistics(wide if profile is None else wide - profile, splits, settings["statistics"])
+            statistics = windows.statistics(wide - profile, splits, settings["statistics"])
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
     profiles.write(profile, profile_path)
@@ -118,19 +118,17 @@ def _split(lengths, several, block, settings):
     return splits, *windows.starts(splits, length, strides, lengths if several else None)
 
 
-def _profile(wide, table, first_steps, window_splits, splits, settings):
+def _profile(wide, table, steps, window_splits, splits, settings):
     """What is subtracted from the series before it is cut, (T, K); None where nothing is, or that does not help."""
     if settings["profile"] == "none":
         return None
     training = splits == windows.SPLITS.index("train")
     profile = profiles.estimate(wide, training)
     if settings["profile"] == "auto":
-        shape = len(first_steps), settings["length"], wide.shape[1]
         judged = window_splits != windows.SPLITS.index("test")
-        steps = first_steps[judged, None] + np.arange(settings["length"])
-        roles = table["role"].cat.codes.to_numpy().reshape(shape)[judged].transpose(0, 2, 1)
+        roles = table["role"].cat.codes.to_numpy().reshape(*steps.shape, -1)[judged].transpose(0, 2, 1)
         is_valid = window_splits[judged] == windows.SPLITS.index("valid")
-        if not profiles.helps(profile, wide, training, steps, roles, is_valid):
+        if not profiles.helps(profile, wide, training, steps[judged], roles, is_valid):
             return None
     return pd.DataFrame(profile.values, wide.index, wide.columns)
 

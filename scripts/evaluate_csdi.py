@@ -57,7 +57,7 @@ def evaluate_csdi(
     if scores_path:
         window, feature = here.targets.window, stats["feature"].to_numpy()[here.targets.feature]
         bounds, n_draws = _bounds(scores_path, window, feature)
-        methods.append((forecasts.CSDI, Scored(metrics.mean_terms("nll_bound", bounds), n_draws)))
+        methods.append((metrics.CSDI, Scored(metrics.mean_terms("nll_bound", bounds), n_draws)))
     rows = []
     for code, pattern, targets in _patterns(here.targets.pattern, names, split):
         of_pattern, window = np.unique(here.targets.window[targets], return_inverse=True)
@@ -86,7 +86,7 @@ def _calibrations(here, valid, split, sizes):
 def _methods(here, parts, antithetic) -> Iterator[tuple[str, Scored]]:
     """(name, scores) of every method, as it is and as a distribution."""
     truth = here.targets.truth
-    names = [*parts[0][1].methods, forecasts.AUTO] if parts else []
+    names = [*parts[0][1].methods, metrics.AUTO] if parts else []
     calibrated = {name: np.empty((dressing.N_QUANTILES, len(truth))) for name in names}
     for chosen, calibration in parts:
         part = here.part(chosen)
@@ -103,15 +103,15 @@ def _methods(here, parts, antithetic) -> Iterator[tuple[str, Scored]]:
             yield name + metrics.DRESSED * (deviations is None), scored[name]
     independent = conformal.independent(here.draws, antithetic)
     drawn = metrics.terms(here.draws, truth, independent=independent)
-    yield forecasts.CSDI, Scored(drawn | _joint(independent, here.targets), len(here.draws))
-    for name, shown in ((forecasts.CSDI, forecasts.CSDI + metrics.CORRECTED), (forecasts.AUTO, forecasts.AUTO)):
+    yield metrics.CSDI, Scored(drawn | _joint(independent, here.targets), len(here.draws))
+    for name, shown in ((metrics.CSDI, metrics.CSDI + metrics.CORRECTED), (metrics.AUTO, metrics.AUTO)):
         if name in scored:
             joint = _joint(forecasts.reordered(independent, calibrated[name]), here.targets)
             by_distance = _by_distance(scored[name].terms, here.targets.kind)
             yield shown, scored[name]._replace(terms=scored[name].terms | by_distance | joint)
     if scored:
         shuffled = streams.generator(0, "shuffled").permuted(independent, axis=0)
-        joint = _joint(forecasts.reordered(shuffled, calibrated[forecasts.AUTO]), here.targets)
+        joint = _joint(forecasts.reordered(shuffled, calibrated[metrics.AUTO]), here.targets)
         yield SHUFFLED, Scored(joint, len(independent))
 
 
@@ -198,7 +198,7 @@ def _log(rows, pattern, n_windows):
     of_pattern = [row for row in rows if (row[0], row[2]) == (pattern, "all")]
     crps = {row[1]: row for row in of_pattern if row[3] == "crps"}
     weights = {row[1]: row[4] for row in of_pattern if row[3] == "weight" and row[4]}
-    _, _, _, _, value, lower, upper, n_targets, _ = crps.pop(forecasts.AUTO, crps[forecasts.CSDI])
+    _, _, _, _, value, lower, upper, n_targets, _ = crps.pop(metrics.AUTO, crps[metrics.CSDI])
     best = min(crps, key=lambda method: crps[method][4])
     shares = ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items() if weight >= TOLD)
     logging.info(

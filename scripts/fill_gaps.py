@@ -22,7 +22,7 @@ from scoredag.series import (
     structural,
     tidy,
 )
-from scoredag.series.windows import OBSERVED, read
+from scoredag.series.windows import OBSERVED, read, steps_of, z_scores
 from scoredag.store import files, tables
 
 ROWS = 1 << 16  # steps that are written at once
@@ -65,7 +65,8 @@ def fill_gaps(
     spans = gaps.find(wide.isna().to_numpy(), lengths)
     windows = gaps.plan(spans, len(wide) if several is None else lengths, length)
     profile = np.broadcast_to(profiles.read(profile_path), wide.shape)
-    values = _values(wide.to_numpy() - profile, windows, lengths, length)
+    firsts = np.array(list(windows), dtype=np.int64)
+    values = _values(wide.to_numpy() - profile, firsts, lengths, length)
     _report(wide, spans, windows, values)
     lowest, highest = _bounds(wide.columns, **dataset)
     grid = rounding.grid(rounded, stats["std"].to_numpy(), lowest, highest)
@@ -73,9 +74,8 @@ def fill_gaps(
     filled, lower, upper = wide.to_numpy(copy=True), *np.full((2, *wide.shape), np.nan)
     sampling = imputation.options(settings["sampling"], gaussian_path, choice_path)
     known = ~np.isnan(values).transpose(0, 2, 1)
-    scores = (values - stats["mean"].to_numpy()) / stats["std"].to_numpy()
-    scores = np.nan_to_num(scores.astype(np.float32).transpose(0, 2, 1))
-    drawn = _drawn(model, windows, scores, known, settings | {"sampling": sampling}, run, threads)
+    scores = np.nan_to_num(z_scores(values, stats).astype(np.float32).transpose(0, 2, 1))
+    drawn = _drawn(model, firsts, scores, known, settings | {"sampling": sampling}, run, threads)
     if validation_path and windows:
         starts = tables.read(starts_path, tables.WINDOW_STARTS)
         validation = forecasts.read(validation_path, baselines_path, windows_path, starts, stats, "valid")
@@ -88,7 +88,7 @@ def fill_gaps(
                 for name, forecast in baselines.fitted(training, roles == OBSERVED, law, names)
             }
             if baselines.STRUCTURAL in names:
-                methods[baselines.STRUCTURAL] = _structural(structural_path, wide - profile, stats, windows, length)
+                methods[baselines.STRUCTURAL] = _structural(structural_path, wide - profile, stats, firsts, length)
             drawn = _calibrated(drawn, known, calibration, methods)
     for steps, which, samples in gaps.merge(windows, drawn, length):
         samples = samples * stats["std"].to_numpy()[which] + (stats["mean"].to_numpy()[which] + profile[steps, which])
@@ -118,7 +118,7 @@ def _calibration(method, validation, known, windows_path, starts, stats):
         )
         return None
     calibration = forecasts.calibrate(alike, 1, len(stats))
-    calibration = calibration if method == forecasts.AUTO else calibration.of(method)
+    calibration = calibration if method == metrics.AUTO else calibration.of(method)
     shown = ", ".join(f"{name} {weight:.2f}" for name, weight in calibration.used(0).items())
     logging.info(
         "filled by an average of quantiles that %d validation targets choose and correct, weights: %s",
@@ -127,12 +127,11 @@ def _calibration(method, validation, known, windows_path, starts, stats):
     return calibration
 
 
-def _structural(path, wide, stats, windows, length):
+def _structural(path, wide, stats, firsts, length):
     """The forecast of the structural model, given the whole series: a function of a slice of the windows."""
-    scores = ((wide - stats["mean"].to_numpy()) / stats["std"].to_numpy()).to_numpy()
-    lengths = tidy.series_of(wide)[1]
+    scores, lengths = z_scores(wide.to_numpy(), stats), tidy.series_of(wide)[1]
     smoothed = structural.smooth_all(components.load(path), list(stats["feature"]), scores, lengths)
-    steps = (np.array(list(windows), dtype=np.int64)[:, None] + np.arange(length)).clip(max=len(wide) - 1)
+    steps = steps_of(firsts, length, len(wide))
     return lambda part: tuple(of_series[steps[part]].transpose(0, 2, 1) for of_series in smoothed)
 
 
@@ -154,14 +153,14 @@ def _calibrated(drawn, known, calibration, methods):
             feature, _ = np.nonzero(~there)
             kinds = conformal.distance_kinds(there)[~there]
             unknown = forecasts.unknown(feature, kinds, samples[:, ~there], points)
-            quantiles = calibration.quantiles(forecasts.AUTO, unknown)
+            quantiles = calibration.quantiles(metrics.AUTO, unknown)
             samples[:, ~there] = forecasts.reordered(samples[:, ~there], quantiles)
             yield samples
 
 
-def _values(series, windows, lengths, length):
+def _values(series, firsts, lengths, length):
     """What is observed in each window, (N, L, K), NaN where nothing is or the series has ended."""
-    steps = np.array(list(windows), dtype=np.int64)[:, None] + np.arange(length)
+    steps = firsts[:, None] + np.arange(length)
     ends = np.cumsum(lengths)
     values = series[steps.clip(max=len(series) - 1)]
     values[steps >= ends[np.searchsorted(ends, steps[:, :1], side="right")]] = np.nan
@@ -242,12 +241,12 @@ def _bounds(names, *, plausible, circular, group, **_):
     return np.array(ranges, dtype=np.float64).T
 
 
-def _drawn(model, windows, scores, known, settings, run, threads):
+def _drawn(model, firsts, scores, known, settings, run, threads):
     """Samples (S, K, L), z-scores, of each window in turn, given `scores` (N, K, L) where they are known."""
     with logs.progress(f"filling {run}", len(scores), "window") as bar:
         for batch, samples in imputation.impute(
             model,
-            np.array(list(windows), dtype=np.int64),  # a window's stream is that of its first step
+            firsts,  # a window's stream is that of its first step
             scores,
             known,
             seed=streams.seed(settings["seed"], "gaps", run),

@@ -19,7 +19,7 @@ def fit_structural(
     names, lengths = tidy.series_of(wide)
     chosen = window_lengths.choose(wide, lengths, settings["length"], settings["block"], settings["held_out"])
     splits = windows.split(lengths, names is not None, chosen.block, settings["shares"], settings["split_seed"])
-    scores = (wide.to_numpy() - profiles.read(profile_path) - stats["mean"].to_numpy()) / stats["std"].to_numpy()
+    scores = windows.z_scores(wide.to_numpy() - profiles.read(profile_path), stats)
     scores[splits != windows.SPLITS.index("train")] = np.nan
     times = wide.index.get_level_values(-1)
     models = {}

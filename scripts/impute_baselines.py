@@ -23,8 +23,9 @@ def impute_baselines(
 ) -> None:
     """Write each method's forecast of every target in physical units, and its deviation where the method has one."""
     stats = tables.read(statistics_path, tables.STATISTICS)
-    splits = {name: windows.read(windows_path, stats, name) for name in ("valid", "test")}
-    subtracted = {name: windows.read_profile(windows_path, stats, name) for name in splits}
+    rows = {name: windows.table(windows_path, name) for name in ("valid", "test")}
+    splits = {name: windows.to_arrays(table, stats) for name, table in rows.items()}
+    subtracted = {name: windows.profile(table, len(stats)) for name, table in rows.items()}
     _, values, roles = windows.read(windows_path, stats, "train")
     law = gaussian.load(gaussian_path)
     if law is None:
@@ -46,14 +47,14 @@ def impute_baselines(
 
 def _smoothed(models, wide, starts_path, splits, stats):
     """Means and deviations (N, K, L) of the windows of each split, all targets of one pattern hidden at once."""
-    scores = ((wide - stats["mean"].to_numpy()) / stats["std"].to_numpy()).to_numpy()
+    scores = windows.z_scores(wide.to_numpy(), stats)
     starts = tables.read(starts_path, tables.WINDOW_STARTS).set_index("window")
     steps, patterns, result = {}, {}, {}
     for split, (numbers, _, roles) in splits.items():
         rows = starts.loc[numbers]
         places = rows["start"] if wide.index.nlevels == 1 else pd.MultiIndex.from_frame(rows[["series", "start"]])
         firsts = wide.index.get_indexer(places)
-        steps[split] = (firsts[:, None] + np.arange(roles.shape[2])).clip(max=len(wide) - 1)  # (N, L)
+        steps[split] = windows.steps_of(firsts, roles.shape[2], len(wide))
         codes = rows["held_out"].cat.codes.to_numpy()
         turns = pd.DataFrame({"code": codes, "first": firsts}).groupby(["code", "first"]).cumcount().to_numpy()
         patterns[split] = codes + turns * len(rows["held_out"].cat.categories)  # windows that are there again, apart
@@ -76,7 +77,6 @@ def _rows(split, method, numbers, targets, filled, deviations, stats, profile):
     window, step, feature = np.nonzero(targets.transpose(0, 2, 1))
     entries = window, feature, step
     mean, std = (stats[name].to_numpy()[feature] for name in ("mean", "std"))
-    mean = mean + (profile[entries] if np.ndim(profile) else profile)
     n = len(window)
     return {
         "split": pd.Categorical.from_codes(np.full(n, windows.SPLITS.index(split)), windows.SPLITS),
@@ -84,7 +84,7 @@ def _rows(split, method, numbers, targets, filled, deviations, stats, profile):
         "step": step,
         "feature": pd.Categorical.from_codes(feature, stats["feature"]),
         "method": pd.Categorical.from_codes(np.full(n, baselines.NAMES.index(method)), baselines.NAMES),
-        "value": mean + std * filled[entries],
+        "value": profile[entries] + mean + std * filled[entries],
         "deviation": np.full(n, np.nan) if deviations is None else std * deviations[entries],
     }
 

@@ -25,11 +25,11 @@ def impute_csdi(
     model = checkpoint.load(model_path)
     stats = tables.read(statistics_path, tables.STATISTICS)
     checkpoint.check_features(model_path, list(stats["feature"]))
-    table = tables.read(windows_path, tables.WINDOWS, filters=[("split", "==", split)])
+    table = windows.table(windows_path, split)
     numbers, values, roles = windows.to_arrays(table, stats)
+    profile = windows.profile(table, len(stats))
     seed = streams.seed(settings["seed"], "imputation", run)
-    columns = ["window", "step", "feature", "value", *(name for name in table if name == "profile")]
-    targets = table.loc[table["role"] == "target", columns]
+    targets = table.loc[table["role"] == "target", ["window", "step", "feature", "value"]]
     scale, shift = (stats[name].to_numpy(np.float32)[:, None] for name in ("std", "mean"))
     sampling = imputation.options(settings["sampling"], gaussian_path, choice_path)
     n_samples = sampling["n_samples"]
@@ -49,10 +49,9 @@ def impute_csdi(
             **sampling,
         ):
             held_out = (roles[batch] == windows.TARGET).transpose(0, 2, 1)  # by window, step, feature
-            drawn = (samples * scale + shift).transpose(1, 3, 2, 0)[held_out]
+            physical = samples * scale + shift + profile[batch].astype(np.float32)
+            drawn = physical.transpose(1, 3, 2, 0)[held_out]
             rows = targets[targets["window"].isin(numbers[batch])].rename(columns={"value": "truth"})
-            if "profile" in rows:
-                drawn = drawn + rows["profile"].to_numpy(np.float32)[:, None]
             write(rows.assign(samples=list(drawn)))
             logs.tenths(batch, len(numbers), "windows")
 

@@ -38,8 +38,8 @@ def plot_calibration(
     panels = {f"CSDI, by {len(draws)} independent draws": (draws, served)}
     if len(validation.targets.truth) >= forecasts.FEW:
         calibration = forecasts.calibrate(validation, len(names), len(stats))
-        panels["CSDI, corrected by validation"] = calibration.quantiles(forecasts.CSDI, test), nominal
-        panels["average with simpler methods (auto)"] = calibration.quantiles(forecasts.AUTO, test), nominal
+        panels["CSDI, corrected by validation"] = calibration.quantiles(metrics.CSDI, test), nominal
+        panels["average with simpler methods (auto)"] = calibration.quantiles(metrics.AUTO, test), nominal
     shown = {
         title: (levels, _curves(test.targets, names, samples, levels)) for title, (samples, levels) in panels.items()
     }
@@ -63,8 +63,8 @@ def _curves(targets, names, samples, levels):
 
 def _ranks(samples, truth):
     """How many of `samples` (S, n) lie below the truth (n,); one that equals some is anywhere between them, evenly."""
-    below, up_to = (samples < truth).sum(axis=0), (samples <= truth).sum(axis=0)
-    return below + (np.arange(len(truth)) * 0.6180339887498949 % 1 * (up_to - below + 1)).astype(int)
+    below, up_to, spread = metrics.ranks(samples, truth)
+    return below + (spread * (up_to - below + 1)).astype(int)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Draw the scores of CSDI and the baselines."""
+"""Draw the scores of CSDI, of simpler methods and of their average."""
 
 from scoredag import job
 from scoredag.figures import imputations, style

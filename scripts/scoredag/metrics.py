@@ -10,11 +10,13 @@ import pandas as pd
 
 Terms = dict[str, tuple[np.ndarray, np.ndarray]]  # of each score: numerators (n,), denominators (n,)
 
-# how the names of methods end in tables of scores
+# names of methods in tables of scores, and how they end
+AUTO, CSDI = "auto", "CSDI"
 DRESSED = ", dressed"  # a point baseline with the quantiles of its errors on validation windows
 CORRECTED = ", conformal"  # intervals, and draws, that validation windows correct
 LEVELS = np.arange(1, 20) / 20
 N_RESAMPLES = 1000
+GOLDEN = 0.6180339887498949  # multiples of it, less whole numbers, are spread evenly
 PERCENTS = (50, 80, 90, 95)  # of the intervals that are scored
 
 
@@ -71,6 +73,16 @@ def coverage(samples: np.ndarray, truth: np.ndarray, mask: np.ndarray, level: fl
 def inside(lower: np.ndarray, upper: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Which of the truth (n,) lies in its interval, ends included; boolean (n,)."""
     return (lower <= truth) & (truth <= upper)
+
+
+def ranks(samples: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How many of `samples` (S, n) are below the truth (n,), and how many are not above it.
+
+    The third array has a number in [0, 1) for each truth, spread evenly: where it counts among the samples that are
+    equal to it, as of rain many are, which is 0.
+    """
+    spread = np.arange(len(truth)) * GOLDEN % 1
+    return (samples < truth).sum(axis=0), (samples <= truth).sum(axis=0), spread
 
 
 def z_scores(targets: pd.DataFrame, samples: np.ndarray, stats: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from scoredag import metrics
-from scoredag.series import dressing, forecasts
+from scoredag.series import baselines, dressing, forecasts
 from scoredag.store import tables
 
 
@@ -103,6 +103,10 @@ def test_patterns_with_about_as_much_given_are_taken_for_one():
     alike = forecasts.alike(joined(*parts), given, 0.95)
     assert len(alike.targets.truth) == 30 and set(alike.targets.pattern) == {0}
     assert len(forecasts.alike(joined(*parts), given, 0.2).targets.truth) == 40
+
+
+def test_what_is_averaged_are_simpler_methods_that_there_are():
+    assert set(forecasts.AVERAGED) < set(baselines.NAMES)
 
 
 def test_reordered_draws_have_the_quantiles_and_the_ranks():

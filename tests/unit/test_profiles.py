@@ -80,7 +80,7 @@ def test_windows_are_z_scores_of_the_rest_and_values_stay_physical(cut):
     table = tables.read(folder / "windows.parquet", tables.WINDOWS)
     of_window = table[table["window"] == numbers[3]]
     np.testing.assert_array_equal(of_window["value"].to_numpy().reshape(24, 2), wide.to_numpy()[part])
-    found = windows.read_profile(folder / "windows.parquet", stats, "test")
+    found = windows.profile(windows.table(folder / "windows.parquet", "test"), len(stats))
     np.testing.assert_array_equal(found[3].T, profile[part])
     assert (roles == windows.TARGET).any()
 

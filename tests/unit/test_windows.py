@@ -394,6 +394,47 @@ def test_one_pattern_leaves_the_windows_as_they_are(found):
     np.testing.assert_array_equal(patterns, np.where(found[1] == TRAIN, -1, 0))
 
 
+def test_high_and_low_hide_what_is_among_the_extremes_of_its_feature_and_observed():
+    ranks, observed = np.linspace(0, 0.99, 12).reshape(6, 2), np.ones((6, 2), bool)
+    observed[5, 1] = False
+    options = {"share": 0.3, "ranks": ranks}
+    high, low = (
+        missingness.hold_out(observed, np.random.default_rng(0), pattern=p, **options) for p in ("high", "low")
+    )
+    assert np.array_equal(high, observed & (ranks >= 0.7)) and np.array_equal(low, ranks < 0.3)
+    assert high.sum() == 3 and low.sum() == 4
+
+
+def test_high_values_are_those_of_the_training_split(cut, wide, found):
+    pattern = ("high", {"pattern": "high", "share": 0.25, "length": None})
+    table, _ = cut(pattern)
+    splits = windows.assign_splits(len(wide), BLOCK, SHARES)
+    bounds = wide[splits == TRAIN].quantile(0.75)
+    held_out = table[table["split"] != "train"]
+    hidden = held_out[held_out["role"] == "target"]
+    kept = held_out[held_out["role"] == "observed"]
+    for feature in wide.columns:
+        assert (
+            hidden.loc[hidden["feature"] == feature, "value"].min()
+            > kept.loc[kept["feature"] == feature, "value"].max()
+        )
+        assert hidden.loc[hidden["feature"] == feature, "value"].min() == pytest.approx(bounds[feature], abs=0.2)
+
+
+def test_windows_that_are_there_again_come_last_and_know_their_turn():
+    which, turns = windows.again(np.array([TRAIN, VALID, TEST, VALID]), 3)
+    assert which.tolist() == [0, 1, 2, 3, 1, 3, 1, 3] and turns.tolist() == [0, 0, 0, 0, 1, 1, 2, 2]
+    which, turns = windows.again(np.array([TRAIN, VALID]), 1)
+    assert which.tolist() == [0, 1] and turns.tolist() == [0, 0]
+
+
+def test_no_more_validation_windows_than_asked_for_remain_spread_evenly():
+    splits = np.array([TRAIN, VALID, VALID, TEST, VALID, VALID, VALID, TEST])
+    kept = windows.limited(splits, 3, None)
+    assert kept.tolist() == [True, True, False, True, True, False, True, True]
+    assert windows.limited(splits, 9, 1).tolist() == [True] * 7 + [False]
+
+
 def test_few_validation_windows_are_there_several_times(found):
     splits = np.array([TRAIN, VALID, VALID, VALID, VALID, VALID, TEST])
     assert windows.repeats(splits, 50) == 3  # of 5, so that there are 12 or more

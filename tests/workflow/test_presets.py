@@ -96,6 +96,15 @@ def test_the_zoo_is_planned_as_soon_as_its_packages_are_there(project, root):
     assert not jobs & {"fetch_file", "sample_langevin"}
 
 
+def test_harder_gaps_replace_the_default_ones(project, root):
+    overlay = "config/presets/hard-gaps.yaml"
+    target = "results/datasets/nyc-weather/window_starts.parquet"
+    done = project.snakemake(target, configfiles=(overlay,))
+    assert done.returncode == 0, done.stdout
+    starts = pd.read_parquet(project.folder / target)
+    assert starts["held_out"].cat.categories.tolist() == ["outages", "high"]
+
+
 PHYSIONET = """
 datasets:
   physionet-2012:

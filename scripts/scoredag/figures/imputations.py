@@ -12,14 +12,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from scoredag.figures import style
-from scoredag.metrics import CORRECTED, DRESSED
+from scoredag.metrics import AUTO, CORRECTED, CSDI, DRESSED
 
 _METRICS = {
     "crps": "CRPS (relative to the mean |z-score|)",
     "mae": "MAE (z-scores)",
     "rmse": "RMSE (z-scores)",
 }
-_FIRST = ("auto", "CSDI")  # of the methods, on top
+_FIRST = (AUTO, CSDI)  # of the methods, on top
 MAX_FEATURES = 40  # with a row each
 _SHADES = (style.ORANGE, style.GREEN, style.PURPLE, style.VERMILION, style.SKY, style.BLUE, style.BLACK)
 _MARKERS = "osD^vPX*"

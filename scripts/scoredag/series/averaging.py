@@ -8,6 +8,8 @@ quantiles?"). Pinball loss is convex in the weights, so that there is one best c
 import numpy as np
 from scipy import optimize
 
+from scoredag import metrics
+
 MOST = 4000  # targets that are enough to choose weights by
 PRIOR = 1000  # targets that weigh as much as the assumption that the average holds what it says
 SMALL = 0.03  # a smaller weight is none: its method need not be run
@@ -57,14 +59,12 @@ def held_levels(quantiles: np.ndarray, truth: np.ndarray, levels: np.ndarray) ->
         levels: (S,).
     """
     n = len(levels)
-    below, up_to = (quantiles < truth).sum(axis=0), (quantiles <= truth).sum(axis=0)
+    below, up_to, spread = metrics.ranks(quantiles, truth)
     lower, upper = (
         np.take_along_axis(quantiles, place.clip(0, n - 1)[None], axis=0)[0] for place in (below - 1, below)
     )
     between = np.where((below > 0) & (below < n), (truth - lower) / np.maximum(upper - lower, TINY), 0.5)
-    # a truth that several quantiles are equal to, as 0 of rain, is anywhere between these: evenly (golden ratio)
-    anywhere = np.arange(len(truth)) * 0.6180339887498949 % 1 * (up_to - below)
-    integral = (below + np.where(up_to > below, anywhere, between)) / (n + 1)
+    integral = (below + np.where(up_to > below, spread * (up_to - below), between)) / (n + 1)
     share = len(truth) / (len(truth) + PRIOR)
     held = np.quantile(integral, levels, method="weibull")
     return share * held + (1 - share) * levels

@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from scoredag.metrics import z_scores
+from scoredag.metrics import AUTO, CSDI, z_scores
 from scoredag.series import averaging, conformal, dressing, windows
 from scoredag.store import files, tables
 
-AUTO, CSDI = "auto", "CSDI"
 # What is averaged besides CSDI: of few validation windows, weights of more methods are noise (docs/experiments.md)
 AVERAGED = ("linear", "joint Gaussian", "structural")
 LEAST = 200  # validation targets of a pattern by which weights are chosen; fewer are joined by all others
@@ -119,11 +118,16 @@ def calibrate(validation: Forecasts, n_patterns: int, n_features: int) -> Calibr
 
 def each_half(validation: Forecasts, n_patterns: int, n_features: int) -> Iterator[tuple[np.ndarray, Calibration]]:
     """(boolean (n,), what calibrates these) of each half of the time: the other half."""
+    for here, others in _halves(validation.targets.is_late):
+        yield here, calibrate(validation.part(others), n_patterns, n_features)
+
+
+def _halves(is_late):
+    """(which (n,), boolean, and which others) of each half of the time that has any; of only one, that itself."""
     for late in (False, True):
-        here = validation.targets.is_late == late
+        here = is_late == late
         if here.any():
-            others = validation.part(~here) if not here.all() else validation
-            yield here, calibrate(others, n_patterns, n_features)
+            yield here, here if here.all() else ~here
 
 
 def _calibrate(validation, n_patterns, n_features):
@@ -156,14 +160,10 @@ def _judges(targets, n_patterns):
 
 def _by_halves(validation, which, n_patterns, n_features):
     """Quantiles (M, S, n) of what is averaged, each half of the time calibrated by the other; NaN but of `which`."""
-    is_late = validation.targets.is_late
     methods = _averaged(validation.points)
-    result = np.full((len(methods), len(dressing.LEVELS), len(is_late)), np.nan, np.float32)
-    for late in (False, True):
-        here, others = which & (is_late == late), is_late != late
-        if not here.any():
-            continue
-        other = _calibrate(validation.part(others) if others.any() else validation, n_patterns, n_features)
+    result = np.full((len(methods), len(dressing.LEVELS), len(which)), np.nan, np.float32)
+    for half, others in _halves(validation.targets.is_late):
+        other, here = _calibrate(validation.part(others), n_patterns, n_features), which & half
         for row, name in zip(result, methods, strict=True):
             row[:, here] = other.quantiles(name, validation.part(here))
     return result
@@ -256,23 +256,23 @@ def read(
     """
     rows, samples = tables.read_imputations(samples_path)
     window = rows["window"].to_numpy()
-    numbers, _, roles = windows.read(windows_path, stats, split)
+    table = windows.table(windows_path, split)
+    numbers, _, roles = windows.to_arrays(table, stats)
     kinds = conformal.distance_kinds(roles == windows.OBSERVED).transpose(0, 2, 1)
     place = np.searchsorted(numbers, window)
     names = list(rows["feature"].cat.categories)
     order = stats.set_index("feature").index.get_indexer(names)
     feature = order[rows["feature"].cat.codes]
     step = rows["step"].to_numpy()
-    profile = windows.read_profile(windows_path, stats, split)
-    subtracted = profile[place, feature, step] if isinstance(profile, np.ndarray) else profile
+    subtracted = windows.profile(table, len(stats))[place, feature, step]
     truth, draws = z_scores(rows.assign(truth=rows["truth"] - subtracted), samples - subtracted, stats)
-    table = starts.set_index("window").loc[window]
+    of_window = starts.set_index("window").loc[window]
     targets = Targets(
         window,
         feature,
-        table["held_out"].cat.codes.to_numpy(),
+        of_window["held_out"].cat.codes.to_numpy(),
         kinds[place, step, feature],
-        (table["start"] > table["start"].median()).to_numpy(),
+        (of_window["start"] > of_window["start"].median()).to_numpy(),
         truth,
     )
     return Forecasts(targets, draws, _points(baselines_path, split, feature, stats, subtracted))
@@ -286,5 +286,5 @@ def _points(path, split, feature, stats, subtracted):
     for method, rows in table.groupby("method", observed=True, sort=False):
         deviations = rows["deviation"].to_numpy() / std
         values = (rows["value"].to_numpy() - subtracted - mean) / std
-        result[str(method)] = values, None if np.isnan(deviations).any() else deviations
+        result[str(method)] = values, None if np.isnan(deviations).all() else deviations
     return result

@@ -82,11 +82,10 @@ def helps(
     """
     if roles[0].size > gaussian.DENSE.entries or not (roles[is_valid] == TARGET).any():
         return False
+    values = wide.to_numpy()
+    unit = np.nanstd(values[training], axis=0)
     without, with_it = (
-        _crps(
-            wide.to_numpy() - subtracted, np.nanstd(wide.to_numpy()[training], axis=0), training, steps, roles, is_valid
-        )
-        for subtracted in (0.0, profile.values)
+        _crps(rest, unit, training, steps, roles, is_valid) for rest in (values, values - profile.values)
     )
     subtracted = with_it < (1 - GAIN) * without
     log.info(

@@ -13,7 +13,7 @@ LENGTH, LONGEST, SHORTEST = 24, 48, 8  # steps of a window: as a rule, and at mo
 WINDOWS_OF_BLOCK = 10
 BLOCKS = 14  # of a series, or more: validation and test then have parts of several seasons
 WINDOWS = 16  # that a short series consists of
-SEEN = 0.6  # share of the series, from its begin, whose cycles count: not that which is tested on
+SEEN = 0.6  # share of the series, from its begin, whose cycles count; what of it is tested on gives its period alone
 
 
 class Lengths(NamedTuple):

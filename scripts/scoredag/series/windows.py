@@ -211,6 +211,17 @@ def repeats(window_splits: np.ndarray, most_valid: int) -> int:
     return min(-(-min(ENOUGH, most_valid) // n_valid), MOST_REPEATS) if n_valid else 1
 
 
+def again(window_splits: np.ndarray, n_repeats: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which windows there are where validation windows are there `n_repeats` times, and the turn of each, from 0.
+
+    Two integer arrays, one entry a window. Those that are there again come last.
+    """
+    valid = np.flatnonzero(window_splits == SPLITS.index("valid"))
+    which = np.r_[np.arange(len(window_splits)), np.tile(valid, n_repeats - 1)]
+    turns = np.repeat(np.arange(1, n_repeats), len(valid))
+    return which, np.r_[np.zeros(len(window_splits), int), turns]
+
+
 def cut(
     wide: pd.DataFrame,
     first_steps: np.ndarray,
@@ -261,18 +272,32 @@ def cut(
     )
 
 
+def steps_of(first_steps: np.ndarray, length: int, n_steps: int) -> np.ndarray:
+    """The steps (N, L) of windows; beyond the end of the series the last one."""
+    return (first_steps[:, None] + np.arange(length)).clip(max=n_steps - 1)
+
+
+def z_scores(values: np.ndarray, stats: pd.DataFrame) -> np.ndarray:
+    """Values (..., K) in physical units, less their profile, as z-scores."""
+    return (values - stats["mean"].to_numpy()) / stats["std"].to_numpy()
+
+
 def read(path: str, stats: pd.DataFrame, split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """`to_arrays` of the windows of `split` in the table at `path`."""
-    return to_arrays(tables.read(path, tables.WINDOWS, filters=[("split", "==", split)]), stats)
+    return to_arrays(table(path, split), stats)
 
 
-def read_profile(path: str, stats: pd.DataFrame, split: str) -> np.ndarray | float:
-    """What is subtracted from the values of the windows of `split`, (N, K, L) in physical units; 0 where nothing is."""
-    table = tables.read(path, tables.WINDOWS, filters=[("split", "==", split)])
-    if "profile" not in table:
-        return 0.0
-    length = int(table["step"].max()) + 1
-    return table["profile"].to_numpy().reshape(-1, length, len(stats)).transpose(0, 2, 1)
+def table(path: str, split: str) -> pd.DataFrame:
+    """The rows of `split` in the table of windows at `path`."""
+    return tables.read(path, tables.WINDOWS, filters=[("split", "==", split)])
+
+
+def profile(table: pd.DataFrame, n_features: int) -> np.ndarray:
+    """What is subtracted from the values of windows, (N, K, L) in physical units; 0 where nothing is."""
+    shape = (-1, int(table["step"].max()) + 1, n_features)
+    if "profile" in table:
+        return table["profile"].to_numpy().reshape(shape).transpose(0, 2, 1)
+    return np.broadcast_to(0.0, (len(table) // (shape[1] * n_features), n_features, shape[1]))
 
 
 def to_arrays(table: pd.DataFrame, stats: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -292,7 +317,7 @@ def to_arrays(table: pd.DataFrame, stats: pd.DataFrame) -> tuple[np.ndarray, np.
     values = table["value"].to_numpy().reshape(shape)
     if "profile" in table:
         values = values - table["profile"].to_numpy().reshape(shape)
-    scores = (values - stats["mean"].to_numpy()) / stats["std"].to_numpy()
+    scores = z_scores(values, stats)
     names = list(table["role"].cat.categories)
     roles = np.array([ROLES.index(name) for name in names])[table["role"].cat.codes].reshape(shape)
     numbers = table["window"].to_numpy()[:: length * n_features]

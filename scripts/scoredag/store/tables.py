@@ -82,7 +82,6 @@ SCORE_ERRORS = _schema(
 )
 SERIES = _schema(time=_TIME, feature=_NAME, value=pa.float64())
 WINDOWS = _schema(window=pa.int32(), step=pa.int32(), feature=_NAME, value=pa.float64(), role=_NAME, split=_NAME)
-WINDOWS_OF_PROFILE = pa.schema([*WINDOWS, ("profile", pa.float64())])  # where a profile is subtracted from values
 WINDOW_STARTS = _schema(window=pa.int32(), start=_TIME, held_out=_NAME)
 STATISTICS = _schema(feature=pa.string(), mean=pa.float64(), std=pa.float64(), missing_fraction=pa.float64())
 STRUCTURAL = _schema(feature=pa.string(), component=pa.string(), parameter=pa.string(), value=pa.float64())
@@ -154,11 +153,7 @@ def write(frame: Columns, path: files.PathLike, schema: pa.Schema) -> None:
 
     Tables of `OF_SERIES` keep a column `series`, and windows a column `profile`.
     """
-    if schema in OF_SERIES and "series" in frame:
-        schema = of_several(schema)
-    if schema == WINDOWS and "profile" in frame:
-        schema = WINDOWS_OF_PROFILE
-    with writing(path, schema) as write_part:
+    with writing(path, _with_more(schema, frame)) as write_part:
         write_part(frame)
 
 
@@ -255,10 +250,7 @@ def _read(path, schema, columns, filters):
 def _check(path, schema):
     """Raise InputError unless the file's columns are those of `schema`."""
     stored = _stored_schema(path)
-    if schema in OF_SERIES and "series" in stored.names:
-        schema = of_several(schema)
-    if schema == WINDOWS and "profile" in stored.names:
-        schema = WINDOWS_OF_PROFILE
+    schema = _with_more(schema, stored.names)
     if stored.names != schema.names:
         raise InputError(f"{path}: columns are {', '.join(stored.names)}; expected {', '.join(schema.names)}")
     for name in schema.names:
@@ -271,6 +263,15 @@ def _n_samples(path):
     stored = _stored_schema(path)
     field = stored.field("samples") if "samples" in stored.names else None
     return field.type.list_size if field is not None and pa.types.is_fixed_size_list(field.type) else 1
+
+
+def _with_more(schema, names):
+    """The schema with the columns that a table of its kind may have besides, as far as they are among `names`."""
+    if schema in OF_SERIES and "series" in names:
+        return of_several(schema)
+    if schema == WINDOWS and "profile" in names:  # what is subtracted from values
+        return pa.schema([*schema, ("profile", pa.float64())])
+    return schema
 
 
 def _stored_schema(path):
