@@ -38,6 +38,7 @@ def joint_scores(table: pd.DataFrame) -> Figure:
     row[-1].axvline(0.8, color=style.GREY, lw=1, ls="--")
     row[0].set_yticks(range(len(patterns)), patterns)
     row[0].set_ylim(len(patterns) - 0.5, -0.5)
-    drawn.suptitle("Scores of joint draws (lower is better), 95 % bootstrap intervals over windows", fontsize=12)
+    title = "Scores of joint draws (lower is better; of the means 80 % should lie inside), 95 % bootstrap intervals"
+    drawn.suptitle(title, fontsize=12)
     drawn.legend(*row[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(methods))
     return drawn

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 
 from scoredag import gaussian
-from scoredag.series import tidy
+from scoredag.series import seasons, tidy
 from scoredag.series.windows import OBSERVED, TARGET
 from scoredag.store import files, tables
 
 log = logging.getLogger(__name__)
 
-CALENDAR = {"day": (86400.0, 4), "week": (7 * 86400.0, 3), "year": (365.25 * 86400.0, 3)}  # seconds, harmonics
+HARMONICS = {"day": 4, "week": 3, "year": 3}
 LEAST_STEPS, CYCLES = 2.5, 3  # of a cycle, and cycles of a series
 RIDGE = 1e-3  # relative to the number of values
 GAIN = 0.02  # of the CRPS, below which nothing is subtracted
@@ -38,15 +38,12 @@ def estimate(wide: pd.DataFrame, training: np.ndarray) -> Profile:
         training: boolean (T,), the steps that it is estimated from.
     """
     n = len(wide)
-    times = wide.index
-    distance = (times[-1] - times[0]).total_seconds() / max(n - 1, 1)
     steps = np.arange(n)
     columns, parts = [np.ones(n), 2 * steps / n - 1], ["trend"]
-    for name, (seconds, harmonics) in CALENDAR.items():
-        period = seconds / distance
+    for name, period in seasons.calendar(wide.index).items():
         if LEAST_STEPS < period <= n / CYCLES:
             parts.append(name)
-            for harmonic in range(1, min(harmonics, int(period / 2)) + 1):
+            for harmonic in range(1, min(HARMONICS[name], int(period / 2)) + 1):
                 angle = 2 * np.pi * harmonic * steps / period
                 columns += [np.cos(angle), np.sin(angle)]
     design = np.column_stack(columns)

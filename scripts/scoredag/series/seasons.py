@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from scipy import fft
 
+CALENDAR = {"day": 86400.0, "week": 7 * 86400.0, "year": 365.25 * 86400.0}  # seconds
 MOST_STEPS = 1 << 17  # of a series that are looked at, its first
 CYCLES = 3  # that a series has to hold
 REACH = 4  # periods up to which a cycle has to go on, if the series is as long
@@ -14,6 +16,12 @@ FINE, TRIES = 0.05, 5  # how far from the best lag, on either side, the period i
 # Share of the variance that a clear cycle needs: three periods show it less than many do, few values less than many.
 # Of 114,000 series of white noise, AR(1) and random walks, of 60 to 5,000 steps, 9 reach it.
 SHARE, SHARE_OF_FEW = 0.05, 1.2
+
+
+def calendar(times: pd.DatetimeIndex) -> dict[str, float]:
+    """The steps of a day, a week and a year on a grid of `times`, by their mean distance; none of a single time."""
+    distance = (times[-1] - times[0]).total_seconds() / max(len(times) - 1, 1)
+    return {name: seconds / distance for name, seconds in CALENDAR.items()} if distance else {}
 
 
 def longer_than(length: int, values: np.ndarray, lengths: Sequence[int] | np.ndarray) -> np.ndarray:

@@ -24,7 +24,6 @@ LEAST = 10  # known values, below which a constant level is all that is estimate
 CYCLES = 3  # that a stretch holds
 CLOSE = 1.05  # ratio up to which two periods are one
 WHOLE = 0.1  # steps: a period as near to a whole number is one; months are not all alike, but twelve are a year
-CALENDAR = (86400.0, 7 * 86400.0, 365.25 * 86400.0)  # seconds of a day, a week and a year
 HARMONICS = (3, 2, 1)  # that are tried
 SMALLEST = 1e-8  # variance of what is random
 LARGEST_ROOT = 0.9999  # largest partial autocorrelation of the errors
@@ -80,8 +79,7 @@ def periods_of(times: pd.DatetimeIndex, values: np.ndarray, lengths: Sequence[in
     """
     longest = int(np.argmax(lengths))
     first, n = int(np.sum(lengths[:longest])), int(lengths[longest])
-    distance = (times[first + n - 1] - times[first]).total_seconds() / max(n - 1, 1)
-    candidates = [cycle / distance for cycle in CALENDAR] if distance else []
+    candidates = [*seasons.calendar(times[first : first + n]).values()]
     candidates.append(float(seasons.longer_than(1, values[:, None], lengths)[0]))
     periods: list[float] = []
     for candidate in candidates:
