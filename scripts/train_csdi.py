@@ -48,6 +48,8 @@ def train_csdi(
         files.check_sha256(init_path, settings["init_sha256"])
     if options.n_steps:
         model = _start(init_path, features, dropout, settings["conditional"], streams.seed(seed, "weights"))
+        if options.embedding_rate == 0:
+            torch.nn.init.zeros_(model.embed_layer.weight)
     else:
         model = _as_it_is(init_path, features, settings["conditional"])
     logging.info("%d training windows of %d features x %d steps", *values.shape)

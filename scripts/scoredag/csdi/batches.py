@@ -102,11 +102,12 @@ def levels_at(uniform: torch.Tensor, settings: Settings) -> torch.Tensor:
 
 
 def _crop(shape: Sequence[int], settings: Settings, generator: torch.Generator) -> tuple[torch.Tensor, slice]:
-    """Random rows of features, in order, and a random slice of the steps."""
+    """Random rows of features, in order, and a random slice of the steps; the logarithms of their numbers are uniform."""
 
     def between(bounds, n):
         lowest, highest = (min(bound, n) for bound in bounds or (n, n))
-        return int(torch.randint(lowest, highest + 1, (), generator=generator))
+        drawn = lowest * ((highest + 1) / lowest) ** torch.rand((), generator=generator, dtype=torch.float64)
+        return min(int(drawn), highest)
 
     n_features, length = between(settings.crop_features, shape[1]), between(settings.crop_steps, shape[2])
     features = torch.randperm(shape[1], generator=generator)[:n_features].sort().values

@@ -85,6 +85,20 @@ def blocks(observed: torch.Tensor, patterns: Patterns, generator: torch.Generato
     return observed * (hidden == 0)
 
 
+def gaps(observed: torch.Tensor, patterns: Patterns, generator: torch.Generator) -> torch.Tensor:
+    """Hide one to three runs of steps, of up to two thirds of the window, of a random share of the features at once."""
+    n, n_features, length = observed.shape
+    longest = max(1, 2 * length // 3)
+    steps = (longest ** torch.rand(n, 3, generator=generator)).ceil().long()  # most are short
+    first = (torch.rand(n, 3, generator=generator) * (length + steps) - steps).ceil().long()  # or at an end
+    used = torch.arange(3) < torch.randint(1, 4, (n, 1), generator=generator)
+    at = torch.arange(length)
+    inside = (at >= first[..., None]) & (at < (first + steps)[..., None]) & used[..., None]  # (B, 3, L)
+    share = torch.rand(n, 1, 1, generator=generator)
+    concerned = torch.rand(n, 3, n_features, generator=generator) < share.clamp(min=1 / n_features)
+    return observed * ~(inside[:, :, None] & concerned[..., None]).any(dim=1)
+
+
 def outages(observed: torch.Tensor, patterns: Patterns, generator: torch.Generator) -> torch.Tensor:
     """Hide all values of some features that have any, never of all; of a single one, none."""
     n, n_features, _ = observed.shape
@@ -103,5 +117,6 @@ MASKS = {
     "mix": mix,
     "test-pattern": test_pattern,
     "blocks": blocks,
+    "gaps": gaps,
     "outages": outages,
 }

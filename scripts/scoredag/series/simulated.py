@@ -9,10 +9,18 @@ import pandas as pd
 from scipy.signal import lfilter
 
 from scoredag import streams
+from scoredag.series import worlds
 
 
 def simulate(
-    *, n_features: int, n_steps: int, block: int, seed: int, start: str = "2000-01-01", interval: str = "1h"
+    *,
+    n_features: int,
+    n_steps: int,
+    block: int,
+    seed: int,
+    world: str = "days",
+    start: str = "2000-01-01",
+    interval: str = "1h",
 ) -> pd.DataFrame:
     """A wide series of `n_steps` hours x `n_features`, each value of variance near 1.
 
@@ -21,17 +29,19 @@ def simulate(
         n_steps: length of the series.
         block: steps after which all parameters are drawn anew.
         seed: integer.
+        world: `days`, hours of weather and its like, or `any` (`worlds.draw`), a quarter of them such hours.
         start, interval: of the time index (UTC).
     """
-    blocks = [_block(block, n_features, streams.generator(seed, "block", i)) for i in range(-(-n_steps // block))]
+    draw = WORLDS[world]
+    blocks = [draw(block, n_features, streams.generator(seed, "block", i)) for i in range(-(-n_steps // block))]
     times = pd.date_range(start, periods=n_steps, freq=interval, tz="UTC", name="time")
     width = len(str(n_features - 1))
     names = [f"feature_{k:0{width}d}" for k in range(n_features)]
     return pd.DataFrame(np.concatenate(blocks)[:n_steps], times, names)
 
 
-def _block(n_steps, n_features, rng):
-    """One world, (n_steps, n_features)."""
+def _days(n_steps, n_features, rng):
+    """One world of hours, (n_steps, n_features)."""
     n_factors = rng.integers(2, 8)
     n_kinds = rng.integers(2, n_features + 1)
     factors = np.stack([_smooth_noise(n_steps, rng) for _ in range(n_factors)], axis=1)
@@ -39,21 +49,21 @@ def _block(n_steps, n_features, rng):
     # features of one kind nearly repeat each other, as the same quantity at nearby places does
     kinds = rng.normal(size=(n_kinds, factors.shape[1])) * rng.gamma(0.5, size=(n_kinds, factors.shape[1]))
     loadings = kinds[rng.integers(n_kinds, size=n_features)]
-    loadings = loadings + rng.normal(size=loadings.shape) * _log_uniform(rng, 0.01, 0.5)
+    loadings = loadings + rng.normal(size=loadings.shape) * worlds.log_uniform(rng, 0.01, 0.5)
     loadings /= np.linalg.norm(loadings, axis=1, keepdims=True)
     own = np.stack([_smooth_noise(n_steps, rng) for _ in range(n_features)], axis=1)
     white = rng.normal(size=(n_steps, n_features))
-    own_scale = _log_uniform(rng, 0.02, 0.7, n_features)
-    white_scale = _log_uniform(rng, 0.005, 0.4, n_features)
+    own_scale = worlds.log_uniform(rng, 0.02, 0.7, n_features)
+    white_scale = worlds.log_uniform(rng, 0.005, 0.4, n_features)
     x = factors @ loadings.T + own_scale * own + white_scale * white
     x /= np.sqrt(1 + own_scale**2 + white_scale**2)
-    x = _derive(x, rng)
+    x = worlds.derive(x, rng)
     return np.stack([_sensor(x[:, k], rng) for k in range(n_features)], axis=1)
 
 
 def _smooth_noise(n_steps, rng):
     """A stationary second-order autoregression of variance near 1, its time scale 2 to 200 steps."""
-    decay = np.exp(-1 / _log_uniform(rng, 2, 200))
+    decay = np.exp(-1 / worlds.log_uniform(rng, 2, 200))
     smoothing = rng.uniform(0, 0.8)
     burn_in = 400
     noise = rng.normal(size=n_steps + burn_in)
@@ -68,32 +78,8 @@ def _daily_cycles(n_steps, rng):
     phase = 2 * np.pi * (np.arange(n_steps) / 24 + rng.uniform())
     amplitude = np.sqrt(2) * np.exp(0.3 * _smooth_noise(n_steps, rng))
     waves = np.stack([np.sin(phase), np.cos(phase)], axis=1)
-    sharpness = _log_uniform(rng, 0.1, 3)
+    sharpness = worlds.log_uniform(rng, 0.1, 3)
     return amplitude[:, None] * np.tanh(sharpness * waves) / np.tanh(sharpness)
-
-
-def _derive(x, rng):
-    """Make some features functions of two others, as humidity is of temperature and dew point.
-
-    Half of the time the other is what the first resembles most, and their difference is taken: what
-    little tells them apart is then all there is.
-    """
-    n_steps, n_features = x.shape
-    if n_features < 3:
-        return x
-    x = x.copy()
-    for k in rng.permutation(n_features)[: rng.integers(n_features // 2 + 1)]:
-        first, second = rng.choice(np.delete(np.arange(n_features), k), 2, replace=False)
-        weights = rng.normal(size=2)
-        if rng.uniform() < 0.5:
-            likeness = np.corrcoef(x, rowvar=False)[first]
-            likeness[[first, k]] = -1
-            second, weights = np.argmax(likeness), [1, -rng.uniform(0.7, 1.3)]
-        value = x[:, [first, second]] @ weights
-        value = (value - value.mean()) / value.std()
-        value += rng.uniform(-0.3, 0.3) * value**2
-        x[:, k] = value + _log_uniform(rng, 0.005, 0.2) * rng.normal(size=n_steps)
-    return x
 
 
 def _sensor(x, rng):
@@ -102,12 +88,16 @@ def _sensor(x, rng):
     if kind < 0.5:
         return x
     if kind < 0.7:
-        resolution = _log_uniform(rng, 0.05, 0.5)
+        resolution = worlds.log_uniform(rng, 0.05, 0.5)
         return np.round(x / resolution) * resolution
     if kind < 0.85:
         return np.minimum(x, rng.uniform(-0.5, 1.0))
     return np.expm1(x * rng.uniform(0.2, 0.5))
 
 
-def _log_uniform(rng, low, high, size=None):
-    return np.exp(rng.uniform(np.log(low), np.log(high), size))
+def _any(n_steps, n_features, rng):
+    """A world of any kind; one in four is of hours."""
+    return (_days if rng.uniform() < 0.25 else worlds.draw)(n_steps, n_features, rng)
+
+
+WORLDS = {"days": _days, "any": _any}
