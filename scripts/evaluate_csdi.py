@@ -37,7 +37,7 @@ def evaluate_csdi(
     settings: dict,
     split: str,
 ) -> None:
-    """Write scores on z-scores by pattern, of all features and of each, with bootstrap intervals over windows.
+    """Write scores on z-scores by pattern, of all features and of each, with block bootstrap intervals.
 
     CSDI and point methods are scored as they are, and as validation windows make them distributions that hold what
     they say; so is their average, `auto`, whose weights are there, too. On the test windows CSDI has also the
@@ -61,15 +61,22 @@ def evaluate_csdi(
     rows = []
     for code, pattern, targets in _patterns(here.targets.pattern, names, split):
         of_pattern, window = np.unique(here.targets.window[targets], return_inverse=True)
-        counts = metrics.resamples(len(of_pattern), streams.generator(settings["seed"], "bootstrap", pattern))
+        stretch = _stretches(starts.set_index("window").loc[of_pattern])
+        counts = metrics.resamples(stretch, streams.generator(settings["seed"], "bootstrap", pattern))
         for name, method in methods:
             terms = {score: (top[targets], bottom[targets]) for score, (top, bottom) in method.terms.items()}
             scores = _scores(terms, window, here.targets.feature[targets], list(stats["feature"]), counts)
             rows += [(pattern, name, *score, method.n_samples) for score in scores]
         if parts and split != "valid":
             rows += _weights(parts[0][1], code, pattern, valid.targets, list(stats["feature"]))
-        _log(rows, pattern, len(of_pattern))
+        _log(rows, pattern, int(stretch.max()) + 1)
     tables.write_rows(rows, metrics_path, tables.CSDI_METRICS)
+
+
+def _stretches(starts):
+    """The stretch (n,) of each window, rows of the table of starts."""
+    series = starts["series"].cat.codes if "series" in starts else 0
+    return metrics.stretches(starts["start"].to_numpy().astype("int64"), np.broadcast_to(series, len(starts)))
 
 
 def _calibrations(here, valid, split, sizes):
@@ -193,7 +200,7 @@ def _scores(terms, window, feature, names, counts):
                 yield name, metric, *values[:, column].tolist(), n
 
 
-def _log(rows, pattern, n_windows):
+def _log(rows, pattern, n_stretches):
     """Log the CRPS of the average with its bootstrap interval and weights, and the best single method."""
     of_pattern = [row for row in rows if (row[0], row[2]) == (pattern, "all")]
     crps = {row[1]: row for row in of_pattern if row[3] == "crps"}
@@ -202,9 +209,9 @@ def _log(rows, pattern, n_windows):
     best = min(crps, key=lambda method: crps[method][4])
     shares = ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items() if weight >= TOLD)
     logging.info(
-        "%s: CRPS %.3f (95 %% bootstrap interval over %d windows %.3f to %.3f; %d targets)%s; the lowest of a single "
+        "%s: CRPS %.3f (95 %% bootstrap interval over %d stretches %.3f to %.3f; %d targets)%s; the lowest of a single "
         "method is %.3f, of %s",
-        pattern, value, n_windows, lower, upper, n_targets, shares and f" of {shares}", crps[best][4], best,
+        pattern, value, n_stretches, lower, upper, n_targets, shares and f" of {shares}", crps[best][4], best,
     )  # fmt: skip
 
 

@@ -8,7 +8,6 @@ import torch
 from scoredag import job, streams
 from scoredag.csdi import batches, checkpoint, resume, training
 from scoredag.csdi.network import CSDI
-from scoredag.errors import InputError
 from scoredag.job import logs
 from scoredag.series import windows
 from scoredag.store import files, tables, weights
@@ -51,7 +50,7 @@ def train_csdi(
         if options.embedding_rate == 0:
             torch.nn.init.zeros_(model.embed_layer.weight)
     else:
-        model = _as_it_is(init_path, features, settings["conditional"])
+        model = _as_it_is(init_path, features, values.shape[2], settings["conditional"])
     logging.info("%d training windows of %d features x %d steps", *values.shape)
     inputs = [path for path in (init_path, windows_path, statistics_path) if path]
     store = resume.Store(Path(model_path).with_name("unfinished.pt"), resume.fingerprint([settings, run, code], inputs))
@@ -59,9 +58,8 @@ def train_csdi(
     metadata = {
         "config_sha256": resume.fingerprint(settings, []),
         "dataset": settings["dataset"],
-        "features": features,
         "init": settings["init"],
-    }
+    } | _scope(options, features)
     with logs.progress(f"training {run}", options.n_steps, "step") as bar:
         try:
             history = training.train(
@@ -87,27 +85,45 @@ def train_csdi(
     last_good_path.unlink(missing_ok=True)
 
 
+def _scope(options, features):
+    """What a model is for: these features, or any, of as many and as long windows as its batches had."""
+    if options.embedding_rate != 0:
+        return {"features": features}
+    bounds = {"features": options.crop_features, "steps": options.crop_steps}
+    return {"trained_for": {name: list(bound) for name, bound in bounds.items() if bound}}
+
+
 def _start(init_path, features, dropout, conditional, seed):
     """The network to train: a new one, or the checkpoint's; its embedding only for the same features."""
     torch.manual_seed(seed)
     if not init_path:
         return CSDI(len(features), dropout, conditional)
-    trained_on = weights.metadata(init_path).get("features")
-    anew = trained_on is not None and trained_on != features
-    if anew:
+    other = _trained_on(init_path, features) != features
+    if other:
         logging.info("%s: trained on other features; their embedding starts anew", init_path)
-    return checkpoint.load(init_path, len(features), dropout, conditional=conditional, new_embedding=anew)
+    embedding = "new" if other else "stored"
+    return checkpoint.load(init_path, len(features), dropout, conditional=conditional, embedding=embedding)
 
 
-def _as_it_is(init_path, features, conditional):
-    """The checkpoint's network, which has to be one for these features."""
+def _as_it_is(init_path, features, length, conditional):
+    """The checkpoint's network; where it was trained on other features, with an embedding that stands for any."""
     model = checkpoint.load(init_path, conditional=conditional)
-    if weights.metadata(init_path).get("features", features) != features or model.n_features != len(features):
-        raise InputError(
-            f"{init_path}: trained on other features than the dataset's {len(features)}, "
-            "and training.n_steps: 0 takes it as it is; write more steps"
-        )
-    return model
+    other = _trained_on(init_path, features) != features or model.n_features != len(features)
+    for name, (least, most) in weights.metadata(init_path).get("trained_for", {}).items():
+        size = {"features": len(features), "steps": length}[name]
+        if not least <= size <= most:
+            logging.warning(
+                "%s: trained for windows of %d to %d %s; of %d it does what it can", init_path, least, most, name, size
+            )
+    if not other:
+        return model
+    logging.info("%s: used without training, with an embedding that stands for any feature", init_path)
+    return checkpoint.load(init_path, len(features), conditional=conditional, embedding="mean")
+
+
+def _trained_on(init_path, features):
+    """The features that a checkpoint names; a file that names none is taken for one of these."""
+    return weights.metadata(init_path).get("features", features)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ DRESSED = ", dressed"  # a point baseline with the quantiles of its errors on va
 CORRECTED = ", conformal"  # intervals, and draws, that validation windows correct
 LEVELS = np.arange(1, 20) / 20
 N_RESAMPLES = 1000
+N_STRETCHES, MOST_IN_STRETCH = 6, 10  # of the bootstrap: at least so many, of at most so many windows
 GOLDEN = 0.6180339887498949  # multiples of it, less whole numbers, are spread evenly
 PERCENTS = (50, 80, 90, 95)  # of the intervals that are scored
 
@@ -147,15 +148,40 @@ def ratio(score: str, numerator: np.ndarray, denominator: np.ndarray) -> np.ndar
     return np.sqrt(value) if score == "rmse" else value
 
 
-def resamples(n: int, rng: np.random.Generator) -> np.ndarray:
-    """How often each of n windows is drawn in each of `N_RESAMPLES` bootstrap samples of them, (N_RESAMPLES, n)."""
-    return rng.multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES).astype(np.float64)
+def stretches(starts: np.ndarray, series: np.ndarray) -> np.ndarray:
+    """Which stretch of the series each of n windows lies in, codes (n,): what is drawn again as a whole.
+
+    A stretch is a run of windows without a gap between them, but of at most a `N_STRETCHES`-th of all of them, and
+    of at most `MOST_IN_STRETCH`: neighbours err alike, so that windows drawn one by one give too short intervals.
+
+    Args:
+        starts: (n,), when each begins, in order within a series.
+        series: (n,), codes.
+    """
+    apart = np.diff(starts)
+    usual = np.median(apart) if len(apart) else 0
+    breaks = np.r_[True, (np.diff(series) != 0) | (apart <= 0) | (apart > 1.5 * usual)]
+    run = np.cumsum(breaks)
+    place = np.arange(len(starts)) - np.flatnonzero(breaks)[run - 1]
+    most = int(np.clip(len(starts) // N_STRETCHES, 1, MOST_IN_STRETCH))
+    return np.unique(np.column_stack([run, place // most]), axis=0, return_inverse=True)[1]
+
+
+def resamples(stretch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """How often each window (n,) is in each of `N_RESAMPLES` bootstrap samples of stretches, (N_RESAMPLES, n).
+
+    Args:
+        stretch: the number of each window's stretch, from 0 on.
+        rng: a generator.
+    """
+    n = int(stretch.max()) + 1
+    return rng.multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES).astype(np.float64)[:, stretch]
 
 
 def bootstrap(
     score: str, numerators: np.ndarray, denominators: np.ndarray, counts: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A score and the ends of its 95 % percentile interval when windows are drawn again, three arrays (...).
+    """A score and the ends of its 95 % percentile interval when stretches are drawn again, three arrays (...).
 
     Args:
         score: its name.

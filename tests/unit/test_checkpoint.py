@@ -145,6 +145,21 @@ def test_the_other_kind_of_model_is_refused_in_one_line(tmp_path, conditional):
 def test_a_new_embedding_can_be_asked_for(model, tmp_path):
     path = tmp_path / "model.safetensors"
     checkpoint.save(model, path, {})
-    loaded = checkpoint.load(path, new_embedding=True).state_dict()
+    loaded = checkpoint.load(path, embedding="new").state_dict()
     changed = {name for name, tensor in model.state_dict().items() if not torch.equal(loaded[name], tensor)}
     assert changed == {"embed_layer.weight"}
+
+
+def test_any_feature_has_the_mean_row(model, tmp_path):
+    path = tmp_path / "model.safetensors"
+    checkpoint.save(model, path, {})
+    loaded = checkpoint.load(path, 40, embedding="mean")
+    torch.testing.assert_close(loaded.embed_layer.weight, model.embed_layer.weight.mean(dim=0).expand(40, -1))
+
+
+def test_rows_that_are_alike_are_those_of_any_feature(model, tmp_path):
+    path = tmp_path / "model.safetensors"
+    torch.nn.init.constant_(model.embed_layer.weight, 0.5)
+    checkpoint.save(model, path, {})
+    for embedding in checkpoint.EMBEDDINGS:
+        assert (checkpoint.load(path, 3, embedding=embedding).embed_layer.weight == 0.5).all()

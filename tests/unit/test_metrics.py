@@ -179,7 +179,7 @@ def test_the_bootstrap_of_a_mean_is_that_of_the_central_limit():
     """60 window means of known spread: the 95 % interval is 1.96 standard errors to either side."""
     rng = np.random.default_rng(0)
     means = rng.normal(2.0, 0.3, 60)
-    counts = metrics.resamples(60, np.random.default_rng(1))
+    counts = metrics.resamples(np.arange(60), np.random.default_rng(1))
     assert counts.shape == (metrics.N_RESAMPLES, 60) and (counts.sum(axis=1) == 60).all()
     value, lower, upper = metrics.bootstrap("mae", 5 * means[:, None], np.full((60, 1), 5.0), counts)
     assert value == pytest.approx(means.mean())
@@ -191,13 +191,39 @@ def test_the_bootstrap_of_a_mean_is_that_of_the_central_limit():
 def test_windows_are_drawn_whole(name):
     """One bootstrap sample, worked out by picking the entries of the windows that were drawn."""
     samples, truth, window = two_groups()
-    counts = metrics.resamples(60, np.random.default_rng(5))
+    counts = metrics.resamples(np.arange(60), np.random.default_rng(5))
     terms = metrics.terms(samples, truth)[name]
     picked = np.concatenate([np.flatnonzero(window == w) for w in np.repeat(np.arange(60), counts[0].astype(int))])
     expected = metrics.ratio(name, *(part[picked].sum() for part in terms))
     value, lower, upper = metrics.bootstrap(name, *sums(terms, window), counts[:1])
     assert lower == upper == pytest.approx(expected)
     assert value == pytest.approx(metrics.ratio(name, *(part.sum() for part in terms)))
+
+
+def test_neighbours_that_err_alike_are_drawn_together():
+    """Twenty stretches of five equal windows tell as much as twenty windows do, not as a hundred."""
+    means = np.repeat(np.random.default_rng(0).normal(2.0, 0.3, 20), 5)[:, None]
+    one = np.ones((100, 1))
+    stretch = metrics.stretches(np.arange(100) + 50 * (np.arange(100) // 5), np.zeros(100, int))
+    assert stretch.tolist() == np.repeat(np.arange(20), 5).tolist()
+    _, lower, upper = metrics.bootstrap("mae", means, one, metrics.resamples(stretch, np.random.default_rng(1)))
+    error = means.std() / np.sqrt(20)
+    np.testing.assert_allclose(upper - lower, 3.92 * error, rtol=0.15)
+
+
+@pytest.mark.parametrize(
+    ("starts", "series", "expected"),
+    [
+        ([0], [0], [0]),
+        (range(0, 140, 24), [0] * 6, range(6)),  # six windows in a row
+        (range(0, 24 * 60, 24), [0] * 60, [i // 10 for i in range(60)]),
+        ([0, 24, 48, 200, 224, 248, 400, 424, 448, 472, 496, 520], [0] * 12, [0, 0, 1, 2, 2, 3, 4, 4, 5, 5, 6, 6]),
+        ([0] * 8, range(8), range(8)),  # eight series of one window
+        (list(range(0, 168, 24)) * 2, [0] * 7 + [1] * 7, [0, 0, 1, 1, 2, 2, 3, 4, 4, 5, 5, 6, 6, 7]),
+    ],
+)
+def test_stretches(starts, series, expected):
+    assert metrics.stretches(np.array(starts), np.array(series)).tolist() == list(expected)
 
 
 def test_bootstrap_samples_without_a_feature_do_not_count():

@@ -15,6 +15,7 @@ from scoredag.store import files, stamp, weights
 
 EMBEDDING = "embed_layer.weight"
 INPUT = "diffmodel.input_projection.weight"
+EMBEDDINGS = ("stored", "new", "mean")
 
 
 def load(
@@ -23,17 +24,18 @@ def load(
     dropout: float = 0.1,
     *,
     conditional: bool | None = None,
-    new_embedding: bool = False,
+    embedding: str = "stored",
 ) -> CSDI:
     """The CSDI network stored at `path`, in evaluation mode.
 
     Args:
         path: a .safetensors file, or a PyTorch state dict (.pth, .pt) of tensors alone.
-        n_features: K; another number than the file's starts a new feature embedding (drawn
-            from torch's global generator). None takes the file's.
+        n_features: K. None takes the file's.
         dropout: probability while training.
         conditional: what the network has to be; None takes the file's.
-        new_embedding: start a new feature embedding in any case.
+        embedding: one of `EMBEDDINGS`: the file's, as long as it is of as many features; `new` rows, drawn from torch's
+            global generator; or the file's `mean` row for every feature, which stands for any. Rows that are all alike
+            are taken for every feature in any case.
 
     Raises:
         InputError: no such file, truncated or not a checkpoint, tensors of other shapes, or
@@ -48,7 +50,10 @@ def load(
         kind = "a conditional" if is_conditional else "an unconditional"
         raise InputError(f"{path}: this is {kind} model; write 'conditional: {str(is_conditional).lower()}'")
     model = CSDI(stored_features if n_features is None else n_features, dropout, is_conditional)
-    if model.n_features != stored_features or new_embedding:
+    rows = tensors[EMBEDDING]
+    if embedding == "mean" or (rows == rows[:1]).all():
+        tensors[EMBEDDING] = rows.mean(dim=0).expand(model.n_features, -1)
+    elif embedding == "new" or model.n_features != stored_features:
         tensors[EMBEDDING] = model.embed_layer.weight.data
     _check_shapes(path, tensors, model.state_dict())
     model.load_state_dict(tensors)

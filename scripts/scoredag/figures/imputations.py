@@ -320,5 +320,5 @@ def _by_feature(part, table, features, patterns, colour):
         axes.set_title(pattern, loc="left", fontweight="bold")
         axes.set_xlabel(f"CRPS (grey: {best})", fontsize=10 if len(patterns) <= 4 else 8)
     more = f", the first {len(shown)} of {len(features)}" if len(shown) < len(features) else ""
-    title = f"CRPS by feature{more}: CSDI and the best baseline (grey), 95 % bootstrap intervals over windows"
+    title = f"CRPS by feature{more}: CSDI and the best baseline (grey), 95 % block bootstrap intervals"
     part.suptitle(title, fontsize=11)
