@@ -102,7 +102,7 @@ def levels_at(uniform: torch.Tensor, settings: Settings) -> torch.Tensor:
 
 
 def _crop(shape: Sequence[int], settings: Settings, generator: torch.Generator) -> tuple[torch.Tensor, slice]:
-    """Random rows of features, in order, and a random slice of the steps; the logarithms of their numbers are uniform."""
+    """Random rows of features, in order, and a random slice of steps; the logarithm of their number is uniform."""
 
     def between(bounds, n):
         lowest, highest = (min(bound, n) for bound in bounds or (n, n))

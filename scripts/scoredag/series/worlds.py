@@ -6,6 +6,7 @@ cycles of any period, white noise on top.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from scipy.signal import lfilter
@@ -32,7 +33,7 @@ def _factors(n, rng):
     """(n, number of factors): at least one of variance 1, and cycles, jumps and trends."""
     scale = log_uniform(rng, 0.5, 1000)
     shocks = _SHOCKS[rng.choice(len(_SHOCKS), p=[0.65, 0.2, 0.15])]
-    parts = [
+    parts: list[Any] = [
         _autoregression(n, scale * log_uniform(rng, 0.25, 4), shocks, rng) for _ in range(1 + int(rng.geometric(0.3)))
     ]
     if rng.uniform() < 0.6:
@@ -146,7 +147,7 @@ def derive(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return x
 
 
-def log_uniform(rng: np.random.Generator, low: float, high: float, size: int | None = None) -> np.ndarray | float:
+def log_uniform(rng: np.random.Generator, low: float, high: float, size: int | None = None) -> Any:
     """Numbers whose logarithm is uniform."""
     return np.exp(rng.uniform(np.log(low), np.log(high), size))
 
