@@ -135,7 +135,7 @@ def derive(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     x = x.copy()
     for k in rng.permutation(n_features)[: rng.integers(n_features // 2 + 1)]:
         first, second = rng.choice(np.delete(np.arange(n_features), k), 2, replace=False)
-        weights = rng.normal(size=2)
+        weights: Any = rng.normal(size=2)
         if rng.uniform() < 0.5:
             likeness = np.corrcoef(x, rowvar=False)[first]
             likeness[[first, k]] = -1
