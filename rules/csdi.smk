@@ -4,7 +4,7 @@ include: "csdi_selectors.smk"
 CSDI_FILES = [
     *expand(
         "results/csdi/{run}/{file}",
-        run=config["csdi"]["runs"],
+        run=runs(),
         file=["model.safetensors", "history.parquet", "samples.parquet", "window_scores.parquet", "metrics.parquet"]
         + ["validation_samples.parquet", "validation_metrics.parquet"]
         + ["surprise.png", "loss.png", "imputation.png", "calibration.png", "metrics.png", "joint_scores.png"],

@@ -1,9 +1,9 @@
 """What the rules of CSDI ask of the config."""
 
 
-def runs(key):
-    """The names of the runs whose setting `key` is true."""
-    return [name for name, run in config["csdi"]["runs"].items() if run[key]]
+def runs(*keys):
+    """The names of the runs that `rule all` makes, and whose settings `keys` are true."""
+    return [name for name, run in config["csdi"]["runs"].items() if all(run[key] for key in ("in_all", *keys))]
 
 
 def run_setting(*keys):

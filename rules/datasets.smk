@@ -3,7 +3,7 @@ include: "datasets_selectors.smk"
 
 DATASET_FILES = expand(
     "results/datasets/{dataset}/{table}.parquet",
-    dataset=sorted({run["dataset"] for run in config["csdi"]["runs"].values()}),
+    dataset=sorted({run["dataset"] for run in config["csdi"]["runs"].values() if run["in_all"]}),
     table=["series", "windows", "window_starts", "statistics", "structural"],
 )
 

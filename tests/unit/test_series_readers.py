@@ -587,7 +587,7 @@ def test_a_series_of_one_time_is_one(path):
     ("old", "new", "options", "words"),
     [
         ("03:00", "00:00", {}, ["line 3", "2020-01-05 00:00", "of 'HR' of 'b' occurs twice", "remove one"]),
-        ("03:00", "03:30", {}, ["line 3", "2020-01-05 03:30", "of 'b'", "grid of 1h", "resample"]),
+        ("03:00", "03:30", {"interval": "1h"}, ["line 3", "2020-01-05 03:30", "of 'b'", "grid of 1h", "resample"]),
         ("81", "fast", {}, ["'reading', line 5", "'fast'"]),
         ("a,2020-02-01 02", ",2020-02-01 02", {}, ["'id', line 4", "empty"]),
         ("T,37", ",37", {}, ["'name', line 4", "empty"]),

@@ -289,7 +289,8 @@ def test_an_hour_that_clocks_skip_or_have_twice(read):
     autumn = table("2021-10-31 01:00,1", "2021-10-31 02:00,2", "2021-10-31 03:00,3")
     refused(lambda: read(autumn, time_zone="Europe/Berlin"), "only once here", "ambiguous: winter")
     results = [
-        values(read(autumn, time_zone="Europe/Berlin", ambiguous=which)) for which in ("summer", "winter", "missing")
+        values(read(autumn, time_zone="Europe/Berlin", interval="1h", ambiguous=which))
+        for which in ("summer", "winter", "missing")
     ]
     np.testing.assert_array_equal(results, [[1, 2, NAN, 3], [1, NAN, 2, 3], [1, NAN, NAN, 3]])
 
@@ -303,18 +304,40 @@ def test_most_times_may_be_absent(read):
     chosen = np.r_[0, 2 * np.arange(1, 12), 25, 40]
     rows = [f"2020-01-{1 + i // 24:02d} {i % 24:02d}:00,{i}" for i in chosen]
     assert len(read(table(*rows))) == 41
-    refused(lambda: read(table(*rows[:12])), "most times are 0 days 02:00:00 apart")
+    assert len(read(table(*rows[:12]))) == 12
+    refused(lambda: read(table(*rows[:12]), interval="1h"), "most times are 0 days 02:00:00 apart")
 
 
 def test_months_and_business_days(read):
     months = table(*(f"{2000 + i // 12}-{1 + i % 12:02d}-01,{i}" for i in range(30)))
     refused(lambda: read(months, interval="1M"), "MS, QS or YS", "first of a month")
     refused(lambda: read(months, interval="ME"), "write interval: MS")
-    assert len(read(months, interval="MS")) == 30
+    assert len(read(months, interval="MS")) == len(read(months)) == 30
     days = pd.bdate_range("2020-01-01", periods=40)
     text = table(*(f"{day:%Y-%m-%d},{i}" for i, day in enumerate(days)))
     assert "no value is on Saturdays and Sundays" in read(text, interval="1D").attrs["said"]
     assert not read(text, interval="B")["x"].isna().any()
+    assert "the times are B apart" not in read(text).attrs["said"]  # days, of which some are absent
+
+
+@pytest.mark.parametrize(
+    ("interval", "said"),
+    [
+        ("1h", None),
+        ("15min", "15min"),
+        ("1D", "1D"),
+        ("7D", "7D"),
+        ("3h", "3h"),
+        ("QS", "QS"),
+        ("ME", "ME"),
+        ("YS", "YS"),
+    ],
+)
+def test_the_spacing_of_times_is_found(read, interval, said):
+    times = pd.date_range("2020-01-01", periods=40, freq=interval).delete([5, 6, 20])
+    wide = read(table(*(f"{time:%Y-%m-%d %H:%M},{i}" for i, time in enumerate(times))))
+    assert len(wide) == 40
+    assert said is None or f"the times are {said} apart" in wide.attrs["said"]
 
 
 def test_a_feature_called_as_a_column_of_every_table_is_refused(read):

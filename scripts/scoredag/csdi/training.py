@@ -63,7 +63,7 @@ def train(
     progress: tqdm | None = None,
     device: str = "auto",
 ) -> list[dict[str, Any]]:
-    """Train `model` in place and leave it with the weights of the lowest validation loss.
+    """Train `model` in place and leave it with the weights of the lowest validation loss, those it came with included.
 
     Args:
         model: a `CSDI`.
@@ -97,7 +97,7 @@ def train(
         progress.update(run.step)
     advice = "lower training.batch_size"
     with devices.workers(settings.threads, place) as pool, devices.enough_memory(advice):
-        if not settings.n_steps:
+        if not run.step:
             run.validate(pool, valid.to(place), len(values), time.perf_counter() - start)
         while run.step < settings.n_steps and not run.is_stale():
             batch, noise, level = batches.draw(values, observed_mask, valid.cond_mask, settings, seed, run.step)

@@ -22,6 +22,7 @@ from scoredag.job import sources
 
 Config = dict[str, Any]
 EXACT_SCORE = {"scale": 1, "bias": [0, 0], "variance": 1}  # a score model without errors
+ZERO_SHOT = {"init": "base", "training": {"n_steps": 0}, "in_all": False}  # the run of a dataset that has none
 REFUSALS = {  # what a reader says of keys that it does not take
     "physionet-2012": "the physionet-2012 reader takes the 35 features as they are; leave it out",
     "tidy": "a tidy table has none; rename its features, or see 'series'",
@@ -42,6 +43,7 @@ def check(config: Config, home: Path) -> None:
     schema = load_schema(home)
     check_keys(config)
     drop_nulls(config)
+    add_runs(config)
     check_schema(config, schema)
     for name in ("mirror", "cache"):
         check_path(name, config[name])
@@ -86,6 +88,21 @@ def drop_nulls(config: Config) -> None:
     for entries in (entries for entries in maps if isinstance(entries, dict)):
         for name in [name for name, entry in entries.items() if entry is None]:
             del entries[name]
+
+
+def add_runs(config: Config) -> None:
+    """Give each dataset a run of its name that fills its gaps without training, and a run the dataset of its name."""
+    csdi = config.get("csdi")
+    runs, datasets = (part.get(name) for part, name in ((csdi or {}, "runs"), (config, "datasets")))
+    if not (isinstance(csdi, dict) and isinstance(datasets, dict) and (runs is None or isinstance(runs, dict))):
+        return  # the schema says what is wrong
+    runs = csdi.setdefault("runs", runs or {})
+    if ZERO_SHOT["init"] in (csdi.get("checkpoints") or {}):
+        for name in datasets.keys() - runs.keys():
+            runs[name] = copy.deepcopy(ZERO_SHOT)
+    for name, run in runs.items():
+        if isinstance(run, dict):
+            run.setdefault("dataset", name)
 
 
 def check_keys(part: Any, key: str = "") -> None:

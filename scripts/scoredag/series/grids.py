@@ -3,9 +3,11 @@
 import calendar
 import logging
 import os
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+from pandas.tseries.frequencies import to_offset
 
 from scoredag.errors import InputError
 from scoredag.intake import cells
@@ -20,6 +22,28 @@ MIN_TIMES = 100  # times in a file, below which as many are taken
 MIN_DAYS = 20  # rows, below which nothing is said about absent days of the week
 NEAR = 0.1  # of the interval: a stamp this far from the grid is a little early or late
 COMPLETE = 0.9  # of the values of an interval have to be there for a sum
+HOUR = "1h"
+EVEN = (
+    "1s",
+    "10s",
+    "30s",
+    "1min",
+    "5min",
+    "10min",
+    "15min",
+    "20min",
+    "30min",
+    HOUR,
+    "2h",
+    "3h",
+    "6h",
+    "12h",
+    "1D",
+    "7D",
+)
+MOST_ABSENT = 3  # times of the grid for one in the file, where distances of times suggest it
+AUTO = "auto"  # the interval is that of the times
+CALENDAR = ("MS", "ME", "QS", "QE", "YS", "YE", "B", "7D")  # intervals of other lengths, from short to long, and weeks
 USUAL = 0.4  # of the distances of times are alike, where they have a usual one
 
 
@@ -30,12 +54,54 @@ def offset_of(path: PathLike, interval: str) -> pd.DateOffset:
         "ME, QE or YE for the last; B for business days"
     )
     try:
-        offset = pd.tseries.frequencies.to_offset(interval)
+        offset = to_offset(interval)
     except ValueError as error:
         raise InputError(f"{path}: the interval '{interval}' is not a spacing of time; {cure}") from error
     if offset is None or offset.n < 1:
         raise InputError(f"{path}: the interval '{interval}' is not a positive spacing of time; {cure}")
     return pd.offsets.Hour(24 * offset.n) if isinstance(offset, pd.offsets.Day) else offset
+
+
+def spacing(path: PathLike, keys: pd.DataFrame, interval: str, resample: str | None) -> str:
+    """The interval of a grid; `AUTO` is the distance of times, or months and the like; an hour where it is resampled.
+
+    Args:
+        path: for messages.
+        keys: what tells rows apart: `time`, and `series`, where there are several.
+        interval: as the config has it.
+        resample: how times off the grid are brought to it, or None.
+    """
+    if interval != AUTO:
+        return interval
+    parts = [times for _, times in keys.groupby("series")["time"]] if "series" in keys else [keys["time"]]
+    once = [times.drop_duplicates().sort_values() for times in parts]
+    distances = pd.concat([times.diff()[1:] for times in once])
+    if resample or distances.empty:
+        return HOUR
+    name = next(_fitting(once, distances), HOUR)  # an hour that does not fit is refused with what would
+    if name != HOUR:
+        log.info("%s: the times are %s apart (interval: auto)", path, name)
+    return name
+
+
+def _fitting(once, distances) -> Iterator[str]:
+    """Names of intervals that suit times `once` of each series, best first."""
+    usual = distances.mode().min()
+    regular = [usual] if (distances == usual).mean() > 0.5 else []
+    for span in [*regular, _divisor(distances)]:
+        n_times = sum((times.iloc[-1] - times.iloc[0]) / span + 1 for times in once)
+        if not (distances % span).any() and n_times <= MOST_ABSENT * sum(map(len, once)):
+            yield _named(span)
+    yield from (name for name in CALENDAR if all(_fits(times, name) for times in once))
+    for span in regular:
+        yield next((name for name in EVEN if abs(pd.Timedelta(name) / span - 1) <= NEAR), _named(span))
+
+
+def _named(span):
+    """A span as pandas writes an interval, with its number."""
+    days = span / pd.Timedelta("1D")
+    name = f"{days:.0f}D" if days >= 1 and days % 1 == 0 else to_offset(span).freqstr
+    return name if name[0].isdigit() else f"1{name}"
 
 
 def check(path: PathLike, keys: pd.DataFrame, time: str, interval: str, resample: str | None) -> None:
@@ -161,7 +227,7 @@ def _refuse_strays(path, times, interval, offset, of):
         if fixed and (abs(_from_grid(once, step)) <= NEAR).all():
             cure += "; nearest suits, as all are within a tenth of the interval"
         elif not fixed:
-            better = next((name for name in ("MS", "ME", "QS", "QE", "YS", "YE", "B", "7D") if _fits(once, name)), None)
+            better = next((name for name in CALENDAR if _fits(once, name)), None)
             cure = f"write interval: {better}" if better and better != interval else cure
         raise InputError(f"{path}: {cells.place(times, stray)}: {fault}; {cure}")
 

@@ -57,7 +57,7 @@ class Options(NamedTuple):
             equal in every cell.
         series: name of a column that tells several series apart, as of patients; `file` takes each file as one.
         features: columns to keep, in this order; None keeps all that are not named otherwise.
-        interval: spacing of the grid, as pandas writes it; absent times become missing.
+        interval: spacing of the grid, as pandas writes it, or `auto`; absent times become missing.
         resample: None, where all times lie on the grid that starts at the first one; or how all
             values from one time of the grid until before the next become one: mean, median, first
             or sum; or nearest, by which each row goes to the nearest time of the grid. The grid then goes through
@@ -85,7 +85,7 @@ class Options(NamedTuple):
     duplicates: str | None = None
     series: str | None = None
     features: Sequence[str] | None = None
-    interval: str = "1h"
+    interval: str = grids.AUTO
     resample: str | None = None
     plausible: Mapping[str, Sequence[float]] | None = None
     circular: Mapping[str, float] | None = None
@@ -125,12 +125,13 @@ def read_wide(paths: Paths, *, group: str | None = None, **options: Any) -> pd.D
         _tell_sentinels(path, values[name], name)
     values = angles.split(values, circular)
     values, keys = _merged(path, values, keys, chosen)
-    grids.check(path, keys, " ".join(time), chosen.interval, chosen.resample)
+    interval = grids.spacing(path, keys, chosen.interval, chosen.resample)
+    grids.check(path, keys, " ".join(time), interval, chosen.resample)
     values.index = _index(keys)
     if group:
         parts = values.groupby(keys["group"].to_numpy())
         values = pd.concat([rows.add_prefix(f"{key}_") for key, rows in parts], axis=1, sort=True)
-    return grids.place(path, values, chosen.interval, chosen.resample, chosen.label)
+    return grids.place(path, values, interval, chosen.resample, chosen.label)
 
 
 def read_tidy(paths: Paths, *, feature: str = "feature", value: str = "value", **options: Any) -> pd.DataFrame:
@@ -164,12 +165,13 @@ def read_tidy(paths: Paths, *, feature: str = "feature", value: str = "value", *
             values[rows] = _plausible(path, values[rows], name, *plausible[name])
         _tell_sentinels(path, values[rows], name)
     table, keys = _merged(path, values.to_frame("value"), keys, chosen)
-    grids.check(path, keys, " ".join(time), chosen.interval, chosen.resample)
+    interval = grids.spacing(path, keys, chosen.interval, chosen.resample)
+    grids.check(path, keys, " ".join(time), interval, chosen.resample)
     index = ["series", "time"] if chosen.series else "time"
     rows = keys.assign(value=table["value"])
     wide = rows.pivot(index=index, columns="feature", values="value").rename_axis(columns=None)
     wide = angles.split(wide[features or names], circular)
-    return grids.place(path, wide, chosen.interval, chosen.resample, chosen.label)
+    return grids.place(path, wide, interval, chosen.resample, chosen.label)
 
 
 class Reader(NamedTuple):
@@ -188,6 +190,11 @@ def _options(settings):
     return {key: settings[key] for key in Options._fields}
 
 
+def _simulated(settings, seed):
+    interval = grids.HOUR if settings["interval"] == grids.AUTO else settings["interval"]
+    return simulated.simulate(seed=seed, interval=interval, **settings["simulation"])
+
+
 READERS = {
     "csv": Reader(lambda paths, settings, _: read_wide(paths, group=settings["group"], **_options(settings))),
     "tidy": Reader(
@@ -198,9 +205,7 @@ READERS = {
         frozenset(Options._fields) - {"time", "time_format", "start", "time_zone", "decimal", "encoding", "interval"}
         | {"group", "round"},
     ),
-    "simulated": Reader(
-        lambda _, settings, seed: simulated.simulate(seed=seed, interval=settings["interval"], **settings["simulation"])
-    ),
+    "simulated": Reader(lambda _, settings, seed: _simulated(settings, seed)),
 }
 
 
