@@ -109,7 +109,8 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_does_not():
 def test_history_has_a_row_a_split_at_each_validation_and_at_the_end():
     _, history = train(n_steps=10)
     assert [(row["step"], row["split"]) for row in history] == [
-        (step, split) for step in (4, 8, 10) for split in ("train", "valid")
+        (0, "valid"),
+        *((step, split) for step in (4, 8, 10) for split in ("train", "valid")),
     ]
     assert history[-1]["epoch"] == pytest.approx(10 * 4 / 16)
 
@@ -122,6 +123,21 @@ def test_each_pass_visits_every_window_once_in_a_new_order():
 
 def test_fewer_windows_than_a_batch_are_all_taken():
     assert sorted(batches.window_numbers(3, 16, 0, 7)) == [0, 1, 2]
+
+
+def scores(numbers):
+    """A function that gives these numbers, one a call."""
+    return lambda *_: next(numbers)
+
+
+def test_weights_that_only_get_worse_are_those_that_came(monkeypatch):
+    monkeypatch.setattr(training, "validation_loss", scores(itertools.count(1)))
+    torch.manual_seed(0)
+    model = CSDI(3)
+    before = weights_of(model)
+    history = training.train(model, *a_dataset(), a_batch(*a_dataset(6, seed=9)), SETTINGS, 0, device="cpu")
+    assert all(torch.equal(weight, before[name]) for name, weight in weights_of(model).items())
+    assert history[0]["loss"] == 1
 
 
 def test_a_loss_that_is_not_finite_stops_with_one_line():
@@ -298,7 +314,8 @@ def test_patience_stops_early_and_keeps_the_best_weights():
         ("last-layers", ("diffmodel.residual_layers.3.", "diffmodel.output_projection")),
     ],
 )
-def test_what_is_not_trainable_stays_bit_for_bit(optimizer, trainable, beginnings):
+def test_what_is_not_trainable_stays_bit_for_bit(optimizer, trainable, beginnings, monkeypatch):
+    monkeypatch.setattr(training, "validation_loss", scores(itertools.count(0, -1)))
     torch.manual_seed(0)
     model = CSDI(3)
     torch.nn.init.normal_(model.diffmodel.output_projection2.weight, std=0.1)  # zero lets no gradient through

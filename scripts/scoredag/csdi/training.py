@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class DivergenceError(UserFacingError, RuntimeError):
-    """The loss stopped being finite; `best` is the state dict of the best weights so far, or None."""
+    """The loss stopped being finite; `best` is the state dict of the best weights so far, None before a better one."""
 
     def __init__(self, message: str, best: dict[str, torch.Tensor] | None):
         super().__init__(message)
@@ -104,7 +104,8 @@ def train(
             value = run.update(pool, batch.to(place), noise.to(place), level.to(place))
             if not math.isfinite(value):
                 raise DivergenceError(
-                    f"training: the loss is {value} at step {run.step}; lower training.learning_rate", run.best_weights
+                    f"training: the loss is {value} at step {run.step}; lower training.learning_rate",
+                    run.best_weights if run.best_step else None,
                 )
             last = run.step == settings.n_steps
             if run.step % settings.validate_every == 0 or last:
@@ -117,6 +118,11 @@ def train(
                 store.save(run.state())
     if run.best_weights is None:
         raise DivergenceError("training: the validation loss was never finite; lower training.learning_rate", None)
+    if settings.n_steps:
+        log.info(
+            "validation loss %.4f as it came, %.4f after step %d, whose weights are kept",
+            run.history[0]["loss"], run.best_score, run.best_step,
+        )  # fmt: skip
     model.load_state_dict(run.best_weights)
     model.to("cpu").eval()
     return run.history
@@ -179,7 +185,7 @@ class _Run:
         self.averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.average_decay))
         self.step, self.seconds = 0, 0.0
         self.history, self.losses = [], []
-        self.best_score, self.best_weights, self.since_best = math.inf, None, 0
+        self.best_score, self.best_weights, self.best_step, self.since_best = math.inf, None, 0, 0
         model.train()
 
     def update(self, pool, batch, noise, level):
@@ -225,7 +231,7 @@ class _Run:
         score = validation_loss(self.averaged.module, valid, self.settings, self.seed, self.schedule, pool)
         self.since_best += 1
         if score < self.best_score:
-            self.best_score, self.since_best = score, 0
+            self.best_score, self.best_step, self.since_best = score, self.step, 0
             self.best_weights = copy.deepcopy(self.averaged.module.state_dict())
         row = {
             "step": self.step,
@@ -261,7 +267,7 @@ class _Run:
             "rest": {name: getattr(self, name) for name in self._REST},
         }
 
-    _REST = ("step", "seconds", "history", "losses", "best_score", "best_weights", "since_best")
+    _REST = ("step", "seconds", "history", "losses", "best_score", "best_weights", "best_step", "since_best")
 
     def restore(self, state):
         """Go back to a `state`."""
