@@ -3,7 +3,7 @@
 make zoo HALF=choosing && .venv/bin/python benchmarks/averages.py
 
 Weights are learnt on validation windows, scores are of test windows: the half is for choosing. A cell is a pattern of a
-series with `FEW` targets or more; its ratio is the CRPS of the average over that of the best single method.
+series with `metrics.FEW` targets or more; its ratio is the CRPS of the average over that of the best single method.
 """
 
 import numpy as np
@@ -13,7 +13,6 @@ from scoredag import metrics
 from scoredag.series import forecasts
 from scoredag.store import tables
 
-FEW = 500
 FOUR = ("linear", "joint Gaussian", "structural")  # and CSDI
 SIX = ("linear", "ridge", "masked ridge", "joint Gaussian", "structural")
 ALL = ("mean", "last value", "linear", "spline", "nearest neighbours", *SIX[1:])
@@ -52,7 +51,7 @@ def ratios(valid, test, n_patterns, n_features):
     quantiles = {name: calibration.quantiles(name, test) for name in (*calibration.methods, metrics.AUTO)}
     for code in range(n_patterns):
         which = test.targets.pattern == code
-        if which.sum() >= FEW:
+        if which.sum() >= metrics.FEW:
             scores = {name: crps(of, test.targets.truth, which) for name, of in quantiles.items()}
             yield scores.pop(metrics.AUTO) / min(scores.values())
 

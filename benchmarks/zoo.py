@@ -28,7 +28,6 @@ SERIES, PRESET, PAGE, FIGURE = (
 BEGIN, END = "<!-- zoo: written by `make zoo` -->\n", "<!-- end of zoo -->\n"
 CELL = ["half", "series", "pattern", "n_targets"]
 COVERAGE = "coverage_90"
-FEW = 500  # targets of a cell; with fewer, methods cannot be told apart
 NEAR, HELD = 1.02, (0.86, 0.94)  # as good as the best; 90 % intervals that hold about what they should
 SPACINGS = {
     "1min": "minute",
@@ -121,9 +120,9 @@ def scored(table: pd.DataFrame) -> str:
     """CRPS of all methods: the lowest of a row is bold; a row of too few targets is in italics, without one."""
     rows = [["series", "pattern", "targets", *(name.removesuffix(metrics.DRESSED) for name in table)]]
     for (_, name, pattern, n_targets), values in table.iterrows():
-        marks = ["*" if n_targets < FEW else "**" if value == values.min() else "" for value in values]
+        marks = ["*" if n_targets < metrics.FEW else "**" if value == values.min() else "" for value in values]
         texts = [f"{mark}{value:.3f}{mark}" for mark, value in zip(marks, values, strict=True)]
-        rows.append([name, pattern, f"*{n_targets:,}*" if n_targets < FEW else f"{n_targets:,}", *texts])
+        rows.append([name, pattern, f"*{n_targets:,}*" if n_targets < metrics.FEW else f"{n_targets:,}", *texts])
     return markdown(rows, right=2)
 
 
@@ -204,7 +203,7 @@ def main() -> None:
     scores.to_parquet(args.results / "zoo.parquet", index=False)
     table = cells(scores)
     comparison = compare(table, scores)
-    comparison = comparison[comparison.index.get_level_values("n_targets") >= FEW]
+    comparison = comparison[comparison.index.get_level_values("n_targets") >= metrics.FEW]
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     text = page(args.results, args.logs, series, table, comparison)
     PAGE.write_text(before + BEGIN + text + END + rest.partition(END)[2], encoding="utf-8")

@@ -12,7 +12,6 @@ from scoredag.errors import InputError
 from scoredag.series import conformal, dressing, forecasts
 from scoredag.store import tables
 
-FEW = 500  # targets of a pattern, below which the log warns
 OF_DISTANCE = "distance_"  # in names of scores
 SHUFFLED = "auto, entries shuffled"  # the draws of each entry in another order: what joint draws are worth
 TOLD = 0.01  # weight of a method, below which the log does not name it
@@ -39,7 +38,7 @@ def evaluate_csdi(
 ) -> None:
     """Write scores on z-scores by pattern, of all features and of each, with block bootstrap intervals.
 
-    CSDI and point methods are scored as they are, and as validation windows make them distributions that hold what
+    CSDI and point methods are scored as they are, CSDI also by the paper's formulas, and as validation windows make them distributions that hold what
     they say; so is their average, `auto`, whose weights are there, too. On the test windows CSDI has also the
     bound on the negative log-likelihood. In the validation split itself each half of the time judges the other.
     """
@@ -76,7 +75,8 @@ def evaluate_csdi(
 def _stretches(starts):
     """The stretch (n,) of each window, rows of the table of starts."""
     series = starts["series"].cat.codes if "series" in starts else 0
-    return metrics.stretches(starts["start"].to_numpy().astype("int64"), np.broadcast_to(series, len(starts)))
+    begins = starts["start"].astype("int64").to_numpy()
+    return metrics.stretches(begins, np.broadcast_to(series, len(starts)))
 
 
 def _calibrations(here, valid, split, sizes):
@@ -111,6 +111,8 @@ def _methods(here, parts, antithetic) -> Iterator[tuple[str, Scored]]:
     independent = conformal.independent(here.draws, antithetic)
     drawn = metrics.terms(here.draws, truth, independent=independent)
     yield metrics.CSDI, Scored(drawn | _joint(independent, here.targets), len(here.draws))
+    as_in_paper = metrics.paper_terms(here.draws, truth) | {"crps": drawn["crps"]}
+    yield metrics.CSDI + metrics.AS_IN_PAPER, Scored(as_in_paper, len(here.draws))
     for name, shown in ((metrics.CSDI, metrics.CSDI + metrics.CORRECTED), (metrics.AUTO, metrics.AUTO)):
         if name in scored:
             joint = _joint(forecasts.reordered(independent, calibrated[name]), here.targets)
@@ -166,7 +168,7 @@ def _patterns(codes, names, split):
         if not targets.any():
             logging.warning("held_out.%s hides nothing in the %s windows: no scores", name, split)
             continue
-        if targets.sum() < FEW:
+        if targets.sum() < metrics.FEW:
             logging.warning("held_out.%s: %d targets are too few to tell methods apart", name, targets.sum())
         yield code, name, targets
 

@@ -14,6 +14,8 @@ Terms = dict[str, tuple[np.ndarray, np.ndarray]]  # of each score: numerators (n
 AUTO, CSDI = "auto", "CSDI"
 DRESSED = ", dressed"  # a point baseline with the quantiles of its errors on validation windows
 CORRECTED = ", conformal"  # intervals, and draws, that validation windows correct
+AS_IN_PAPER = ", as in the paper"  # the scores of CSDI's code
+FEW = 500  # targets of a pattern of missing entries; with fewer, methods cannot be told apart
 LEVELS = np.arange(1, 20) / 20
 N_RESAMPLES = 1000
 N_STRETCHES, MOST_IN_STRETCH = 6, 10  # of the bootstrap: at least so many, of at most so many windows
@@ -134,6 +136,20 @@ def interval_terms(lower: np.ndarray, upper: np.ndarray, truth: np.ndarray, perc
     """`terms` of coverage and mean width of intervals from `lower` to `upper` (n,)."""
     covered, one = inside(lower, upper, truth).astype(np.float64), np.ones(len(truth))
     return {f"coverage_{percent}": (covered, one), f"interval_width_{percent}": (upper - lower, one)}
+
+
+def paper_terms(samples: np.ndarray, truth: np.ndarray) -> Terms:
+    """`terms` of MAE and RMSE as CSDI's code has them; of draws the CRPS of `terms` is the paper's.
+
+    Its median (torch.median) of an even number of samples is the lower of the two in the middle.
+
+    Args:
+        samples: (S, n).
+        truth: (n,).
+    """
+    median = np.quantile(samples.astype(np.float64), 0.5, axis=0, method="lower")
+    errors, one = np.abs(median - truth), np.ones(len(truth))
+    return {"mae": (errors, one), "rmse": (errors**2, one)}
 
 
 def mean_terms(score: str, values: np.ndarray) -> Terms:

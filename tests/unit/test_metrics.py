@@ -164,6 +164,16 @@ def test_antithetic_pairs_cover_their_middle_too_often_and_one_of_each_does_not(
     assert np.array_equal(terms["coverage_50"][0], metrics.inside(lower, upper, truth))
 
 
+def test_the_papers_median_of_an_even_number_of_samples_is_the_lower_one_in_the_middle():
+    """Samples 1 2 4 9 and 0 0 6 7, whose medians are 2 and 0 there, 3 and 3 here; truth 2.5 and 3."""
+    samples, truth = np.array([[9.0, 0.0], [1.0, 7.0], [4.0, 6.0], [2.0, 0.0]]), np.array([2.5, 3.0])
+    terms = metrics.paper_terms(samples, truth)
+    assert terms["mae"][0].tolist() == [0.5, 3.0] and terms["rmse"][0].tolist() == [0.25, 9.0]
+    assert metrics.terms(samples, truth)["mae"][0].tolist() == [0.5, 0.0]
+    odd, usual = metrics.paper_terms(samples[:3], truth), metrics.terms(samples[:3], truth)
+    assert all(np.array_equal(odd[name], usual[name]) for name in odd)
+
+
 def test_the_crps_of_quantiles_takes_them_as_they_are():
     """The 39 quantiles of N(0, 1) at k / 40, of which every second one is at a level of the score."""
     rng = np.random.default_rng(0)

@@ -159,7 +159,11 @@ def test_metrics_cover_all_patterns_and_methods_and_say_how_many(results, name, 
     of_intervals = {f"{name}_{percent}" for name in ("coverage", "interval_width") for percent in (50, 80, 90, 95)}
     for _, part in metrics.groupby("held_out"):
         scores = {method: rows[rows["feature"] == "all"] for method, rows in part.groupby("method")}
-        assert set(scores) == {*points, *dressed, "CSDI", "CSDI, conformal", "auto", "auto, entries shuffled"}
+        of_csdi = {"CSDI", "CSDI, as in the paper", "CSDI, conformal"}
+        assert set(scores) == {*points, *dressed, *of_csdi, "auto", "auto, entries shuffled"}
+        paper = scores["CSDI, as in the paper"].set_index("metric")["value"]
+        assert set(paper.index) == {"mae", "rmse", "crps"}
+        assert paper["crps"] == scores["CSDI"].set_index("metric").at["crps", "value"]
         if name == "metrics":
             weights = part[(part["metric"] == "weight") & (part["feature"] == "all")]
             assert weights["value"].sum() == pytest.approx(1)

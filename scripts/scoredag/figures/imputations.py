@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from scoredag.figures import style
-from scoredag.metrics import AUTO, CORRECTED, CSDI, DRESSED
+from scoredag.metrics import AS_IN_PAPER, AUTO, CORRECTED, CSDI, DRESSED
 
 _METRICS = {
     "crps": "CRPS (relative to the mean |z-score|)",
@@ -268,7 +268,7 @@ def _as_distributions(table):
     dressed = table[is_dressed & (table["metric"] == "crps")]
     dressed = dressed.assign(method=dressed["method"].str.removesuffix(DRESSED))
     replaced = table["method"].isin(dressed["method"]) & (table["metric"] == "crps")
-    plain = table[~is_dressed & ~replaced & ~table["method"].str.endswith(CORRECTED)]
+    plain = table[~is_dressed & ~replaced & ~table["method"].str.endswith((CORRECTED, AS_IN_PAPER))]
     return pd.concat([plain, dressed])
 
 
