@@ -60,7 +60,7 @@ def settings(*keys, only=None, without=(), **more):
 
 
 def figure(path, category, caption, label=None, **labels):
-    """A figure of the report: its caption, with wildcards in braces, and labels to find it by."""
+    """A figure, or page, of the report: its caption, with wildcards in braces, and labels to find it by."""
     labels = {"figure": label or Path(path).stem} | labels
     return flag(report(path, "../report/caption.rst", category=category, labels=labels), "caption", caption)
 

@@ -5,8 +5,8 @@ CSDI_FILES = [
     *expand(
         "results/csdi/{run}/{file}",
         run=runs(),
-        file=["model.safetensors", "history.parquet", "samples.parquet", "window_scores.parquet", "metrics.parquet"]
-        + ["validation_samples.parquet", "validation_metrics.parquet"]
+        file=["model.safetensors", "model-card.md", "history.parquet", "samples.parquet", "window_scores.parquet"]
+        + ["metrics.parquet", "validation_samples.parquet", "validation_metrics.parquet"]
         + ["surprise.png", "loss.png", "imputation.png", "calibration.png", "metrics.png", "joint_scores.png"],
     ),
     *expand("results/csdi/{run}/{file}", run=runs("fill_gaps"), file=["imputed.parquet", "imputed.csv", "gaps.png"]),
@@ -219,6 +219,41 @@ use rule evaluate_csdi as evaluate_validation with:
         metrics="results/csdi/{run}/validation_metrics.parquet",
     params:
         split="valid",
+
+
+rule write_card:
+    """Write the model card of a run from its tables."""
+    input:
+        model="results/csdi/{run}/model.safetensors",
+        history="results/csdi/{run}/history.parquet",
+        choice=start_choice,
+        metrics="results/csdi/{run}/metrics.parquet",
+        series=dataset_file("series.parquet"),
+        starts=dataset_file("window_starts.parquet"),
+        statistics=dataset_file("statistics.parquet"),
+    output:
+        card=figure(
+            "results/csdi/{run}/model-card.md",
+            "CSDI",
+            "What the model of run {run} was trained on, how it is used, its scores and intervals on held-out "
+            "values of the test split, and its limits, in Markdown.",
+            run="{run}",
+        ),
+    resources:
+        mem_mb=2000,
+    params:
+        settings=settings(
+            "csdi",
+            "runs",
+            "{run}",
+            only=["level", "method"],
+            held_out=held_out,
+            interval=interval,
+            sampling=settings("csdi", "runs", "{run}", "sampling", only=["antithetic", "sampler", "start"]),
+            units=units,
+        ),
+    script:
+        "../scripts/write_card.py"
 
 
 rule plot_loss:

@@ -43,6 +43,16 @@ def for_calibration(path):
     return chosen
 
 
+def held_out(wildcards):
+    """Pairs of a name and a pattern of missing entries of the dataset that the run is about, in the config's order."""
+    return [[name, entry] for name, entry in dataset_of_run(wildcards)["windows"]["held_out"].items()]
+
+
+def interval(wildcards):
+    """The spacing of time of the dataset that the run is about."""
+    return dataset_of_run(wildcards)["interval"]
+
+
 def units(wildcards):
     """Units of the columns of the dataset that the run is about."""
     return dataset_of_run(wildcards)["units"]

@@ -67,7 +67,7 @@ def cut_windows(
     which, codes = which[again], codes[again]
     first_steps, window_splits = first_steps[which], window_splits[which]
 
-    takes_ranks = any("ranks" in missingness.PATTERNS[entry["pattern"]].takes for entry in patterns)
+    takes_ranks = any(missingness.by_value(entry["pattern"]) for entry in patterns)
     ranks = _ranks(wide.to_numpy(), splits == windows.SPLITS.index("train")) if takes_ranks else None
     leading, places = angles.as_one(wide.columns, settings["circular"], settings["group"] is not None)
     ends = np.cumsum(lengths)

@@ -38,9 +38,10 @@ def evaluate_csdi(
 ) -> None:
     """Write scores on z-scores by pattern, of all features and of each, with block bootstrap intervals.
 
-    CSDI and point methods are scored as they are, CSDI also by the paper's formulas, and as validation windows make them distributions that hold what
-    they say; so is their average, `auto`, whose weights are there, too. On the test windows CSDI has also the
-    bound on the negative log-likelihood. In the validation split itself each half of the time judges the other.
+    CSDI and point methods are scored as they are, CSDI also by the paper's formulas, and as validation windows make
+    them distributions that hold what they say; so is their average, `auto`, whose weights are there, too. On the test
+    windows CSDI has also the bound on the negative log-likelihood. In the validation split itself each half of the
+    time judges the other.
     """
     stats = tables.read(statistics_path, tables.STATISTICS)
     starts = tables.read(starts_path, tables.WINDOW_STARTS)

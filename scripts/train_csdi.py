@@ -59,7 +59,10 @@ def train_csdi(
         "config_sha256": resume.fingerprint(settings, []),
         "dataset": settings["dataset"],
         "init": settings["init"],
-    } | _scope(options, features)
+        "init_sha256": files.sha256(init_path) if init_path else None,
+        "n_windows": len(values),
+        "window_length": values.shape[2],
+    } | _scope(options, stats)
     with logs.progress(f"training {run}", options.n_steps, "step") as bar:
         try:
             history = training.train(
@@ -80,15 +83,21 @@ def train_csdi(
                 logging.info("the best model so far: %s", last_good_path)
             raise
     tables.write({name: [row[name] for row in history] for name in history[0]}, history_path, tables.HISTORY)
-    checkpoint.save(model, model_path, metadata)
+    valid_losses = {row["step"]: row["loss"] for row in history if row["split"] == "valid"}
+    kept = min(valid_losses, key=lambda step: valid_losses[step])
+    trained = {"n_steps": history[-1]["step"], "kept_step": kept, "validation_loss": valid_losses[kept]}
+    checkpoint.save(model, model_path, metadata | trained)
     store.remove()
     last_good_path.unlink(missing_ok=True)
 
 
-def _scope(options, features):
-    """What a model is for: these features, or any, of as many and as long windows as its batches had."""
+def _scope(options, stats):
+    """What a model is for: these features with their statistics, or any, in windows as large as its batches were."""
     if options.embedding_rate != 0:
-        return {"features": features}
+        return {
+            "features": list(stats["feature"]),
+            "statistics": {name: stats[name].tolist() for name in ("mean", "std")},
+        }
     bounds = {"features": options.crop_features, "steps": options.crop_steps}
     return {"trained_for": {name: list(bound) for name, bound in bounds.items() if bound}}
 

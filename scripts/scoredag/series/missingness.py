@@ -93,16 +93,52 @@ def hold_out_low(observed: np.ndarray, share: float, ranks: np.ndarray, rng: np.
 
 
 class Pattern(NamedTuple):
-    """A pattern of missing entries: its function, and the settings that it takes beside `share`."""
+    """A pattern of missing entries: its function, what it hides and what gaps it stands for, in words.
+
+    `takes` are the settings that the function takes beside `share`.
+    """
 
     hold_out: Callable[..., np.ndarray]
+    hides: str
+    gaps: str
     takes: frozenset[str] = frozenset()
 
 
 PATTERNS: dict[str, Pattern] = {
-    "random": Pattern(hold_out_random),
-    "blocks": Pattern(hold_out_blocks, frozenset({"length"})),
-    "outages": Pattern(hold_out_outages),
-    "high": Pattern(hold_out_high, frozenset({"ranks"})),
-    "low": Pattern(hold_out_low, frozenset({"ranks"})),
+    "random": Pattern(
+        hold_out_random,
+        "single entries at random, {share:.0%} of what is observed",
+        "values that are missing at random",
+    ),
+    "blocks": Pattern(
+        hold_out_blocks,
+        "runs of {length} steps of single features, {share:.0%} of what is observed",
+        "runs of missing steps",
+        frozenset({"length"}),
+    ),
+    "outages": Pattern(
+        hold_out_outages, "whole features, {share:.0%} of them", "features that are missing in a whole window"
+    ),
+    "high": Pattern(
+        hold_out_high,
+        "the highest {share:.0%} of each feature's values",
+        "values that are missing because they are high",
+        frozenset({"ranks"}),
+    ),
+    "low": Pattern(
+        hold_out_low,
+        "the lowest {share:.0%} of each feature's values",
+        "values that are missing because they are low",
+        frozenset({"ranks"}),
+    ),
 }
+
+
+def describe(pattern: str, share: float, length: int | None = None) -> str:
+    """What one of the `PATTERNS` hides, in words."""
+    return PATTERNS[pattern].hides.format(share=share, length=length).replace("%", " %")
+
+
+def by_value(pattern: str) -> bool:
+    """Whether it hides values because of what they are, which nothing given says."""
+    return "ranks" in PATTERNS[pattern].takes
