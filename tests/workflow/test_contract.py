@@ -12,6 +12,7 @@ import safetensors
 from PIL import Image
 
 from scoredag.gmm import mixture
+from scoredag.store import files
 
 COLUMNS = {
     "gmm/parameters.parquet": "component weight mean_x mean_y cov_xx cov_xy cov_yy",
@@ -102,7 +103,8 @@ def test_there_is_nothing_else(results):
     rates = (f"langevin/{variant}/rates.parquet" for variant in "abcd")  # empty, as all steps are accepted
     models = (f"{name}/model.safetensors" for name in ("csdi/nyc-weather", "likelihood/network-likelihood"))
     empty = "datasets/nyc-weather/profile.parquet"  # as nothing is subtracted
-    assert found == {*COLUMNS, *FIGURES, *rates, *models, empty, "datasets/nyc-weather/gaussian.safetensors"}
+    others = {"datasets/nyc-weather/gaussian.safetensors", "csdi/nyc-weather/model-card.md"}
+    assert found == {*COLUMNS, *FIGURES, *rates, *models, empty, *others}
 
 
 def test_the_series_is_on_the_full_grid_in_physical_units(results):
@@ -246,6 +248,30 @@ def test_the_model_says_what_it_was_trained_on(results):
         metadata = json.loads(stored.metadata()["scoredag"])
     assert metadata["dataset"] == "nyc-weather" and metadata["init"] == "base"
     assert metadata["features"][0] == "EWR_temp" and len(metadata["config_sha256"]) == 64
+    assert metadata["init_sha256"] == files.sha256(Path(__file__).parents[2] / "data/csdi-base.safetensors")
+    stats = pd.read_parquet(results / "datasets/nyc-weather/statistics.parquet")
+    assert metadata["statistics"] == {name: stats[name].tolist() for name in ("mean", "std")}
+    starts = pd.read_parquet(results / "datasets/nyc-weather/window_starts.parquet")
+    assert metadata["n_windows"] == starts["held_out"].isna().sum() and metadata["window_length"] == 12
+    history = pd.read_parquet(results / "csdi/nyc-weather/history.parquet")
+    best = history[history["split"] == "valid"].sort_values("loss").iloc[0]
+    assert (metadata["kept_step"], metadata["validation_loss"]) == (best["step"], best["loss"])
+    assert metadata["n_steps"] == 6
+
+
+def test_the_card_has_the_scores_of_the_tables(results):
+    card = (results / "csdi/nyc-weather/model-card.md").read_text(encoding="utf-8")
+    metrics = pd.read_parquet(results / "csdi/nyc-weather/metrics.parquet")
+    metrics = metrics[metrics["feature"] == "all"].set_index(["held_out", "method", "metric"])
+    for pattern in PATTERNS:
+        for method in ("auto", "CSDI"):
+            rows = (metrics.loc[pattern, method, metric] for metric in ("mae", "rmse", "crps"))
+            scores = (f"{row['value']:#.3g} ({row['lower']:#.3g} to {row['upper']:#.3g})" for row in rows)
+            assert f"| {pattern} | {method} | {' | '.join(scores)} |\n" in card
+        shares = (metrics.at[(pattern, "auto", f"coverage_{percent}"), "value"] for percent in (50, 80, 90, 95))
+        assert f"| {pattern} | auto | {' | '.join(f'{100 * share:.0f} %' for share in shares)} |\n" in card
+    assert "| training windows | 145 of 12 steps |\n" in card and "| training | 6 steps |\n" in card
+    assert not re.search(r"\b(nan|None|inf)\b", card)
 
 
 def test_likelihoods_are_in_nats_of_the_plane(results):

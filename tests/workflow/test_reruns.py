@@ -19,7 +19,9 @@ SCORE_FIGURES = {"plot_calibration", "plot_metrics", "plot_joint_scores"}
 CSDI_FIGURES = {"plot_loss", "plot_imputation", "plot_surprise", *SCORE_FIGURES}
 COLOURED = CSDI_FIGURES - {"plot_joint_scores"}
 OF_VALIDATION = {"impute_validation", "evaluate_validation"}
-AFTER_TRAINING = {"choose_start", "impute_csdi", "score_windows", "evaluate_csdi", *OF_VALIDATION, *CSDI_FIGURES}
+AFTER_SCORES = {"write_card", *SCORE_FIGURES}
+AFTER_TRAINING = {"choose_start", "impute_csdi", "score_windows", "evaluate_csdi", "write_card"}
+AFTER_TRAINING |= OF_VALIDATION | CSDI_FIGURES
 AFTER_ESTIMATE = {"estimate_bound", "gather_bounds", "plot_bounds", "plot_statements"}
 
 
@@ -237,9 +239,9 @@ def test_nothing_is_to_be_done_after_a_comment_or_reordered_keys(edited):
             "config/presets/tiny.yaml",
             "n_draws: 4",
             "n_draws: 6",
-            {"score_windows", "evaluate_csdi", "plot_surprise", "plot_metrics", "plot_joint_scores"},
+            {"score_windows", "evaluate_csdi", "plot_surprise", *AFTER_SCORES} - {"plot_calibration"},
         ),
-        (CONFIG, "temp: °F", "temp: F", {"plot_imputation", "plot_surprise"}),
+        (CONFIG, "temp: °F", "temp: F", {"plot_imputation", "plot_surprise", "write_card"}),
         (
             CONFIG,
             "        features: [EWR",
@@ -279,7 +281,7 @@ def test_nothing_is_to_be_done_after_a_comment_or_reordered_keys(edited):
             "scripts/scoredag/series/baselines.py",
             '"mean": _as_it_is(mean),',
             "",
-            {"impute_baselines", "evaluate_csdi", "evaluate_validation", *SCORE_FIGURES},
+            {"impute_baselines", "evaluate_csdi", "evaluate_validation", *AFTER_SCORES},
         ),
         (
             "scripts/scoredag/gmm/diagnostics.py",
