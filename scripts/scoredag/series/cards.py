@@ -271,8 +271,8 @@ def _limits(model, scores, patterns, spans):
     long = int(gaps.is_long(spans, length).sum())
     longest = f"; the longest has {int((spans['stop'] - spans['first']).max()):,} steps" if len(spans) else ""
     yield (
-        f"A window has {length:,} steps. Gaps that do not fit into one are filled from several windows; how well is "
-        f"{NONE}. They are {long:,} of the {len(spans):,} gaps of the series{longest}."
+        f"A window has {length:,} steps. Gaps that do not fit into one with a step on either side are filled from "
+        f"several windows; how well is {NONE}. They are {long:,} of the {len(spans):,} gaps of the series{longest}."
     )
     yield (
         "What validation windows calibrate holds for series like them: a change of the instrument, the place or the "
