@@ -48,11 +48,6 @@ def held_out(wildcards):
     return [[name, entry] for name, entry in dataset_of_run(wildcards)["windows"]["held_out"].items()]
 
 
-def interval(wildcards):
-    """The spacing of time of the dataset that the run is about."""
-    return dataset_of_run(wildcards)["interval"]
-
-
 def units(wildcards):
     """Units of the columns of the dataset that the run is about."""
     return dataset_of_run(wildcards)["units"]

@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from scoredag import job, streams
@@ -84,7 +85,7 @@ def train_csdi(
             raise
     tables.write({name: [row[name] for row in history] for name in history[0]}, history_path, tables.HISTORY)
     valid_losses = {row["step"]: row["loss"] for row in history if row["split"] == "valid"}
-    kept = min(valid_losses, key=lambda step: valid_losses[step])
+    kept = min(valid_losses, key=lambda step: np.nan_to_num(valid_losses[step], nan=np.inf))
     trained = {"n_steps": history[-1]["step"], "kept_step": kept, "validation_loss": valid_losses[kept]}
     checkpoint.save(model, model_path, metadata | trained)
     store.remove()

@@ -2,7 +2,7 @@
 
 from scoredag import job
 from scoredag.errors import InputError
-from scoredag.series import cards, gaps, tidy
+from scoredag.series import cards, gaps, grids, tidy
 from scoredag.store import files, tables, weights
 
 KEYS = {"dataset", "init", "n_windows", "window_length"}  # of the weights' metadata
@@ -24,18 +24,18 @@ def write_card(
     metadata = weights.metadata(model_path)
     if missing := sorted(KEYS - metadata.keys()):
         raise InputError(f"{model_path}: its metadata lack {', '.join(missing)}; delete it and rerun")
+    wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
     model = cards.Model(
         run,
         metadata,
         tables.read(history_path, tables.HISTORY),
         tables.read(starts_path, tables.WINDOW_STARTS),
         tables.read(statistics_path, tables.STATISTICS),
-        settings["interval"],
+        grids.spacing(series_path, wide.index.to_frame(index=False), grids.AUTO, None),
         settings["units"],
     )
     choice = tables.read(choice_path, tables.START_CHOICE) if choice_path else None
     use = cards.Use(**settings["sampling"], choice=choice, method=settings["method"], level=settings["level"])
-    wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
     spans = gaps.find(wide.isna().to_numpy(), tidy.series_of(wide)[1])
     scores = tables.read(metrics_path, tables.CSDI_METRICS)
     text = cards.write(model, use, scores, dict(settings["held_out"]), spans)

@@ -26,7 +26,6 @@ METADATA = {
 }
 SETTINGS = {
     "held_out": [[name, entry] for name, entry in PATTERNS.items()],
-    "interval": "1h",
     "level": 0.9,
     "method": "auto",
     "sampling": {"antithetic": True, "sampler": "dpm-solver++", "start": "auto"},
@@ -107,7 +106,7 @@ def test_it_says_what_the_model_was_trained_on():
     period = "2020-01-01 00:00 to 2020-03-01 11:00 (UTC); validation and test windows lie between"
     assert f"| period of training | {period} |\n" in text
     assert f"| initial weights | the checkpoint `base`, SHA-256 {'ab' * 32} |\n" in text
-    assert "| training | 150 steps; the weights of step 100 are kept |\n" in text
+    assert "| training | 150 steps; the weights that are kept are those of step 100 |\n" in text
     assert "| lowest validation loss | 0.200 (" in text
     assert "| wind (mph) | 1 | 2 | 0 % |\n| rain\\|snow | 2 | 3 | 10 % |\n" in text
 
@@ -115,6 +114,11 @@ def test_it_says_what_the_model_was_trained_on():
 def test_a_checkpoint_that_is_taken_as_it_is_was_not_trained():
     text = card(losses=history([0]))
     assert "| training | not trained, as it is |\n" in text and "kept" not in text
+
+
+def test_weights_that_training_makes_no_better_are_the_initial_ones():
+    losses = history().assign(step=[0, 50, 100], loss=[0.1, 0.2, np.nan])
+    assert "| training | 100 steps; the weights that are kept are the initial ones, as" in card(losses=losses)
 
 
 def test_a_model_from_scratch_for_any_features_and_of_several_series_says_so():

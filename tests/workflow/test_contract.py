@@ -270,7 +270,10 @@ def test_the_card_has_the_scores_of_the_tables(results):
             assert f"| {pattern} | {method} | {' | '.join(scores)} |\n" in card
         shares = (metrics.at[(pattern, "auto", f"coverage_{percent}"), "value"] for percent in (50, 80, 90, 95))
         assert f"| {pattern} | auto | {' | '.join(f'{100 * share:.0f} %' for share in shares)} |\n" in card
-    assert "| training windows | 145 of 12 steps |\n" in card and "| training | 6 steps |\n" in card
+    assert (
+        "| training windows | 145 of 12 steps |\n" in card
+        and "| training | 6 steps; the weights that are kept are" in card
+    )
     assert not re.search(r"\b(nan|None|inf)\b", card)
 
 

@@ -138,8 +138,10 @@ def _origin(model):
         yield ["trained for", f"any features, in windows of {sizes}"]
     yield ["initial weights", init + (f", SHA-256 {sha}" if sha else "")]
     if steps:
-        kept = f"; the weights of step {int(best['step']):,} are kept" if best["step"] < steps else ""
-        yield ["training", f"{steps:,} steps{kept}"]
+        kept = (
+            f"those of step {int(best['step']):,}" if best["step"] else "the initial ones, as training made none better"
+        )
+        yield ["training", f"{steps:,} steps; the weights that are kept are {kept}"]
     else:
         yield ["training", "not trained, as it is"]
     if "config_sha256" in metadata:
