@@ -1,6 +1,7 @@
 """Fill the series' own gaps with a trained CSDI, with intervals."""
 
 import logging
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -49,10 +50,40 @@ def fill_gaps(
     run: str,
     threads: int,
 ) -> None:
-    """Write the whole series with its missing values imputed: tidy with intervals, and wide as CSV.
+    """Write the whole series with its missing values imputed: tidy with intervals, and wide as CSV."""
+    paths = (model_path, gaussian_path, choice_path, validation_path, baselines_path, structural_path)
+    more = (windows_path, starts_path, series_path, profile_path, statistics_path)
+    wide, filled, lower, upper = fill(*paths, *more, settings, run, threads)
+    _write(wide, filled, lower, upper, imputed_path)
+    dataset = settings["dataset"]
+    with files.replacing(csv_path) as partial:
+        wide.iloc[:] = filled
+        joined = angles.join(wide, dataset["circular"], dataset["plausible"], dataset["group"] is not None)
+        joined.to_csv(partial)
+
+
+def fill(
+    model_path: str,
+    gaussian_path: str,
+    choice_path: str | None,
+    validation_path: str | None,
+    baselines_path: str | None,
+    structural_path: str | None,
+    windows_path: str,
+    starts_path: str | None,
+    series_path: str,
+    profile_path: str,
+    statistics_path: str,
+    settings: dict,
+    run: str,
+    threads: int,
+    keep: Callable[[np.ndarray, np.ndarray, np.ndarray], None] | None = None,
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
+    """The series, and its values with the missing ones imputed, and the ends of their intervals, (T, K) each.
 
     With imputed validation windows, draws get the distribution that these choose: the average with simpler methods, or
-    CSDI's alone, corrected.
+    CSDI's alone, corrected. `keep` is called with steps (n,), features (n,) and joint draws (S, n) of the missing
+    values, some at a time.
     """
     model = checkpoint.load(model_path)
     stats = tables.read(statistics_path, tables.STATISTICS)
@@ -94,14 +125,12 @@ def fill_gaps(
         samples = samples * stats["std"].to_numpy()[which] + (stats["mean"].to_numpy()[which] + profile[steps, which])
         samples = samples.clip(lowest[which], highest[which])
         ends = metrics.interval(samples, settings["level"])
+        if keep:
+            keep(steps, which, grid.nearest(samples, which))
         for column, values in zip((filled, lower, upper), (np.median(samples, axis=0), *ends), strict=True):
             column[steps, which] = grid.nearest(values, which)
     _tell_beyond(wide, filled, rounded, dataset["circular"], dataset["group"] is not None)
-    _write(wide, filled, lower, upper, imputed_path)
-    with files.replacing(csv_path) as partial:
-        wide.iloc[:] = filled
-        joined = angles.join(wide, dataset["circular"], dataset["plausible"], dataset["group"] is not None)
-        joined.to_csv(partial)
+    return wide, filled, lower, upper
 
 
 def _calibration(method, validation, known, windows_path, starts, stats):

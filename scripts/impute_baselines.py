@@ -1,6 +1,7 @@
 """Impute the held-out entries of the validation and the test windows by simpler methods."""
 
 import logging
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,8 @@ import pandas as pd
 from scoredag import gaussian, job
 from scoredag.series import baselines, components, profiles, structural, tidy, windows
 from scoredag.store import tables
+
+SPLITS = ("valid", "test")
 
 
 def impute_baselines(
@@ -22,8 +25,26 @@ def impute_baselines(
     dataset: str,
 ) -> None:
     """Write each method's forecast of every target in physical units, and its deviation where the method has one."""
+    paths = (series_path, profile_path, windows_path, starts_path, statistics_path, gaussian_path, structural_path)
+    write_forecasts(*paths, baselines_path, dataset)
+
+
+def write_forecasts(
+    series_path: str,
+    profile_path: str,
+    windows_path: str,
+    starts_path: str,
+    statistics_path: str,
+    gaussian_path: str,
+    structural_path: str,
+    baselines_path: str,
+    dataset: str,
+    methods: Collection[str] = baselines.NAMES,
+    written: Sequence[str] = SPLITS,
+) -> None:
+    """Write the forecasts of some methods, and always of the structural model, for the targets of some splits."""
     stats = tables.read(statistics_path, tables.STATISTICS)
-    rows = {name: windows.table(windows_path, name) for name in ("valid", "test")}
+    rows = {name: windows.table(windows_path, name) for name in SPLITS}
     splits = {name: windows.to_arrays(table, stats) for name, table in rows.items()}
     subtracted = {name: windows.profile(table, len(stats)) for name, table in rows.items()}
     _, values, roles = windows.read(windows_path, stats, "train")
@@ -31,16 +52,18 @@ def impute_baselines(
     if law is None:
         logging.warning("%s is left out, as it could not be estimated (fit_gaussian.log)", baselines.GAUSSIAN)
     with tables.writing(baselines_path, tables.BASELINES) as write:
-        for method, forecast in baselines.fitted(values, roles == windows.OBSERVED, law):
+        for method, forecast in baselines.fitted(values, roles == windows.OBSERVED, law, methods):
             logging.info("%s: %s", dataset, method)
-            for split, (numbers, hidden, here) in splits.items():
+            for split in written:
+                numbers, hidden, here = splits[split]
                 filled = forecast(hidden, here == windows.OBSERVED)
                 write(_rows(split, method, numbers, here == windows.TARGET, *filled, stats, subtracted[split]))
         logging.info("%s: %s", dataset, baselines.STRUCTURAL)
         models = components.load(structural_path)
         wide = tidy.from_tidy(tables.read(series_path, tables.SERIES)) - profiles.read(profile_path)
         smoothed = _smoothed(models, wide, starts_path, splits, stats)
-        for split, (numbers, _, here) in splits.items():
+        for split in written:
+            numbers, _, here = splits[split]
             targets, more = here == windows.TARGET, (stats, subtracted[split])
             write(_rows(split, baselines.STRUCTURAL, numbers, targets, *smoothed[split], *more))
 

@@ -1,8 +1,10 @@
 """From scores to samples: what the workflow's scripts share."""
 
 import sys
+from importlib import import_module
 from importlib.machinery import SOURCE_SUFFIXES, FileFinder, SourceFileLoader
 from pathlib import Path
+from typing import Any
 
 
 class _SourceLoader(SourceFileLoader):
@@ -15,3 +17,12 @@ class _SourceLoader(SourceFileLoader):
 
 for _folder in (Path(__file__).parent, *(path.parent for path in Path(__file__).parent.glob("*/__init__.py"))):
     sys.path_importer_cache[str(_folder)] = FileFinder(str(_folder), (_SourceLoader, SOURCE_SUFFIXES))
+
+_FACE = {"CSDIImputer": "imputer", "Imputed": "imputing", "impute": "imputing"}
+
+
+def __getattr__(name: str) -> Any:
+    """What stands above all rooms, imported once it is asked for: it takes seconds, and is no part of any job."""
+    if name not in _FACE:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(import_module(f"{__name__}.{_FACE[name]}"), name)

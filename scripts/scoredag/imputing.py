@@ -1,0 +1,378 @@
+"""Fill the gaps of a data frame: what a run of the workflow does without training, in one call.
+
+    result = scoredag.impute(frame)
+
+The scripts' own functions do it in turn, in a temporary folder, with the config's defaults. The same data, names and
+seed give the same values as the run `{init: base, training: {n_steps: 0}}`.
+"""
+
+import contextlib
+import functools
+import inspect
+import json
+import logging
+import os
+import runpy
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import yaml
+from pandas.tseries.frequencies import to_offset
+
+from scoredag.errors import InputError, UserFacingError
+from scoredag.job import checks
+from scoredag.series import forecasts, grids, tidy
+from scoredag.store import tables
+
+HOME = Path(__file__).resolve().parents[2]  # the workflow's own folder
+FRAME = "the frame"  # what messages call it
+AS_IT_IS = {"init": "base", "training": {"n_steps": 0}}  # the checkpoint that ships, without training
+CHOSEN = ("n_samples", "start")  # by choose_start itself
+START = pd.Timestamp("2000-01-01")  # time of the first row of a frame without times
+DAY = pd.Timedelta("1D")
+MOST_THREADS = 8  # as each has windows of its own in memory
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Imputed:
+    """A series of T steps and K features with its gaps filled.
+
+    Attributes:
+        filled: (T, K), the frame with the median where a value was missing. Times that were absent have rows, too.
+        lower, upper: (T, K), ends of the central intervals; NaN where a value was observed.
+        missing: (T, K), boolean: what was filled in.
+        samples: (S, n), joint draws of the n missing values, by step and then by feature.
+        report: what was found and chosen, a line each.
+    """
+
+    filled: pd.DataFrame
+    lower: pd.DataFrame
+    upper: pd.DataFrame
+    missing: pd.DataFrame
+    samples: np.ndarray
+    report: tuple[str, ...]
+
+    @property
+    def draws(self) -> np.ndarray:
+        """(S, T, K), float64: the series S times, its missing values drawn together, observed ones as they are."""
+        series = np.repeat(_numbers(self.filled)[None], len(self.samples), axis=0)
+        series[:, self.missing.to_numpy()] = self.samples
+        return series
+
+    def completed(self, draw: int) -> pd.DataFrame:
+        """The frame with one of the draws, 0 .. S - 1, where values were missing."""
+        missing = self.missing.to_numpy()
+        values = np.empty(missing.shape)
+        values[missing] = self.samples[draw]
+        return _with(self.filled, values, missing)
+
+    def __repr__(self) -> str:
+        """What it holds, in a line."""
+        n_steps, n_features = self.filled.shape
+        size = f"{n_steps} steps x {n_features} features"
+        return f"<Imputed: {self.samples.shape[1]} values of {size}, {len(self.samples)} draws>"
+
+
+def impute(
+    frame: pd.DataFrame,
+    *,
+    draws: int = 20,
+    level: float = 0.9,
+    method: str = "auto",
+    seed: int = 1,
+    interval: str | None = None,
+    plausible: Mapping[str, Sequence[float]] | None = None,
+    round: Mapping[str, float] | None = None,
+    windows: Mapping[str, Any] | None = None,
+    run: Mapping[str, Any] | None = None,
+    name: str = "mine",
+) -> Imputed:
+    """Fill the missing values of a series, with intervals and joint draws, by the weights that ship, without training.
+
+    Args:
+        frame: (T, K), numeric, a row a time of a regular grid, sorted. NaN is missing, and so is a time of the grid
+            without a row.
+        draws: S, joint draws of the missing values.
+        level: of the central intervals, between 0 and 1.
+        method: `auto`, the average of CSDI and simpler methods that validation windows choose; `CSDI`, its draws
+            alone, corrected by these windows; `raw`, its draws as they are.
+        seed: of all random streams.
+        interval: of the grid, as pandas writes it (1h, 15min, 1D, MS); None takes the usual distance of times. Rows of
+            a frame without times are this far apart.
+        plausible: {column: (lowest, highest)} in its unit; values outside are taken as missing.
+        round: {column: step}; what is filled in are multiples of it, as of 1 for counts.
+        windows: the config's keys of a dataset's windows, as {"length": 36}.
+        run: the config's other keys of a run, as {"training": {"n_steps": 1400}}, which does train.
+        name: of dataset and run, which tells random streams apart.
+
+    Raises:
+        InputError: the frame, or an argument, is not as described. One line says what is wrong; nothing is left on disk.
+    """
+    times, spacing = _grid(frame, interval)
+    own = {"level": level, "method": method, "sampling": {"n_samples": draws}}
+    dataset = {"interval": spacing, "plausible": plausible or {}, "round": round or {}, "windows": windows or {}}
+    report: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="scoredag-") as folder, _told(report):
+        path = Path(folder, "frame.parquet")
+        try:
+            _table(frame, times).to_parquet(path)
+            config = _config(name, seed, {"file": str(path), **dataset}, _merged(own, run or {}))
+            filled = _Run(Path(folder), name, config).fill(path)
+        except UserFacingError as error:
+            raise InputError(_reworded(str(error), path, name)) from error
+    return _result(frame, times, filled, tuple(_reworded(line, path, name) for line in report))
+
+
+class _Filled(NamedTuple):
+    """The series (T, K) as read; with gaps filled; the ends of intervals; draws (S, n) of the missing values."""
+
+    wide: pd.DataFrame
+    filled: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    samples: np.ndarray
+
+
+class _Run:
+    """A run of the workflow in a folder: its steps are the scripts' functions, with the settings that the rules say."""
+
+    def __init__(self, folder: Path, name: str, config: dict[str, Any]):
+        self.folder, self.name, self.seed = folder, name, {"seed": config["seed"]}
+        self.dataset, self.run = config["datasets"][name], config["csdi"]["runs"][name]
+        self.init = config["csdi"]["checkpoints"].get(self.run["init"], {"file": None, "sha256": None})
+        self.is_raw, self.is_auto = self.run["method"] == "raw", self.run["sampling"]["start"] == "auto"
+        no_calibration = ("baselines", "structural", "validation") if self.is_raw else ()
+        self.absent = {*no_calibration, *(() if self.is_auto else ("choice",))}
+
+    def fill(self, path: Path) -> _Filled:
+        """The series of the table at `path`, filled."""
+        self._call("tidy_series", file_paths=[str(path)], settings=self.dataset | self.seed)
+        wide = tidy.from_tidy(tables.read(self.folder / "series", tables.SERIES))
+        if not wide.isna().to_numpy().any():
+            logging.info("no value is missing; there is nothing to fill")
+            return _Filled(wide, wide.to_numpy(), *np.full((2, *wide.shape), np.nan), np.empty((0, 0)))
+        self._learn(path)
+        draws: list[np.ndarray] = []
+        of_dataset = {key: self.dataset[key] for key in ("circular", "group", "plausible", "round")}
+        settings = self._settings("device", "level", "method") | {"dataset": of_dataset | {"name": self.name}}
+        filled = self._call("fill_gaps", "fill", settings=settings, keep=lambda *part: draws.append(part[-1]))
+        return _Filled(*filled, np.concatenate(draws, axis=1))
+
+    def _learn(self, path):
+        """Make what the gaps are filled with: windows, models, and validation windows that choose among them."""
+        patterns = [[name, entry] for name, entry in self.dataset["windows"]["held_out"].items()]
+        windows = self.dataset["windows"] | {"held_out": patterns}
+        of_dataset = {key: self.dataset[key] for key in ("circular", "group")} | {"file": str(path)}
+        self._call("cut_windows", settings=windows | of_dataset | self.seed)
+        self._call("fit_gaussian")
+        training = _without(self.run["training"], "save_every")
+        self._call(
+            "train_csdi",
+            init_path=self.init["file"],
+            settings={key: self.run[key] for key in ("conditional", "dataset", "device", "init")}
+            | {"init_sha256": self.init["sha256"], "training": training}
+            | self.seed,
+            save_every=self.run["training"]["save_every"],
+            code="",
+        )
+        if self.is_auto:
+            settings = self._settings("device")
+            self._call("choose_start", settings=settings | {"sampling": _without(settings["sampling"], *CHOSEN)})
+        if not self.is_raw:
+            self._call("fit_structural", settings=windows)
+            self._call("impute_baselines", "write_forecasts", methods=forecasts.AVERAGED, written=["valid"])
+            samples = str(self.folder / "validation")
+            self._call("impute_csdi", settings=self._settings("device"), split="valid", samples_path=samples)
+
+    def _settings(self, *names):
+        """Those of a job that samples: of the run `names`, how it samples, and the seed."""
+        named = {key: self.run[key] for key in names}
+        return named | {"sampling": _without(self.run["sampling"], "threads")} | self.seed
+
+    def _call(self, script, function=None, **given):
+        """Call a function of a script. Its files lie in the folder, each by the name that its parameter has."""
+        function = _script(script)[function or script]
+        known = {"dataset": self.name, "run": self.name, "threads": min(os.cpu_count() or 1, MOST_THREADS)} | given
+        for parameter in inspect.signature(function).parameters:
+            stem = parameter.removesuffix("_path")
+            if stem != parameter and parameter not in known:
+                known[parameter] = None if stem in self.absent else str(self.folder / stem)
+        return function(**{name: known[name] for name in inspect.signature(function).parameters if name in known})
+
+
+@functools.cache
+def _script(name: str) -> dict[str, Any]:
+    """What a script of the workflow defines; as no job, it runs nothing."""
+    path = HOME / "scripts" / f"{name}.py"
+    if not path.exists():
+        raise InputError(f"{path}: is not there; impute takes the workflow's folder: install the project from it, editable")
+    return runpy.run_path(str(path), run_name=name)
+
+
+def _config(name, seed, dataset, run):
+    """The config of the workflow with one dataset and one run about it, checked, its defaults filled in."""
+    with open(HOME / "config" / "config.yaml", encoding="utf-8") as stream:
+        shipped = yaml.safe_load(stream)
+    checkpoints = shipped["csdi"]["checkpoints"]
+    for entry in checkpoints.values():  # whatever lies in the working directory
+        entry["file"] = str(HOME / entry["file"])
+    config = {
+        "seed": seed,
+        "gmm": {"file": str(HOME / shipped["gmm"]["file"])},
+        "datasets": {name: {"reader": "csv", **dataset}},
+        "csdi": {"checkpoints": checkpoints, "runs": {name: _merged({"dataset": name, **AS_IT_IS}, run)}},
+    }
+    config = json.loads(json.dumps(config, default=_plain))
+    checks.check(config, HOME)
+    return config
+
+
+def _plain(value):
+    """A NumPy number or a mapping as what the config has."""
+    return dict(value) if isinstance(value, Mapping) else value.item()
+
+
+def _merged(first, second):
+    """Two nested dicts in one, with the values of the second where both have some."""
+    merged = dict(first)
+    for key, value in second.items():
+        both = isinstance(value, Mapping) and isinstance(first.get(key), Mapping)
+        merged[key] = _merged(first[key], value) if both else value
+    return merged
+
+
+def _without(settings, *names):
+    """A dict less some keys."""
+    return {key: value for key, value in settings.items() if key not in names}
+
+
+def _grid(frame, interval):
+    """Times of the rows, in UTC, and the interval of their grid; of local days their dates count."""
+    _check_values(frame)
+    index = frame.index
+    if not isinstance(index, pd.DatetimeIndex):
+        if interval is None:
+            cure = "set a DatetimeIndex, as by frame.set_index(pd.to_datetime(frame.pop('time'))), or pass interval='1h'"
+            raise InputError(f"{FRAME}: its index, {type(index).__name__}, has no times; {cure} for rows that far apart")
+        return pd.date_range(START, periods=len(frame), freq=grids.offset_of(FRAME, interval), tz="UTC"), interval
+    if index.hasnans:
+        raise InputError(f"{FRAME}: row {int(np.argmax(index.isna()))} has no time; leave it out")
+    if not index.is_monotonic_increasing:
+        row = int(np.argmax(np.diff(index.asi8) < 0)) + 1
+        raise InputError(f"{FRAME}: row {row}, {index[row]}, is earlier than the one before; write frame.sort_index()")
+    if index.has_duplicates:
+        time = index[index.duplicated()][0]
+        raise InputError(f"{FRAME}: the time {time} occurs twice; keep one row of it, or write frame.groupby(level=0).mean()")
+    distances = pd.Series(index).diff()[1:]
+    usual = distances.mode().min() if len(distances) else DAY
+    if interval is None:
+        interval = index.freqstr or (len(index) > 2 and pd.infer_freq(index)) or to_offset(usual).freqstr
+    if index.tz is not None and usual > DAY / 2:
+        index = index.tz_localize(None)
+    return index.tz_localize("UTC") if index.tz is None else index.tz_convert("UTC"), interval
+
+
+def _check_values(frame):
+    """Refuse what is no table of numbers; name the column and the row."""
+    if not isinstance(frame, pd.DataFrame):
+        cure = "; write series.to_frame()" if isinstance(frame, pd.Series) else ""
+        raise InputError(f"impute takes a pandas DataFrame, not {type(frame).__name__}{cure}")
+    if not frame.shape[1]:
+        raise InputError(f"{FRAME}: has no columns; there is nothing to fill")
+    names = frame.columns.map(str)
+    if names.has_duplicates:
+        raise InputError(f"{FRAME}: two columns are called '{names[names.duplicated()][0]}'; rename one")
+    if "time" in names:
+        raise InputError(f"{FRAME}: a column is called 'time'; make it the index, as by frame.set_index('time'), or rename it")
+    for place, name in enumerate(names):
+        column = frame.iloc[:, place]
+        if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_complex_dtype(column):
+            cure = f"write frame['{name}'] = pd.to_numeric(frame['{name}'], errors='coerce'), or leave it out"
+            raise InputError(f"{FRAME}: column '{name}' holds {column.dtype}, not numbers; {cure}")
+        infinite = np.isinf(_numbers(frame.iloc[:, [place]])[:, 0])
+        if infinite.any():
+            row = frame.index[np.argmax(infinite)]
+            raise InputError(f"{FRAME}: column '{name}', row {row}: is infinite; write NaN for what is missing")
+
+
+def _table(frame, times):
+    """The frame as the reader of tables takes it."""
+    values = pd.DataFrame(_numbers(frame), columns=frame.columns.map(str))
+    values.insert(0, "time", times)
+    return values
+
+
+def _result(frame, times, series, report):
+    """The result in the frame's own times, names and types."""
+    grid = series.wide.index
+    whole = frame if len(grid) == len(frame) else frame.reindex(_own_times(grid, times, frame.index))
+    missing = np.isnan(series.wide.to_numpy())
+    framed = functools.partial(pd.DataFrame, index=whole.index, columns=whole.columns)
+    filled = _with(whole, series.filled, missing)
+    return Imputed(filled, framed(series.lower), framed(series.upper), framed(missing), series.samples, report)
+
+
+def _own_times(grid, times, index):
+    """Times of a grid in UTC as those of an index, which are `times` there."""
+    own = grid.tz_localize(None)
+    if index.tz is not None:
+        local = {"ambiguous": np.ones(len(own), bool), "nonexistent": "shift_forward"}
+        own = grid.tz_convert(index.tz) if (times == index).all() else own.tz_localize(index.tz, **local)
+    return own.as_unit(index.unit).rename(index.name)
+
+
+def _with(frame, values, where):
+    """The frame with values (T, K) at some places; a column of whole numbers that gets some has float64."""
+    result = frame.copy()
+    for place in np.flatnonzero(where.any(axis=0)):
+        column = result.iloc[:, place]
+        numbers = column.to_numpy(np.float64, na_value=np.nan, copy=True)
+        numbers[where[:, place]] = values[where[:, place], place]
+        is_short = column.dtype.kind == "f" and isinstance(column.dtype, np.dtype)
+        result.isetitem(place, numbers.astype(column.dtype) if is_short else numbers)
+    return result
+
+
+def _numbers(frame):
+    """The values of a frame, (T, K) float64, NaN where missing."""
+    return frame.to_numpy(np.float64, na_value=np.nan)
+
+
+def _reworded(line, path, name):
+    """A message of the workflow as one about the arguments of `impute`."""
+    line = line.replace(str(path), FRAME)
+    return line.replace(f"config: csdi.runs.{name}.", "").replace(f"datasets.{name}.", "").replace("config: ", "")
+
+
+@contextlib.contextmanager
+def _told(lines: list[str]) -> Iterator[None]:
+    """Gather what this thread logs while the block runs, which then goes nowhere else."""
+    root, thread = logging.getLogger(), threading.get_ident()
+    others, level = list(root.handlers), root.level
+
+    class Gathering(logging.Handler):
+        def emit(self, record):
+            if record.thread == thread:
+                lines.append(record.getMessage())
+
+    def is_other(record):
+        return record.thread != thread
+
+    gathering = Gathering()
+    for handler in others:
+        handler.addFilter(is_other)
+    root.addHandler(gathering)
+    root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.removeHandler(gathering)
+        for handler in others:
+            handler.removeFilter(is_other)
