@@ -12,6 +12,7 @@ import inspect
 import json
 import logging
 import os
+import re
 import runpy
 import tempfile
 import threading
@@ -26,8 +27,8 @@ import yaml
 from pandas.tseries.frequencies import to_offset
 
 from scoredag.errors import InputError, UserFacingError
-from scoredag.job import checks
-from scoredag.series import forecasts, grids, tidy
+from scoredag.job import checks, logs
+from scoredag.series import forecasts, grids, readers, tidy
 from scoredag.store import tables
 
 HOME = Path(__file__).resolve().parents[2]  # the workflow's own folder
@@ -211,7 +212,9 @@ def _script(name: str) -> dict[str, Any]:
     """What a script of the workflow defines; as no job, it runs nothing."""
     path = HOME / "scripts" / f"{name}.py"
     if not path.exists():
-        raise InputError(f"{path}: is not there; impute takes the workflow's folder: install the project from it, editable")
+        raise InputError(
+            f"{path}: is not there; impute takes the workflow's folder: install the project from it, editable"
+        )
     return runpy.run_path(str(path), run_name=name)
 
 
@@ -258,8 +261,12 @@ def _grid(frame, interval):
     index = frame.index
     if not isinstance(index, pd.DatetimeIndex):
         if interval is None:
-            cure = "set a DatetimeIndex, as by frame.set_index(pd.to_datetime(frame.pop('time'))), or pass interval='1h'"
-            raise InputError(f"{FRAME}: its index, {type(index).__name__}, has no times; {cure} for rows that far apart")
+            cure = (
+                "set a DatetimeIndex, as by frame.set_index(pd.to_datetime(frame.pop('time'))), or pass interval='1h'"
+            )
+            raise InputError(
+                f"{FRAME}: its index, {type(index).__name__}, has no times; {cure} for rows that far apart"
+            )
         return pd.date_range(START, periods=len(frame), freq=grids.offset_of(FRAME, interval), tz="UTC"), interval
     if index.hasnans:
         raise InputError(f"{FRAME}: row {int(np.argmax(index.isna()))} has no time; leave it out")
@@ -268,7 +275,9 @@ def _grid(frame, interval):
         raise InputError(f"{FRAME}: row {row}, {index[row]}, is earlier than the one before; write frame.sort_index()")
     if index.has_duplicates:
         time = index[index.duplicated()][0]
-        raise InputError(f"{FRAME}: the time {time} occurs twice; keep one row of it, or write frame.groupby(level=0).mean()")
+        raise InputError(
+            f"{FRAME}: the time {time} occurs twice; keep one row of it, or write frame.groupby(level=0).mean()"
+        )
     distances = pd.Series(index).diff()[1:]
     usual = distances.mode().min() if len(distances) else DAY
     if interval is None:
@@ -285,11 +294,16 @@ def _check_values(frame):
         raise InputError(f"impute takes a pandas DataFrame, not {type(frame).__name__}{cure}")
     if not frame.shape[1]:
         raise InputError(f"{FRAME}: has no columns; there is nothing to fill")
+    if frame.shape[1] > readers.WARN_FEATURES:
+        fault = f"{frame.shape[1]} columns; more than {readers.WARN_FEATURES} at once take hours"
+        raise InputError(f"{FRAME}: {fault}; fill those together that tell of each other, as impute(frame[names])")
     names = frame.columns.map(str)
     if names.has_duplicates:
         raise InputError(f"{FRAME}: two columns are called '{names[names.duplicated()][0]}'; rename one")
     if "time" in names:
-        raise InputError(f"{FRAME}: a column is called 'time'; make it the index, as by frame.set_index('time'), or rename it")
+        raise InputError(
+            f"{FRAME}: a column is called 'time'; make it the index, as by frame.set_index('time'), or rename it"
+        )
     for place, name in enumerate(names):
         column = frame.iloc[:, place]
         if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_complex_dtype(column):
@@ -346,19 +360,25 @@ def _numbers(frame):
 
 def _reworded(line, path, name):
     """A message of the workflow as one about the arguments of `impute`."""
-    line = line.replace(str(path), FRAME)
-    return line.replace(f"config: csdi.runs.{name}.", "").replace(f"datasets.{name}.", "").replace("config: ", "")
+    keys = {f"csdi.runs.{name}.": "", f"datasets.{name}.": "", "datasets.*.": "", "sampling.n_samples": "draws"}
+    for old, new in {str(path): FRAME, "config: ": "", **keys}.items():
+        line = line.replace(old, new)
+    head, _, windows = line.partition(": write ")
+    if not re.match("(length|block|shares): ", windows):
+        return line
+    entries = re.sub("([a-z]+):", r"'\1':", windows)
+    return f"{head}: pass windows={{{entries}}}"
 
 
 @contextlib.contextmanager
 def _told(lines: list[str]) -> Iterator[None]:
     """Gather what this thread logs while the block runs, which then goes nowhere else."""
-    root, thread = logging.getLogger(), threading.get_ident()
+    root, thread, token = logging.getLogger(), threading.get_ident(), logs.quiet.set(True)
     others, level = list(root.handlers), root.level
 
     class Gathering(logging.Handler):
         def emit(self, record):
-            if record.thread == thread:
+            if record.thread == thread and record.funcName != logs.tenths.__name__:
                 lines.append(record.getMessage())
 
     def is_other(record):
@@ -372,6 +392,7 @@ def _told(lines: list[str]) -> Iterator[None]:
     try:
         yield
     finally:
+        logs.quiet.reset(token)
         root.setLevel(level)
         root.removeHandler(gathering)
         for handler in others:

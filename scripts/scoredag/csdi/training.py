@@ -181,7 +181,7 @@ class _Run:
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(name.startswith(optimizers.TRAINABLE[settings.trainable]))
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self.optimizers = optimizers.build(model, settings)
+        self.optimizers = optimizers.build(model, settings) if settings.n_steps else []  # a second of imports
         self.averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.average_decay))
         self.step, self.seconds = 0, 0.0
         self.history, self.losses = [], []

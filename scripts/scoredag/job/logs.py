@@ -5,6 +5,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ from tqdm import tqdm
 from scoredag.errors import UserFacingError
 from scoredag.store import files, stamp
 
+quiet = ContextVar("quiet", default=False)  # whether no bar is shown, as where a job's function is called as a library
+
 
 def progress(description: str, total: int, unit: str, **options: Any) -> tqdm:
     """A tqdm bar on the terminal, if there is one; a context manager. `options` are tqdm's."""
-    return tqdm(desc=description, total=total, unit=unit, file=sys.__stderr__, disable=None, leave=False, **options)
+    hidden = quiet.get() or None
+    return tqdm(desc=description, total=total, unit=unit, file=sys.__stderr__, disable=hidden, leave=False, **options)
 
 
 def tenths(done: slice, total: int, unit: str) -> None:
