@@ -113,7 +113,7 @@ def impute(
         name: of dataset and run, which tells random streams apart.
 
     Raises:
-        InputError: the frame, or an argument, is not as described. One line says what is wrong; nothing is left on disk.
+        InputError: the frame, or an argument, is not as described; in one line. Nothing is left on disk.
     """
     times, spacing = _grid(frame, interval)
     own = {"level": level, "method": method, "sampling": {"n_samples": draws}}
@@ -157,13 +157,14 @@ class _Run:
         wide = tidy.from_tidy(tables.read(self.folder / "series", tables.SERIES))
         if not wide.isna().to_numpy().any():
             logging.info("no value is missing; there is nothing to fill")
-            return _Filled(wide, wide.to_numpy(), *np.full((2, *wide.shape), np.nan), np.empty((0, 0)))
+            lower, upper = np.full((2, *wide.shape), np.nan)
+            return _Filled(wide, wide.to_numpy(), lower, upper, np.empty((self.run["sampling"]["n_samples"], 0)))
         self._learn(path)
         draws: list[np.ndarray] = []
         of_dataset = {key: self.dataset[key] for key in ("circular", "group", "plausible", "round")}
         settings = self._settings("device", "level", "method") | {"dataset": of_dataset | {"name": self.name}}
-        filled = self._call("fill_gaps", "fill", settings=settings, keep=lambda *part: draws.append(part[-1]))
-        return _Filled(*filled, np.concatenate(draws, axis=1))
+        wide, *filled = self._call("fill_gaps", "fill", settings=settings, keep=lambda *part: draws.append(part[-1]))
+        return _Filled(wide, *filled, samples=np.concatenate(draws, axis=1))
 
     def _learn(self, path):
         """Make what the gaps are filled with: windows, models, and validation windows that choose among them."""
