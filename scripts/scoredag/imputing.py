@@ -3,7 +3,7 @@
     result = scoredag.impute(frame)
 
 The scripts' own functions do it in turn, in a temporary folder, with the config's defaults. The same data, names and
-seed give the same values as the run `{init: base, training: {n_steps: 0}}`.
+seed give the same values as the run that a dataset has without one in the config.
 """
 
 import contextlib
@@ -24,7 +24,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import yaml
-from pandas.tseries.frequencies import to_offset
 
 from scoredag.errors import InputError, UserFacingError
 from scoredag.job import checks, logs
@@ -33,7 +32,6 @@ from scoredag.store import tables
 
 HOME = Path(__file__).resolve().parents[2]  # the workflow's own folder
 FRAME = "the frame"  # what messages call it
-AS_IT_IS = {"init": "base", "training": {"n_steps": 0}}  # the checkpoint that ships, without training
 CHOSEN = ("n_samples", "start")  # by choose_start itself
 START = pd.Timestamp("2000-01-01")  # time of the first row of a frame without times
 DAY = pd.Timedelta("1D")
@@ -164,7 +162,7 @@ class _Run:
         of_dataset = {key: self.dataset[key] for key in ("circular", "group", "plausible", "round")}
         settings = self._settings("device", "level", "method") | {"dataset": of_dataset | {"name": self.name}}
         wide, *filled = self._call("fill_gaps", "fill", settings=settings, keep=lambda *part: draws.append(part[-1]))
-        return _Filled(wide, *filled, samples=np.concatenate(draws, axis=1))
+        return _Filled(wide, *filled, np.concatenate(draws, axis=1))
 
     def _learn(self, path):
         """Make what the gaps are filled with: windows, models, and validation windows that choose among them."""
@@ -230,7 +228,7 @@ def _config(name, seed, dataset, run):
         "seed": seed,
         "gmm": {"file": str(HOME / shipped["gmm"]["file"])},
         "datasets": {name: {"reader": "csv", **dataset}},
-        "csdi": {"checkpoints": checkpoints, "runs": {name: _merged({"dataset": name, **AS_IT_IS}, run)}},
+        "csdi": {"checkpoints": checkpoints, "runs": {name: _merged(checks.ZERO_SHOT, run)}},
     }
     config = json.loads(json.dumps(config, default=_plain))
     checks.check(config, HOME)
@@ -279,13 +277,9 @@ def _grid(frame, interval):
         raise InputError(
             f"{FRAME}: the time {time} occurs twice; keep one row of it, or write frame.groupby(level=0).mean()"
         )
-    distances = pd.Series(index).diff()[1:]
-    usual = distances.mode().min() if len(distances) else DAY
-    if interval is None:
-        interval = index.freqstr or (len(index) > 2 and pd.infer_freq(index)) or to_offset(usual).freqstr
-    if index.tz is not None and usual > DAY / 2:
+    if index.tz is not None and pd.Series(index).diff().median() > DAY / 2:
         index = index.tz_localize(None)
-    return index.tz_localize("UTC") if index.tz is None else index.tz_convert("UTC"), interval
+    return index.tz_localize("UTC") if index.tz is None else index.tz_convert("UTC"), interval or grids.AUTO
 
 
 def _check_values(frame):

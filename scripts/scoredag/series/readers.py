@@ -16,7 +16,7 @@ import pandas as pd
 
 from scoredag.errors import InputError
 from scoredag.intake import cells, delimited, formats, queries
-from scoredag.series import angles, grids, physionet, simulated, times
+from scoredag.series import angles, grids, physionet, times
 
 log = logging.getLogger(__name__)
 PathLike = str | os.PathLike[str]
@@ -191,6 +191,8 @@ def _options(settings):
 
 
 def _simulated(settings, seed):
+    from scoredag.series import simulated  # with SciPy's signals, half of what reading imports
+
     interval = grids.HOUR if settings["interval"] == grids.AUTO else settings["interval"]
     return simulated.simulate(seed=seed, interval=interval, **settings["simulation"])
 
