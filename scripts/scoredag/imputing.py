@@ -161,8 +161,8 @@ class _Run:
         draws: list[np.ndarray] = []
         of_dataset = {key: self.dataset[key] for key in ("circular", "group", "plausible", "round")}
         settings = self._settings("device", "level", "method") | {"dataset": of_dataset | {"name": self.name}}
-        wide, *filled = self._call("fill_gaps", "fill", settings=settings, keep=lambda *part: draws.append(part[-1]))
-        return _Filled(wide, *filled, np.concatenate(draws, axis=1))
+        filled = self._call("fill_gaps", "fill", settings=settings, keep=lambda *part: draws.append(part[-1]))
+        return _Filled._make([*filled, np.concatenate(draws, axis=1)])
 
     def _learn(self, path):
         """Make what the gaps are filled with: windows, models, and validation windows that choose among them."""
