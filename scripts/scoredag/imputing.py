@@ -236,8 +236,10 @@ def _config(name, seed, dataset, run):
 
 
 def _plain(value):
-    """A NumPy number or a mapping as what the config has."""
-    return dict(value) if isinstance(value, Mapping) else value.item()
+    """A mapping, a NumPy number or anything else as what the config has."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return value.item() if isinstance(value, np.generic) else str(value)
 
 
 def _merged(first, second):

@@ -96,6 +96,9 @@ def test_times_come_back_as_they_were_and_absent_ones_are_filled(frame):
     assert "3 times absent" in "\n".join(result.report)
     days = frame.set_axis(pd.date_range("2024-03-01", periods=120, freq="D", tz="Europe/Berlin"))  # one has 23 hours
     assert scoredag.impute(days.drop(days.index[60]), **RAW).filled.index.equals(days.index)
+    ends = frame.copy()
+    ends.iloc[[0, -1]] = np.nan
+    assert scoredag.impute(ends, **RAW).filled.notna().all(axis=None)
     months = frame.set_axis(pd.date_range("2000-01-31", periods=120, freq="ME"))
     assert scoredag.impute(months, **RAW).filled.index.equals(months.index)
     plain = scoredag.impute(frame.reset_index(drop=True), interval="1h", **RAW)
