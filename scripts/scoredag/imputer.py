@@ -5,6 +5,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import threadpoolctl
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -105,7 +106,8 @@ class CSDIImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             return None
         values, known = self._windows(series, np.arange(n_windows))
         try:
-            return gaussian.fit(values, known)
+            with threadpoolctl.threadpool_limits(1, user_api="blas"):  # the same digits with any number of cores
+                return gaussian.fit(values, known)
         except InputError:
             return None
 

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import threadpoolctl
 import yaml
 
 from scoredag.errors import InputError, UserFacingError
@@ -117,7 +118,8 @@ def impute(
     own = {"level": level, "method": method, "sampling": {"n_samples": draws}}
     dataset = {"interval": spacing, "plausible": plausible or {}, "round": round or {}, "windows": windows or {}}
     report: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="scoredag-") as folder, _told(report):
+    one_thread = threadpoolctl.threadpool_limits(1, user_api="blas")  # as jobs have: more change the last digits
+    with one_thread, tempfile.TemporaryDirectory(prefix="scoredag-") as folder, _told(report):
         path = Path(folder, "frame.parquet")
         try:
             _table(frame, times).to_parquet(path)
