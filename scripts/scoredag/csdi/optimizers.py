@@ -82,7 +82,7 @@ class Optimizer(NamedTuple):
 OPTIMIZERS = {
     "adam": Optimizer(functools.partial(_adam, torch.optim.Adam), 1e-6, 1.0),
     "adamw": Optimizer(functools.partial(_adam, torch.optim.AdamW), 0.01, 1.0),
-    "muon": Optimizer(_muon, 0.1, 5.0),
+    "muon": Optimizer(_muon, 0.1, 20.0),
 }
 
 
