@@ -8,11 +8,13 @@ is chosen on one half, and the other tells how good the choice is.
 """
 
 import argparse
+import itertools
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
+import numpy as np
 import pandas as pd
 import yaml
 from matplotlib.ticker import NullLocator
@@ -26,6 +28,7 @@ SERIES, PRESET, PAGE, FIGURE = (
     ROOT / name for name in ("benchmarks/zoo.csv", "config/presets/zoo.yaml", "docs/zoo.md", "docs/zoo.png")
 )
 BEGIN, END = "<!-- zoo: written by `make zoo` -->\n", "<!-- end of zoo -->\n"
+TRAINED = {"": "fine-tuned", "-100": "100 steps", "-zero-shot": "zero-shot"}  # of runs whose names end so
 CELL = ["half", "series", "pattern", "n_targets"]
 COVERAGE = "coverage_90"
 NEAR, HELD = 1.02, (0.86, 0.94)  # as good as the best; 90 % intervals that hold about what they should
@@ -38,6 +41,7 @@ SPACINGS = {
     "MS": "month",
     "QS": "quarter",
 }
+TRAINED_METHODS = (metrics.AUTO, metrics.CSDI)
 MARKERS = "osD^vP"
 TICKS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.5, 2, 3, 4, 5)
 
@@ -58,18 +62,18 @@ def metrics_file(results: Path, name: str) -> Path:
 def collect(results: Path, series: pd.DataFrame) -> pd.DataFrame:
     """The scores over all features of every method, of the runs that are there."""
     parts = []
-    for name in series.index:
-        if (path := metrics_file(results, name)).exists():
+    for name, (suffix, training) in itertools.product(series.index, TRAINED.items()):
+        if (path := metrics_file(results, name + suffix)).exists():
             table = tables.read(path, tables.CSDI_METRICS)
             table = table[table["feature"].astype(str) == "all"].rename(columns={"held_out": "pattern"})
-            parts.append(table.assign(series=name, half=series.at[name, "half"]))
-    columns = ["series", "half", "pattern", "method", "metric", "value", "n_targets"]
+            parts.append(table.assign(series=name, half=series.at[name, "half"], training=training))
+    columns = ["series", "half", "training", "pattern", "method", "metric", "value", "n_targets"]
     found = pd.concat(parts) if parts else pd.DataFrame(columns=columns)
-    return found[columns].astype(dict.fromkeys(columns[:5], str)).reset_index(drop=True)
+    return found[columns].astype(dict.fromkeys(columns[:6], str)).reset_index(drop=True)
 
 
 def cells(scores: pd.DataFrame) -> pd.DataFrame:
-    """CRPS of each method with a distribution; a row for each pattern of each series.
+    """CRPS of each method with a distribution; a row for each pattern of each series. Scores are of one training.
 
     These are the methods that have intervals; of draws as they are and as validation windows correct them, the latter.
     """
@@ -78,6 +82,11 @@ def cells(scores: pd.DataFrame) -> pd.DataFrame:
     kept = scores[scores["method"].isin(held) & (scores["metric"] == "crps")]
     table = kept.pivot_table(index=CELL, columns="method", values="value", sort=False)
     return table[sorted(table, key=lambda method: (method != "auto", not method.startswith("CSDI"), method))]
+
+
+def trainings(scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The scores of each training that there are."""
+    return {name: part for name in TRAINED.values() if len(part := scores[scores["training"] == name])}
 
 
 def compare(table: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
@@ -120,18 +129,26 @@ def scored(table: pd.DataFrame) -> str:
     """CRPS of all methods: the lowest of a row is bold; a row of too few targets is in italics, without one."""
     rows = [["series", "pattern", "targets", *(name.removesuffix(metrics.DRESSED) for name in table)]]
     for (_, name, pattern, n_targets), values in table.iterrows():
-        marks = ["*" if n_targets < metrics.FEW else "**" if value == values.min() else "" for value in values]
-        texts = [f"{mark}{value:.3f}{mark}" for mark, value in zip(marks, values, strict=True)]
-        rows.append([name, pattern, f"*{n_targets:,}*" if n_targets < metrics.FEW else f"{n_targets:,}", *texts])
+        few = n_targets < metrics.FEW
+        marks = ["*" if few else "**" if value == values.min() else "" for value in values]
+        texts = [
+            "" if np.isnan(value) else f"{mark}{value:.3f}{mark}" for mark, value in zip(marks, values, strict=True)
+        ]
+        rows.append([name, pattern, f"*{n_targets:,}*" if few else f"{n_targets:,}", *texts])
     return markdown(rows, right=2)
 
 
-def compared(comparison: pd.DataFrame, chosen: str) -> str:
-    """The sentence that sums up a half, and a row for each cell that has enough targets."""
-    rows = [["series", "pattern", "ratio", "best other method", "90 % intervals hold"]]
-    for (_, name, pattern, _), row in comparison.iterrows():
-        best = row["best"].removesuffix(metrics.DRESSED)
-        rows.append([name, pattern, f"{row['ratio']:.3f}", best, f"{100 * row['coverage']:.0f} %"])
+def of_all(scores: pd.DataFrame) -> pd.DataFrame:
+    """`cells` of the first training, and the average and CSDI of the others beside them."""
+    (_, first), *others = ((name, cells(part)) for name, part in trainings(scores).items())
+    for place, (name, table) in enumerate(others, 1):
+        for method in [method for method in table if method.startswith(TRAINED_METHODS)]:
+            first.insert(min(place, first.shape[1]), f"{method}, {name}", table[method])
+    return first
+
+
+def compared(comparison: pd.DataFrame, chosen: str, training: str) -> str:
+    """The sentence that sums up a half."""
     held = comparison["coverage"].between(*HELD)
     counts = {
         f"at most {NEAR:.2f} times the lowest CRPS of the others in": comparison["ratio"] <= NEAR,
@@ -139,7 +156,25 @@ def compared(comparison: pd.DataFrame, chosen: str) -> str:
         f"90 % intervals that hold {100 * HELD[0]:.0f} to {100 * HELD[1]:.0f} % in": held,
     }
     parts = ", ".join(f"{text} {which.sum()}" for text, which in counts.items())
-    return f"`{chosen}` has {parts} of {len(comparison)} cells.\n\n{markdown(rows, right=2)}"
+    mean, most = np.exp(np.log(comparison["ratio"]).mean()), comparison["ratio"].max()
+    return (
+        f"- {training}: `{chosen}` has {parts} of {len(comparison)} cells; its ratio to the lowest is {mean:.3f} "
+        f"on (geometric) average, {most:.3f} at most.\n"
+    )
+
+
+def ratios(comparisons: dict[str, pd.DataFrame]) -> str:
+    """A row for each cell that has enough targets: ratio and coverage of each training, and the first's best rival."""
+    first = next(iter(comparisons.values()))
+    rows = [["series", "pattern", "best other method", *(f"{name}: ratio, 90 % hold" for name in comparisons)]]
+    for cell in first.index:
+        _, name, pattern, _ = cell
+        texts = [
+            f"{part.at[cell, 'ratio']:.3f}, {100 * part.at[cell, 'coverage']:.0f} %" if cell in part.index else ""
+            for part in comparisons.values()
+        ]
+        rows.append([name, pattern, first.at[cell, "best"].removesuffix(metrics.DRESSED), *texts])
+    return markdown(rows, right=3)
 
 
 def draw(comparison: pd.DataFrame, chosen: str, patterns: list[str]) -> style.Figure:
@@ -173,14 +208,22 @@ def draw(comparison: pd.DataFrame, chosen: str, patterns: list[str]) -> style.Fi
     return drawn
 
 
-def page(results: Path, logs: Path, series: pd.DataFrame, table: pd.DataFrame, comparison: pd.DataFrame) -> str:
+def page(results: Path, logs: Path, series: pd.DataFrame, scores: pd.DataFrame) -> str:
     """The generated part of docs/zoo.md."""
-    chosen = table.columns[0]
     parts = [f"## The series\n\n{facts(results, logs, series)}"]
-    for half in dict.fromkeys(table.index.get_level_values("half")):
-        rows, told = table.xs(half, drop_level=False), comparison[comparison.index.get_level_values("half") == half]
-        parts.append(f"## The {half} half\n\n{compared(told, chosen)}\nCRPS of all methods:\n\n{scored(rows)}")
+    for half, of_half in scores.groupby("half", sort=False):
+        comparisons = told(of_half)
+        chosen = metrics.AUTO if metrics.AUTO in set(of_half["method"]) else metrics.CSDI + metrics.CORRECTED
+        sentences = "".join(compared(part, chosen, name) for name, part in comparisons.items())
+        parts.append(f"## The {half} half\n\n{sentences}\n{ratios(comparisons)}")
+        parts.append(f"CRPS of all methods:\n\n{scored(of_all(of_half))}")
     return "\n".join(parts)
+
+
+def told(scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The comparison of each training, of cells that have enough targets."""
+    compared = {name: compare(cells(part), part) for name, part in trainings(scores).items()}
+    return {name: part[part.index.get_level_values("n_targets") >= metrics.FEW] for name, part in compared.items()}
 
 
 def main() -> None:
@@ -195,21 +238,19 @@ def main() -> None:
         wanted = series.index[series["half"].isin([args.targets] if args.targets else series["half"])]
         if wanted.empty:
             sys.exit(f"error: there is no half '{args.targets}'; write {' or '.join(series['half'].unique())}")
-        print(*(metrics_file(Path("results"), name) for name in wanted))
+        print(*(metrics_file(Path("results"), name + suffix) for name in wanted for suffix in TRAINED))
         return
     scores = collect(args.results, series)
     if scores.empty:
         sys.exit(f"error: {args.results}/csdi has no scores of the zoo; `make zoo` makes them")
     scores.to_parquet(args.results / "zoo.parquet", index=False)
-    table = cells(scores)
-    comparison = compare(table, scores)
-    comparison = comparison[comparison.index.get_level_values("n_targets") >= metrics.FEW]
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    text = page(args.results, args.logs, series, table, comparison)
+    text = page(args.results, args.logs, series, scores)
     PAGE.write_text(before + BEGIN + text + END + rest.partition(END)[2], encoding="utf-8")
+    comparison = next(iter(told(scores).values()))
     if len(comparison):
-        patterns = list(dict.fromkeys(table.index.get_level_values("pattern")))
-        style.save(draw(comparison, table.columns[0], patterns), FIGURE)
+        chosen = metrics.AUTO if metrics.AUTO in set(scores["method"]) else metrics.CSDI + metrics.CORRECTED
+        style.save(draw(comparison, chosen, list(dict.fromkeys(scores["pattern"]))), FIGURE)
     print(f"{PAGE.name}, {FIGURE.name}: {scores['series'].nunique()} of {len(series)} series are scored")
 
 

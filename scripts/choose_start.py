@@ -10,7 +10,7 @@ from scoredag.job import logs
 from scoredag.series import windows
 from scoredag.store import tables
 
-STEPS = (14, 18, 22)  # diffusion steps that are tried, and pure noise
+STEPS = (10, 14, 18, 22)  # diffusion steps that are tried, and pure noise
 USUAL = 18  # taken unless another is better by `GAIN`
 GAIN = 0.01  # of the CRPS
 N_SAMPLES = 10

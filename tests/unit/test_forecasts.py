@@ -15,6 +15,7 @@ def simulated(n, rng, *, csdi=1.0, linear=1.0, pattern=0, n_features=2):
     truth = signal + 0.2 * rng.normal(size=n)
     columns = [
         np.arange(n) % 50,
+        np.arange(n) % 50,
         np.arange(n) % n_features,
         np.full(n, pattern),
         np.ones(n, int),

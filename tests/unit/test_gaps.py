@@ -244,7 +244,7 @@ def test_draws_get_the_quantiles_of_the_average_in_their_own_order():
 
 def test_gaps_are_filled_with_draws_as_they_are_where_validation_has_too_few_targets(tmp_path, caplog):
     nothing = np.zeros(9, int)
-    targets = forecasts.Targets(nothing, nothing, nothing, nothing, nothing > 0, np.zeros(9))
+    targets = forecasts.Targets(nothing, nothing, nothing, nothing, nothing, nothing > 0, np.zeros(9))
     few = forecasts.Forecasts(targets, np.zeros((2, 9)), {})
     stats = pd.DataFrame({"feature": ["x"], "mean": [0.0], "std": [1.0], "missing_fraction": [0.0]})
     table = {"window": [0, 0], "step": [0, 1], "feature": pd.Categorical(["x", "x"]), "value": 0.0}

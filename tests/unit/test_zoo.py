@@ -61,24 +61,31 @@ def test_a_method_named_auto_is_the_one_that_is_compared(zoo, results):
     assert table.columns[0] == "auto"
     comparison = zoo.compare(table, scores)
     assert comparison["best"].tolist() == ["structural"] and comparison["ratio"].iloc[0] == pytest.approx(0.8)
-    text = zoo.compared(comparison, "auto")
+    text = zoo.compared(comparison, "auto", "fine-tuned")
     assert "others in 1, a lower one than all of them in 1, 90 % intervals that hold 86 to 94 % in 0 of 1 cells" in text
 
 
 def test_the_page_marks_the_lowest_and_what_has_too_few_targets(zoo, results, tmp_path):
     series = zoo.read_series()
-    scores = zoo.collect(results, series)
-    table = zoo.cells(scores)
     (results / "logs/csdi/co2").mkdir(parents=True)
     for rule in ("train_csdi", "impute_csdi"):
         (results / f"logs/csdi/co2/{rule}.tsv").write_text("s\th:m:s\n21.5\t0:00:21\n", encoding="utf-8")
-    comparison = zoo.compare(table, scores).query(f"n_targets >= {zoo.metrics.FEW}")
-    text = zoo.page(results, results / "logs", series, table, comparison)
-    assert "| sunspots | random-50 | 600 | 0.200 | 0.400 | **0.160** |\n" in text
-    assert "| co2 | random-50 | *400* | *0.200* | *0.400* | *0.160* |\n" in text
-    assert "| sunspots | random-50 | 1.250 | ridge | 90 % |\n" in text and "| co2 | random-50 | 1.250" not in text
+    write_scores(
+        results / "csdi/sunspots-zero-shot",
+        {"CSDI, conformal": 0.15, "ridge, dressed": 0.16},
+        {"CSDI, conformal": 0.8, "ridge, dressed": 0.9},
+        600,
+    )
+    scores = zoo.collect(results, series)
+    text = zoo.page(results, results / "logs", series, scores)
+    assert "| sunspots | random-50 | 600 | 0.200 | 0.150 | 0.400 | **0.160** |\n" in text
+    assert "| co2 | random-50 | *400* | *0.200* |  | *0.400* | *0.160* |\n" in text
+    assert (
+        "| sunspots | random-50 | ridge | 1.250, 90 % | 0.938, 80 % |\n" in text
+        and "| co2 | random-50 | ridge" not in text
+    )
     assert " | week |  |  |  | 43 |\n" in text
-    zoo.style.save(zoo.draw(comparison, "CSDI, conformal", ["random-50"]), tmp_path / "zoo.png")
+    zoo.style.save(zoo.draw(zoo.told(scores)["fine-tuned"], "CSDI, conformal", ["random-50"]), tmp_path / "zoo.png")
     with Image.open(tmp_path / "zoo.png") as image:
         assert image.size[0] > 1000
 
@@ -87,9 +94,14 @@ def test_every_series_of_the_preset_has_a_half_of_like_kinds(zoo, root):
     preset = yaml.safe_load((root / "config/presets/zoo.yaml").read_text(encoding="utf-8"))
     series = zoo.read_series()
     assert sorted(series.index) == sorted(preset["datasets"]) and len(series) >= 14
-    assert preset["csdi"]["runs"] == {"nyc-weather": None} | {
-        name: {"dataset": name, "init": "base"} for name in preset["datasets"]
-    }
+    runs = {"nyc-weather": None}
+    for name in preset["datasets"]:
+        short = {
+            f"{name}{end}": {"dataset": name, "training": {"n_steps": n}}
+            for end, n in (("-100", 100), ("-zero-shot", 0))
+        }
+        runs |= {name: {}} | short
+    assert preset["csdi"]["runs"] == runs and list(zoo.TRAINED) == ["", "-100", "-zero-shot"]
     counts = pd.crosstab(series["kind"], series["half"])
     assert set(counts) == HALVES and (counts["choosing"] == counts["final"]).all()
     assert series.notna().all(axis=None)

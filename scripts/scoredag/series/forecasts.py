@@ -17,6 +17,7 @@ from scoredag.store import files, tables
 # What is averaged besides CSDI: of few validation windows, weights of more methods are noise (docs/experiments.md)
 AVERAGED = ("linear", "joint Gaussian", "structural")
 LEAST = 200  # validation targets of a pattern by which weights are chosen; fewer are joined by all others
+PRIOR_PLACES = 2  # places of validation windows that count as much for a pattern's weights as all patterns together
 PRIOR = 100  # targets of a feature that count as much as all others for its weights
 MOST_OF_FEATURE = 1000  # targets that are enough
 FEW = 100  # validation targets, below which nothing is calibrated
@@ -27,12 +28,15 @@ Points = Mapping[str, Point]
 
 
 class Targets(NamedTuple):
-    """Hidden values: their window, feature, pattern of missing entries, and kind by distance, codes (n,) each.
+    """Hidden values: their window, its place, feature, pattern of missing entries, kind by distance, codes (n,) each.
+
+    Windows of one place are the same stretch of the series, of which other values are hidden.
 
     `is_late` says whether the window lies in the later half of its split. `truth` may be NaN where it is not known.
     """
 
     window: np.ndarray
+    place: np.ndarray
     feature: np.ndarray
     pattern: np.ndarray
     kind: np.ndarray
@@ -109,7 +113,8 @@ def calibrate(validation: Forecasts, n_patterns: int, n_features: int) -> Calibr
     """Learn it from validation windows: the average by quantiles that the other half of the time has calibrated."""
     targets, judges = validation.targets, _judges(validation.targets, n_patterns)
     quantiles = _by_halves(validation, np.logical_or.reduce(judges), n_patterns, n_features)
-    weights = np.array([_weights(quantiles, targets, judge, n_features) for judge in judges])
+    together = _chosen(quantiles, targets, np.logical_or.reduce(judges))
+    weights = np.array([_weights(quantiles, targets, judge, n_features, together) for judge in judges])
     average = (weights[targets.pattern, targets.feature].T[:, None] * quantiles).sum(axis=0)
     levels = [averaging.held_levels(average[:, judge], targets.truth[judge], dressing.LEVELS) for judge in judges]
     result = _calibrate(validation, n_patterns, n_features)
@@ -169,20 +174,26 @@ def _by_halves(validation, which, n_patterns, n_features):
     return result
 
 
-def _weights(quantiles, targets, judge, n_features):
-    """Weights (K, M) by the targets `judge` (n,): of each feature, as far as it has enough, and of all."""
+def _weights(quantiles, targets, judge, n_features, together):
+    """Weights (K, M) by the targets `judge` (n,): of each feature, as far as it has enough, and of all.
 
-    def chosen(which):
-        return averaging.weights(quantiles[:, :, which], targets.truth[which], dressing.LEVELS)
-
-    together = chosen(judge)
-    result = np.tile(together, (n_features, 1))
+    As far as these lie in few places, the weights are those of all patterns, `together`.
+    """
+    own = len(np.unique(targets.place[judge]))
+    known = own / (own + PRIOR_PLACES)
+    of_all = known * _chosen(quantiles, targets, judge) + (1 - known) * together
+    result = np.tile(of_all, (n_features, 1))
     for feature, row in enumerate(result):
-        own = judge & (targets.feature == feature)
-        if own.sum() >= PRIOR:
-            share = own.sum() / (own.sum() + PRIOR)
-            row[:] = share * chosen(own) + (1 - share) * together
+        of_feature = judge & (targets.feature == feature)
+        if of_feature.sum() >= PRIOR:
+            share = known * of_feature.sum() / (of_feature.sum() + PRIOR)
+            row[:] = share * _chosen(quantiles, targets, of_feature) + (1 - share) * of_all
     return result
+
+
+def _chosen(quantiles, targets, which):
+    """Weights (M,) by the targets `which` (n,)."""
+    return averaging.weights(quantiles[:, :, which], targets.truth[which], dressing.LEVELS)
 
 
 def _spread(which, feature):
@@ -205,7 +216,7 @@ def at(point: Point, where: Any) -> Point:
 def unknown(feature: np.ndarray, kind: np.ndarray, draws: np.ndarray, points: Points) -> Forecasts:
     """Forecasts of values that nobody knows, all as if of the first pattern: draws (S, n), and codes (n,)."""
     zeros = np.zeros(len(feature), np.int64)
-    targets = Targets(zeros, feature, zeros, kind, zeros.astype(bool), np.full(len(feature), np.nan))
+    targets = Targets(zeros, zeros, feature, zeros, kind, zeros.astype(bool), np.full(len(feature), np.nan))
     return Forecasts(targets, draws, points)
 
 
@@ -259,19 +270,20 @@ def read(
     table = windows.table(windows_path, split)
     numbers, _, roles = windows.to_arrays(table, stats)
     kinds = conformal.distance_kinds(roles == windows.OBSERVED).transpose(0, 2, 1)
-    place = np.searchsorted(numbers, window)
+    row = np.searchsorted(numbers, window)
     names = list(rows["feature"].cat.categories)
     order = stats.set_index("feature").index.get_indexer(names)
     feature = order[rows["feature"].cat.codes]
     step = rows["step"].to_numpy()
-    subtracted = windows.profile(table, len(stats))[place, feature, step]
+    subtracted = windows.profile(table, len(stats))[row, feature, step]
     truth, draws = z_scores(rows.assign(truth=rows["truth"] - subtracted), samples - subtracted, stats)
     of_window = starts.set_index("window").loc[window]
     targets = Targets(
         window,
+        of_window.groupby(["series", "start"] if "series" in of_window else "start", observed=True).ngroup().to_numpy(),
         feature,
         of_window["held_out"].cat.codes.to_numpy(),
-        kinds[place, step, feature],
+        kinds[row, step, feature],
         (of_window["start"] > of_window["start"].median()).to_numpy(),
         truth,
     )
