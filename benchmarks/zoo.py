@@ -156,11 +156,11 @@ def compared(comparison: pd.DataFrame, chosen: str, training: str) -> str:
         f"90 % intervals that hold {100 * HELD[0]:.0f} to {100 * HELD[1]:.0f} % in": held,
     }
     parts = ", ".join(f"{text} {which.sum()}" for text, which in counts.items())
-    mean, most = np.exp(np.log(comparison["ratio"]).mean()), comparison["ratio"].max()
-    return (
-        f"- {training}: `{chosen}` has {parts} of {len(comparison)} cells; its ratio to the lowest is {mean:.3f} "
-        f"on (geometric) average, {most:.3f} at most.\n"
-    )
+    text = f"- {training}: `{chosen}` has {parts} of {len(comparison)} cells"
+    if len(comparison):
+        mean, most = np.exp(np.log(comparison["ratio"]).mean()), comparison["ratio"].max()
+        text += f"; its ratio to the lowest is {mean:.3f} on (geometric) average, {most:.3f} at most"
+    return f"{text}.\n"
 
 
 def ratios(comparisons: dict[str, pd.DataFrame]) -> str:
