@@ -98,8 +98,8 @@ def test_the_schema_says_what_null_stands_for(run):
     assert decays == [0.000001, 0.01, 0.1]
     assert "Null takes 0.000001, 0.01 and 0.1" in run["training"]["properties"]["weight_decay"]["description"]
     rates = {name: optimizer.embedding_rate for name, optimizer in optimizers.OPTIMIZERS.items()}
-    assert rates == {"adam": 1.0, "adamw": 1.0, "muon": 5.0}
-    assert "Null takes 5 with `muon`, else 1" in run["training"]["properties"]["embedding_rate"]["description"]
+    assert rates == {"adam": 1.0, "adamw": 1.0, "muon": 20.0}
+    assert "Null takes 20 with `muon`, else 1" in run["training"]["properties"]["embedding_rate"]["description"]
     suited = {name: sampler[1:] for name, sampler in diffusion.SAMPLERS.items()}
     assert suited.items() >= {"ddpm": (50, 50, 1.0), "ddim": (50, 50, 0.0), "dpm-solver++": (6, 4, 1.0)}.items()
     sampling = run["sampling"]["properties"]

@@ -411,6 +411,13 @@ def test_diverging_leaves_the_best_weights_so_far(monkeypatch):
     assert math.isfinite(training.validation_loss(best, valid, SETTINGS, 0, diffusion.quadratic_schedule()))
 
 
+def test_diverging_after_a_better_validation_leaves_its_weights(monkeypatch):
+    monkeypatch.setattr(training, "validation_loss", scores(itertools.count(0, -1)))
+    with pytest.raises(training.DivergenceError) as caught:
+        train(learning_rate=1e30, warm_up=0, gradient_clip=1e30, validate_every=1)
+    assert caught.value.best.keys() == CSDI(3).state_dict().keys()
+
+
 def test_diverging_before_the_first_validation_leaves_nothing():
     with pytest.raises(training.DivergenceError) as caught:
         train(learning_rate=1e30, warm_up=0, gradient_clip=1e30)

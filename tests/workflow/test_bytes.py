@@ -9,7 +9,13 @@ def test_one_core_elsewhere_gives_the_bytes_of_two(finished, project, tmp_path):
     done = project.snakemake("--cores", "1", "--directory", str(tmp_path / "elsewhere"))
     assert done.returncode == 0, done.stdout
     first, second = finished.sums(), type(finished).at(tmp_path / "elsewhere").sums()
-    assert len(first) > 40 and {path.rpartition(".")[2] for path in first} == {"parquet", "png", "gif", "safetensors"}
+    assert len(first) > 40 and {path.rpartition(".")[2] for path in first} == {
+        "parquet",
+        "png",
+        "gif",
+        "safetensors",
+        "md",
+    }
     assert second == first
 
 

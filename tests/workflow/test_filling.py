@@ -28,7 +28,7 @@ def test_gaps_ask_for_no_more_than_their_own_jobs(edited):
     again = edited.snakemake(configfiles=(TINY, MORE))
     assert "Nothing to be done" in again.stdout, again.stdout
     edited.edit("config/config.yaml", "pressure: mbar", "pressure: hPa")
-    assert edited.jobs(configfiles=(TINY, MORE)) == {"plot_gaps", "plot_imputation", "plot_surprise"}
+    assert edited.jobs(configfiles=(TINY, MORE)) == {"plot_gaps", "plot_imputation", "plot_surprise", "write_card"}
 
 
 def the_whole_series_is_there(folder):

@@ -76,9 +76,18 @@ def test_the_mirror_is_a_key_and_the_file_at_hand_needs_none(project, tmp_path):
         (folder / "s.csv").unlink()
 
 
-def test_pretraining_starts_from_scratch_on_simulated_series(project):
-    jobs = project.jobs("results/csdi/base/model.safetensors", configfiles=("config/presets/pretrain.yaml",))
-    assert jobs == {"tidy_series", "cut_windows", "train_csdi"}
+def test_pretraining_starts_from_scratch_on_simulated_series_and_goes_on(project):
+    train = {"tidy_series", "cut_windows", "train_csdi"}
+    first, second = (
+        (f"results/csdi/{run}/model.safetensors", (f"config/presets/{preset}.yaml",))
+        for run, preset in (("days", "pretrain-days"), ("base", "pretrain"))
+    )
+    assert project.jobs(first[0], configfiles=first[1]) == train
+    refused = project.snakemake("--dry-run", second[0], configfiles=second[1])
+    assert refused.returncode and f"there is no file '{first[0]}'" in refused.stdout.splitlines()[-1]
+    (project.folder / first[0]).parent.mkdir(parents=True)
+    (project.folder / first[0]).write_bytes(b"")
+    assert project.jobs(second[0], configfiles=second[1]) == train
 
 
 def test_the_zoo_is_planned_as_soon_as_its_packages_are_there(project, root):

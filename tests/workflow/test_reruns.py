@@ -202,7 +202,9 @@ def test_nothing_is_to_be_done_after_a_comment_or_reordered_keys(edited):
     edited.edit("config/presets/tiny.yaml", "time: 1.0", "time: 1")
     edited.edit("config/presets/tiny.yaml", "length: 12\n", "length: 12.0\n")
     edited.edit(
-        CONFIG, "      dataset: nyc-weather\n      init: base\n", "      init: base\n      dataset: nyc-weather\n"
+        CONFIG,
+        "    nyc-weather:\n      dataset: nyc-weather\n      figure:",
+        "    # a run\n    nyc-weather:\n      dataset: 'nyc-weather'\n      figure:",
     )
     nothing_to_do(edited)
 
