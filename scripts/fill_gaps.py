@@ -146,6 +146,12 @@ def _calibration(method, validation, known, windows_path, starts, stats):
             len(alike.targets.truth),
         )
         return None
+    scores, held = forecasts.judge(alike, len(stats))
+    logging.info(
+        "of %d validation values, hidden so that as much is given, each half of the time judged by the other: CRPS %s; "
+        "90 %% intervals of the average hold %.0f %%",
+        len(alike.targets.truth), ", ".join(f"{crps:.3f} {name}" for name, crps in scores.items()), 100 * held,
+    )  # fmt: skip
     calibration = forecasts.calibrate(alike, 1, len(stats))
     calibration = calibration if method == metrics.AUTO else calibration.of(method)
     shown = ", ".join(f"{name} {weight:.2f}" for name, weight in calibration.used(0).items())

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from scoredag import metrics
 from scoredag.metrics import AUTO, CSDI, z_scores
 from scoredag.series import averaging, conformal, dressing, windows
 from scoredag.store import files, tables
@@ -125,6 +126,24 @@ def each_half(validation: Forecasts, n_patterns: int, n_features: int) -> Iterat
     """(boolean (n,), what calibrates these) of each half of the time: the other half."""
     for here, others in _halves(validation.targets.is_late):
         yield here, calibrate(validation.part(others), n_patterns, n_features)
+
+
+def judge(validation: Forecasts, n_features: int) -> tuple[dict[str, float], float]:
+    """CRPS of the average and of what it is of, best first, and the share that its 90 % intervals hold.
+
+    Of targets of one pattern, each half of the time calibrated by the other.
+    """
+    quantiles: dict[str, np.ndarray] = {}
+    for here, calibration in each_half(validation, 1, n_features):
+        part = validation.part(here)
+        for name in (AUTO, *calibration.averaged):
+            of_all = quantiles.setdefault(name, np.full((len(dressing.LEVELS), len(here)), np.nan))
+            of_all[:, here] = calibration.quantiles(name, part)
+    terms = {
+        name: metrics.terms(part, validation.targets.truth, are_quantiles=True) for name, part in quantiles.items()
+    }
+    scores = {name: float(part["crps"][0].sum() / part["crps"][1].sum()) for name, part in terms.items()}
+    return dict(sorted(scores.items(), key=lambda item: item[1])), float(terms[AUTO]["coverage_90"][0].mean())
 
 
 def _halves(is_late):
