@@ -108,7 +108,7 @@ def impute(
         plausible: {column: (lowest, highest)} in its unit; values outside are taken as missing.
         round: {column: step}; what is filled in are multiples of it, as of 1 for counts.
         windows: the config's keys of a dataset's windows, as {"length": 36}.
-        run: the config's other keys of a run, as {"training": {"n_steps": 1400}}, which does train.
+        run: the config's other keys of a run, as {"training": {"n_steps": 1300}}, which does train.
         name: of dataset and run, which tells random streams apart.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 class Settings(NamedTuple):
     """Names and defaults are the schema's (config/schema.yaml), which says more of each."""
 
-    n_steps: int = 1400  # 0 only validates
+    n_steps: int = 1300  # 0 only validates
     batch_size: int = 8
     masks: Sequence[str] = ("random", "blocks")  # of `masks.MASKS`
     crop_features: Sequence[int] | None = None  # fewest and most features of a batch, chosen at random
