@@ -17,12 +17,14 @@ FOUR = ("linear", "joint Gaussian", "structural")  # and CSDI
 SIX = ("linear", "ridge", "masked ridge", "joint Gaussian", "structural")
 ALL = ("mean", "last value", "linear", "spline", "nearest neighbours", *SIX[1:])
 VARIANTS = {
-    "CSDI and nine methods": (ALL, 100),
-    "CSDI, linear, both ridges, joint Gaussian, structural": (SIX, 100),
-    "CSDI, linear, joint Gaussian, structural": (FOUR, 100),
-    "CSDI, joint Gaussian, structural": (FOUR[1:], 100),
-    "four methods, features weigh less (PRIOR 300)": (FOUR, 300),
-    "four methods, one weight for all features": (FOUR, 10**9),
+    "CSDI and nine methods": (ALL, 100, 2),
+    "CSDI, linear, both ridges, joint Gaussian, structural": (SIX, 100, 2),
+    "CSDI, linear, joint Gaussian, structural": (FOUR, 100, 2),
+    "CSDI, joint Gaussian, structural": (FOUR[1:], 100, 2),
+    "four methods, features weigh less (PRIOR 300)": (FOUR, 300, 2),
+    "four methods, one weight for all features": (FOUR, 10**9, 2),
+    "four methods, a pattern's own weights however few its places (PRIOR_PLACES 0)": (FOUR, 100, 0),
+    "four methods, patterns weigh less (PRIOR_PLACES 5)": (FOUR, 100, 5),
 }
 
 
@@ -61,7 +63,7 @@ def main():
     series = zoo.read_series()
     runs = [read(zoo.ROOT / "results", name) for name in series.index[series["half"] == "choosing"]]
     print("| what is averaged | geometric mean | largest | above 1.02 | below 1 | cells |\n|---|---|---|---|---|---|")
-    for label, (forecasts.AVERAGED, forecasts.PRIOR) in VARIANTS.items():
+    for label, (forecasts.AVERAGED, forecasts.PRIOR, forecasts.PRIOR_PLACES) in VARIANTS.items():
         found = np.array([ratio for run in runs for ratio in ratios(*run)])
         row = np.exp(np.log(found).mean()), found.max(), (found > 1.02).sum(), (found < 1).sum(), len(found)
         print(f"| {label} | {row[0]:.3f} | {row[1]:.3f} | {row[2]} | {row[3]} | {row[4]} |", flush=True)
