@@ -3,6 +3,7 @@
 `samples` are (S, ...); `truth` and `mask` (...), the mask true (or 1) where an entry counts.
 """
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -208,7 +209,9 @@ def bootstrap(
     drawn = ratio(score, counts @ numerators, counts @ denominators)
     # bootstrap samples without a feature give NaN, and do not count; the plain function is much faster
     quantile = np.nanquantile if np.isnan(drawn).any() else np.quantile
-    lower, upper = quantile(drawn, [0.025, 0.975], axis=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of what no sample has
+        lower, upper = quantile(drawn, [0.025, 0.975], axis=0)
     return value, lower, upper
 
 
