@@ -1,6 +1,7 @@
 """Impute the held-out entries of the validation and the test windows by simpler methods."""
 
 import logging
+import time
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -52,13 +53,13 @@ def write_forecasts(
     if law is None:
         logging.warning("%s is left out, as it could not be estimated (fit_gaussian.log)", baselines.GAUSSIAN)
     with tables.writing(baselines_path, tables.BASELINES) as write:
+        begin = time.perf_counter()
         for method, forecast in baselines.fitted(values, roles == windows.OBSERVED, law, methods):
-            logging.info("%s: %s", dataset, method)
             for split in written:
                 numbers, hidden, here = splits[split]
                 filled = forecast(hidden, here == windows.OBSERVED)
                 write(_rows(split, method, numbers, here == windows.TARGET, *filled, stats, subtracted[split]))
-        logging.info("%s: %s", dataset, baselines.STRUCTURAL)
+            begin = _told(dataset, method, begin)
         models = components.load(structural_path)
         wide = tidy.from_tidy(tables.read(series_path, tables.SERIES)) - profiles.read(profile_path)
         smoothed = _smoothed(models, wide, starts_path, splits, stats)
@@ -66,6 +67,14 @@ def write_forecasts(
             numbers, _, here = splits[split]
             targets, more = here == windows.TARGET, (stats, subtracted[split])
             write(_rows(split, baselines.STRUCTURAL, numbers, targets, *smoothed[split], *more))
+        _told(dataset, baselines.STRUCTURAL, begin)
+
+
+def _told(dataset, method, begin):
+    """Log how long a method took since `begin`, fitting included; the time now."""
+    now = time.perf_counter()
+    logging.info("%s: %s, %.1f s", dataset, method, now - begin)
+    return now
 
 
 def _smoothed(models, wide, starts_path, splits, stats):
