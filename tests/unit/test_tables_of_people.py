@@ -12,6 +12,7 @@ import pytest
 import reading
 from reading import read_wide
 
+from scoredag.errors import InputError
 from scoredag.series import readers, times
 
 NAN = np.nan
@@ -293,6 +294,16 @@ def test_an_hour_that_clocks_skip_or_have_twice(read):
         for which in ("summer", "winter", "missing")
     ]
     np.testing.assert_array_equal(results, [[1, 2, NAN, 3], [1, NAN, 2, 3], [1, NAN, NAN, 3]])
+
+
+def test_an_hour_that_is_there_twice_may_be_of_local_clocks(read):
+    autumn = table("2021-10-31 01:00,1", "2021-10-31 02:00,2", "2021-10-31 02:00,3", "2021-10-31 03:00,4")
+    refused(lambda: read(autumn), "02:00", "occurs twice", "write time_zone, as Europe/Berlin")
+    assert values(read(autumn, time_zone="Europe/Berlin")) == [1, 2, 3, 4]
+    noon = autumn.replace(" 02:", " 12:")
+    with pytest.raises(InputError) as caught:
+        read(noon)
+    assert "time_zone" not in str(caught.value)
 
 
 def test_a_first_column_without_a_name_is_the_time(read):
