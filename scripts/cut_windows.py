@@ -52,15 +52,18 @@ def cut_windows(
             f"each split needs one: {_advice(lengths, series is not None, settings)}"
         )
     logging.info("%s: windows of %d steps: %s", dataset, length, counts)
-    kept = windows.limited(window_splits, settings["max_validation_windows"], settings["max_windows"])
-    for split, name in (("valid", "max_validation_windows"), ("test", "max_windows")):
+    most_valid, enough = windows.most_valid(settings["max_validation_windows"], wide.shape[1])
+    kept = windows.limited(window_splits, most_valid, settings["max_windows"])
+    for split, name, most in (
+        ("valid", "max_validation_windows", most_valid), ("test", "max_windows", settings["max_windows"]),
+    ):  # fmt: skip
         if not kept[window_splits == windows.SPLITS.index(split)].all():
-            logging.info("%s: of the %s windows only %d (%s)", dataset, split, settings[name], name)
+            logging.info("%s: of the %s windows only %d (%s)", dataset, split, most, name)
     first_steps, window_splits = first_steps[kept], window_splits[kept]
 
     names, patterns = zip(*settings["held_out"], strict=True)
     which, codes = windows.assign_patterns(window_splits, len(patterns))
-    n_repeats = windows.repeats(window_splits, settings["max_validation_windows"])
+    n_repeats = windows.repeats(window_splits, enough)
     if n_repeats > 1:
         logging.info("%s: each validation window is there %d times under each pattern", dataset, n_repeats)
     again, turns = windows.again(window_splits[which], n_repeats)

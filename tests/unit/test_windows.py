@@ -437,9 +437,24 @@ def test_no_more_validation_windows_than_asked_for_remain_spread_evenly():
 
 def test_few_validation_windows_are_there_several_times(found):
     splits = np.array([TRAIN, VALID, VALID, VALID, VALID, VALID, TEST])
-    assert windows.repeats(splits, 50) == 3  # of 5, so that there are 12 or more
-    assert windows.repeats(splits, 5) == 1 and windows.repeats(np.repeat(VALID, 12), 50) == 1
-    assert windows.repeats(splits[:2], 50) == windows.MOST_REPEATS and windows.repeats(splits[:1], 50) == 1
+    assert windows.repeats(splits, 12) == 3  # of 5, so that there are 12 or more
+    assert windows.repeats(splits, 5) == 1 and windows.repeats(np.repeat(VALID, 12), 12) == 1
+    assert windows.repeats(splits[:2], 12) == windows.MOST_REPEATS and windows.repeats(splits[:1], 12) == 1
+
+
+@pytest.mark.parametrize(
+    ("wanted", "n_features", "most", "enough"),
+    [
+        ("auto", 18, 50, 12),
+        ("auto", 4, 50, 12),
+        ("auto", 2, 150, 36),
+        ("auto", 1, 300, 72),
+        (50, 1, 50, 50),
+        (8, 9, 8, 8),
+    ],
+)
+def test_few_features_get_more_validation_windows(wanted, n_features, most, enough):
+    assert windows.most_valid(wanted, n_features) == (most, enough)
 
 
 SERIES = {"seed": 1, "length": LENGTH, "block": BLOCK, "shares": SHARES, "train_stride": 6}

@@ -13,7 +13,9 @@ from scoredag.store import tables
 SPLITS = ("train", "valid", "test")
 ROLES = ("observed", "target", "missing")
 OBSERVED, TARGET, MISSING = range(3)
+USUAL_VALID = 50  # validation windows, at most
 ENOUGH = 12  # validation windows under a pattern
+FEW_FEATURES = 6  # of fewer, windows hold so few values that more of them are wanted
 MOST_REPEATS = 6
 ABSURD = 1e6  # how many times its usual spread a value may lie from the median
 
@@ -205,10 +207,17 @@ def assign_patterns(window_splits: np.ndarray, n_patterns: int) -> tuple[np.ndar
     return which, np.r_[patterns, np.repeat(np.arange(1, n_patterns), len(held_out))]
 
 
-def repeats(window_splits: np.ndarray, most_valid: int) -> int:
-    """How often validation windows, at most so many, are there under each pattern: few are so several times."""
+def most_valid(wanted: int | str, n_features: int) -> tuple[int, int]:
+    """The largest number of validation windows, `auto` or wanted, and how many are enough not to take them again."""
+    times = max(1, FEW_FEATURES // n_features)
+    most = USUAL_VALID * times if wanted == "auto" else int(wanted)
+    return most, min(ENOUGH * times, most)
+
+
+def repeats(window_splits: np.ndarray, enough: int) -> int:
+    """How often validation windows are there under each pattern: fewer than `enough` are so several times."""
     n_valid = int(np.count_nonzero(window_splits == SPLITS.index("valid")))
-    return min(-(-min(ENOUGH, most_valid) // n_valid), MOST_REPEATS) if n_valid else 1
+    return min(-(-enough // n_valid), MOST_REPEATS) if n_valid else 1
 
 
 def again(window_splits: np.ndarray, n_repeats: int) -> tuple[np.ndarray, np.ndarray]:
