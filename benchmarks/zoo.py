@@ -28,7 +28,7 @@ SERIES, PRESET, PAGE, FIGURE = (
     ROOT / name for name in ("benchmarks/zoo.csv", "config/presets/zoo.yaml", "docs/zoo.md", "docs/zoo.png")
 )
 BEGIN, END = "<!-- zoo: written by `make zoo` -->\n", "<!-- end of zoo -->\n"
-TRAINED = {"": "fine-tuned", "-100": "100 steps", "-zero-shot": "zero-shot"}  # of runs whose names end so
+TRAINED = {"-zero-shot": "zero-shot", "-100": "100 steps", "": "fine-tuned"}  # of runs whose names end so
 CELL = ["half", "series", "pattern", "n_targets"]
 COVERAGE = "coverage_90"
 NEAR, HELD = 1.02, (0.86, 0.94)  # as good as the best; 90 % intervals that hold about what they should
@@ -100,8 +100,9 @@ def compare(table: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def seconds(logs: Path, name: str) -> float:
-    """Seconds of all jobs of a run and of its dataset, as Snakemake measured them."""
-    files = [path for part in ("datasets", "csdi") for path in (logs / part / name).glob("*.tsv")]
+    """Seconds of all jobs of the first training and of its dataset, as Snakemake measured them."""
+    folders = logs / "datasets" / name, logs / "csdi" / f"{name}{next(iter(TRAINED))}"
+    files = [path for folder in folders for path in folder.glob("*.tsv")]
     return sum(pd.read_csv(path, sep="\t")["s"].iloc[0] for path in files)
 
 
@@ -120,7 +121,7 @@ def facts(results: Path, logs: Path, series: pd.DataFrame) -> str:
             table = tables.read(path, tables.SERIES)
             size = table["time"].nunique(), table["feature"].nunique()
             numbers = [f"{size[0]:,}", str(size[1]), f"{100 * table['value'].isna().mean():.0f} %"]
-        took = f"{seconds(logs, str(name)):.0f}" if metrics_file(results, str(name)).exists() else ""
+        took = f"{seconds(logs, str(name)):.0f}" if (logs / "datasets" / str(name)).exists() else ""
         rows.append([str(name), row.what, row.origin, row.licence, row.half, row.spacing, *numbers, took])
     return markdown(rows, right=6)
 
