@@ -152,3 +152,25 @@ def test_imputed_windows_and_baselines_are_read_as_z_scores(tmp_path):
     assert found.points["linear"][0].tolist() == [0, -1] and found.points["linear"][1] is None
     assert [part.tolist() for part in found.points["Gaussian"]] == [[1, 1], [2, 0.5]]
     assert dressing.N_QUANTILES == 39
+
+
+def test_few_places_take_the_weights_of_all_patterns():
+    """Of two windows alone, a pattern where `linear` is better hardly tells; of fifty it does."""
+    rng = np.random.default_rng(0)
+    usual = simulated(4000, rng, csdi=0.1, n_features=1)
+    weights = {}
+    for n_places in (2, 50):
+        other = simulated(4000, rng, linear=0.1, pattern=1, n_features=1)
+        place = other.targets.place % n_places
+        other = other._replace(targets=other.targets._replace(place=place))
+        calibration = forecasts.calibrate(joined(usual, other), 2, 1)
+        weights[n_places] = dict(zip(calibration.averaged, calibration.weights[1, 0], strict=True))["linear"]
+    assert weights[2] < 0.9 < 0.95 < weights[50]
+
+
+def test_each_half_of_the_time_judges_the_other():
+    rng = np.random.default_rng(0)
+    scores, held = forecasts.judge(simulated(4000, rng, csdi=0.2, linear=0.2), 2)
+    assert set(scores) == {"auto", "CSDI", "linear", "structural"} and next(iter(scores)) == "auto"
+    assert list(scores.values()) == sorted(scores.values()) and scores["auto"] < 0.95 * scores["linear"]
+    assert held == pytest.approx(0.9, abs=0.03)

@@ -154,3 +154,17 @@ def test_unknown_names_are_refused_with_those_that_are_known():
     observed = observed_masks(3)
     with pytest.raises(InputError, match=r"^training.masks: 'stripes' is unknown; known are random, .*outages$"):
         masks.draw(("random", "stripes"), observed, patterns_of(observed), generator())
+
+
+def test_gaps_are_runs_that_several_features_share():
+    generator = torch.Generator().manual_seed(0)
+    observed = torch.ones(400, 5, 30)
+    hidden = 1 - masks.gaps(observed, None, generator)
+    assert hidden.sum((1, 2)).min() >= 0 and set(hidden.unique().tolist()) == {0.0, 1.0}
+    runs = (hidden.diff(dim=2) == 1).sum(2) + hidden[..., 0]
+    assert runs.max() == 3  # of one feature
+    assert (hidden.any(dim=1).sum(1) > 20).any()  # steps of a window that are concerned
+    together = hidden.sum(1)  # features that are hidden at a step
+    assert (together == 5).any() and (together == 1).any()
+    assert 0.05 < hidden.mean() < 0.5
+    assert hidden[:, :, 0].any() and hidden[:, :, -1].any()  # both ends

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scoredag.series import simulated
+from scoredag.series import simulated, worlds
 
 
 def simulate(**options):
@@ -87,3 +87,34 @@ def test_some_features_follow_from_two_others():
 @pytest.mark.parametrize("n_features", [2, 3])
 def test_few_features(n_features):
     assert np.isfinite(simulate(n_features=n_features).to_numpy()).all()
+
+
+@pytest.fixture(scope="module")
+def kinds():
+    """400 worlds of any kind, (400, 96, 6)."""
+    return simulate(n_features=6, n_steps=400 * 96, block=96, world="any").to_numpy().reshape(400, 96, 6)
+
+
+def test_worlds_of_any_kind_are_finite_and_of_like_size(kinds):
+    assert np.isfinite(kinds).all() and np.abs(kinds).max() <= 20
+    assert np.abs(kinds.mean()) < 0.05 and kinds.std() == pytest.approx(1, abs=0.1)
+
+
+def test_worlds_are_of_many_kinds(kinds):
+    """Slow and fast, rounded and exact, mostly one value, heavy-tailed, with cycles of other lengths than a day."""
+    series = kinds.transpose(0, 2, 1).reshape(-1, 96)
+    steps = np.array([np.corrcoef(x[1:], x[:-1])[0, 1] for x in series if x.std() > 1e-3])
+    assert (steps > 0.95).mean() > 0.1 and (np.abs(steps) < 0.3).mean() > 0.05
+    values = np.array([len(np.unique(x)) for x in series])
+    assert (values == 96).mean() > 0.4 and (values < 20).mean() > 0.1
+    offset = np.abs(series.mean(axis=1)) / (series.std(axis=1) + 1e-6)
+    assert (offset > 2).mean() > 0.05  # a window that lies far from the mean of all
+    power = np.abs(np.fft.rfft(series - series.mean(axis=1, keepdims=True), axis=1))[:, 2:] ** 2
+    peak = 2 + power.argmax(axis=1)[(power.max(axis=1) > 0.5 * power.sum(axis=1)) & (power.sum(axis=1) > 1)]
+    assert len(np.unique(peak)) > 8
+
+
+@pytest.mark.parametrize("n_features", [1, 2, 32])
+def test_worlds_of_any_kind_have_any_number_of_features(n_features):
+    worlds_ = [worlds.draw(48, n_features, np.random.default_rng(i)) for i in range(20)]
+    assert all(world.shape == (48, n_features) and np.isfinite(world).all() for world in worlds_)
