@@ -62,10 +62,11 @@ benchmark: .venv-bench/ready
 rivals: .venv-bench/ready
 	.venv-bench/bin/python benchmarks/learned_rivals.py
 
-# Many public series, CSDI beside all rivals, in docs/zoo.md; HALF=choosing or HALF=final: one half of them.
+# Many public series, CSDI beside all rivals, in docs/zoo.md; HALF=choosing or HALF=final: one half of them;
+# TRAINED=zero-shot, "100 steps" or fine-tuned: one training.
 zoo: results/zoo/ready
 	failed=0; \
-	$(BIN)/snakemake --cores all --keep-going $$($(BIN)/python benchmarks/zoo.py --targets "$(HALF)") \
+	$(BIN)/snakemake --cores all --keep-going $$($(BIN)/python benchmarks/zoo.py --targets "$(HALF)" --trained "$(TRAINED)") \
 		--configfile config/presets/zoo.yaml || failed=1; \
 	$(BIN)/python benchmarks/zoo.py && exit $$failed
 

@@ -231,6 +231,7 @@ def main() -> None:
     """Write the table, the page and the figure, or print targets."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--targets", metavar="HALF", help="print the files that Snakemake has to make, and stop")
+    parser.add_argument("--trained", metavar="TRAINING", default="", help="of one training alone: zero-shot, ..")
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("--logs", type=Path, default=Path("logs"))
     args = parser.parse_args()
@@ -239,7 +240,10 @@ def main() -> None:
         wanted = series.index[series["half"].isin([args.targets] if args.targets else series["half"])]
         if wanted.empty:
             sys.exit(f"error: there is no half '{args.targets}'; write {' or '.join(series['half'].unique())}")
-        print(*(metrics_file(Path("results"), name + suffix) for name in wanted for suffix in TRAINED))
+        suffixes = [suffix for suffix, name in TRAINED.items() if args.trained in ("", name)]
+        if not suffixes:
+            sys.exit(f"error: there is no training '{args.trained}'; write {', '.join(TRAINED.values())}")
+        print(*(metrics_file(Path("results"), name + suffix) for name in wanted for suffix in suffixes))
         return
     scores = collect(args.results, series)
     if scores.empty:
