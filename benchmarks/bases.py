@@ -17,7 +17,7 @@ from scoredag.csdi import checkpoint, diffusion, imputation
 from scoredag.series import windows
 from scoredag.store import tables
 
-MOST = 8
+MOST = 4
 STEPS = (None, 10, 14, 18, 22)
 
 
