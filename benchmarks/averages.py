@@ -1,6 +1,6 @@
 """Which methods the average `auto` is of, and how: variants scored on the choosing half of the zoo.
 
-make zoo HALF=choosing && .venv/bin/python benchmarks/averages.py
+make zoo HALF=choosing TRAINED=zero-shot && .venv/bin/python benchmarks/averages.py
 
 Weights are learnt on validation windows, scores are of test windows: the half is for choosing. A cell is a pattern of a
 series with `metrics.FEW` targets or more; its ratio is the CRPS of the average over that of the best single method.
@@ -30,7 +30,7 @@ VARIANTS = {
 
 def read(results, name):
     """Forecasts of the validation and the test windows of a run, the number of patterns, and of features."""
-    dataset, run = results / "datasets" / name, results / "csdi" / name
+    dataset, run = results / "datasets" / name, results / "csdi" / f"{name}-zero-shot"
     starts = tables.read(dataset / "window_starts.parquet", tables.WINDOW_STARTS)
     stats = tables.read(dataset / "statistics.parquet", tables.STATISTICS)
     paths = {"valid": run / "validation_samples.parquet", "test": run / "samples.parquet"}

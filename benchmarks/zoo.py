@@ -21,6 +21,7 @@ from matplotlib.ticker import NullLocator
 
 from scoredag import metrics
 from scoredag.figures import style
+from scoredag.series import cards
 from scoredag.store import tables
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -106,12 +107,6 @@ def seconds(logs: Path, name: str) -> float:
     return sum(pd.read_csv(path, sep="\t")["s"].iloc[0] for path in files)
 
 
-def markdown(rows: list[list[str]], right: int = 1) -> str:
-    """A table whose first row is its head; columns from `right` on are aligned right."""
-    rule = ["---"] * right + ["--:"] * (len(rows[0]) - right)
-    return "".join(f"| {' | '.join(row)} |\n" for row in [rows[0], rule, *rows[1:]])
-
-
 def facts(results: Path, logs: Path, series: pd.DataFrame) -> str:
     """What the series are, as far as they have been read."""
     rows = [["series", "what", "origin", "licence", "half", "spacing", "steps", "features", "missing", "seconds"]]
@@ -123,7 +118,7 @@ def facts(results: Path, logs: Path, series: pd.DataFrame) -> str:
             numbers = [f"{size[0]:,}", str(size[1]), f"{100 * table['value'].isna().mean():.0f} %"]
         took = f"{seconds(logs, str(name)):.0f}" if (logs / "datasets" / str(name)).exists() else ""
         rows.append([str(name), row.what, row.origin, row.licence, row.half, row.spacing, *numbers, took])
-    return markdown(rows, right=6)
+    return cards.markdown_table(rows, right=6)
 
 
 def scored(table: pd.DataFrame) -> str:
@@ -136,7 +131,7 @@ def scored(table: pd.DataFrame) -> str:
             "" if np.isnan(value) else f"{mark}{value:.3f}{mark}" for mark, value in zip(marks, values, strict=True)
         ]
         rows.append([name, pattern, f"*{n_targets:,}*" if few else f"{n_targets:,}", *texts])
-    return markdown(rows, right=2)
+    return cards.markdown_table(rows, right=2)
 
 
 def of_all(scores: pd.DataFrame) -> pd.DataFrame:
@@ -175,7 +170,7 @@ def ratios(comparisons: dict[str, pd.DataFrame]) -> str:
             for part in comparisons.values()
         ]
         rows.append([name, pattern, first.at[cell, "best"].removesuffix(metrics.DRESSED), *texts])
-    return markdown(rows, right=3)
+    return cards.markdown_table(rows, right=3)
 
 
 def draw(comparison: pd.DataFrame, chosen: str, patterns: list[str]) -> style.Figure:

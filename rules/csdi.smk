@@ -248,6 +248,7 @@ rule write_card:
             "{run}",
             only=["level", "method"],
             held_out=held_out,
+            interval=interval,
             sampling=settings("csdi", "runs", "{run}", "sampling", only=["antithetic", "sampler", "start"]),
             units=units,
         ),

@@ -48,6 +48,11 @@ def held_out(wildcards):
     return [[name, entry] for name, entry in dataset_of_run(wildcards)["windows"]["held_out"].items()]
 
 
+def interval(wildcards):
+    """Spacing of the times of the dataset that the run is about, as the config has it."""
+    return dataset_of_run(wildcards)["interval"]
+
+
 def units(wildcards):
     """Units of the columns of the dataset that the run is about."""
     return dataset_of_run(wildcards)["units"]

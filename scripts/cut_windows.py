@@ -54,11 +54,10 @@ def cut_windows(
     logging.info("%s: windows of %d steps: %s", dataset, length, counts)
     most_valid, enough = windows.most_valid(settings["max_validation_windows"], wide.shape[1])
     kept = windows.limited(window_splits, most_valid, settings["max_windows"])
-    for split, name, most in (
-        ("valid", "max_validation_windows", most_valid), ("test", "max_windows", settings["max_windows"]),
-    ):  # fmt: skip
-        if not kept[window_splits == windows.SPLITS.index(split)].all():
-            logging.info("%s: of the %s windows only %d (%s)", dataset, split, most, name)
+    for split, name in (("valid", "max_validation_windows"), ("test", "max_windows")):
+        of_split = kept[window_splits == windows.SPLITS.index(split)]
+        if not of_split.all():
+            logging.info("%s: of the %s windows only %d (%s)", dataset, split, of_split.sum(), name)
     first_steps, window_splits = first_steps[kept], window_splits[kept]
 
     names, patterns = zip(*settings["held_out"], strict=True)

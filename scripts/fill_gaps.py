@@ -23,7 +23,7 @@ from scoredag.series import (
     structural,
     tidy,
 )
-from scoredag.series.windows import OBSERVED, read, steps_of, z_scores
+from scoredag.series.windows import OBSERVED, read, steps_of, values_at, z_scores
 from scoredag.store import files, tables
 
 ROWS = 1 << 16  # steps that are written at once
@@ -97,7 +97,7 @@ def fill(
     windows = gaps.plan(spans, len(wide) if several is None else lengths, length)
     profile = np.broadcast_to(profiles.read(profile_path), wide.shape)
     firsts = np.array(list(windows), dtype=np.int64)
-    values = _values(wide.to_numpy() - profile, firsts, lengths, length)
+    values = values_at(wide.to_numpy() - profile, firsts, length, lengths)
     _report(wide, spans, windows, values)
     lowest, highest = _bounds(wide.columns, **dataset)
     grid = rounding.grid(rounded, stats["std"].to_numpy(), lowest, highest)
@@ -191,15 +191,6 @@ def _calibrated(drawn, known, calibration, methods):
             quantiles = calibration.quantiles(metrics.AUTO, unknown)
             samples[:, ~there] = forecasts.reordered(samples[:, ~there], quantiles)
             yield samples
-
-
-def _values(series, firsts, lengths, length):
-    """What is observed in each window, (N, L, K), NaN where nothing is or the series has ended."""
-    steps = firsts[:, None] + np.arange(length)
-    ends = np.cumsum(lengths)
-    values = series[steps.clip(max=len(series) - 1)]
-    values[steps >= ends[np.searchsorted(ends, steps[:, :1], side="right")]] = np.nan
-    return values
 
 
 def _report(wide, spans, windows, values):

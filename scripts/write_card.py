@@ -31,7 +31,7 @@ def write_card(
         tables.read(history_path, tables.HISTORY),
         tables.read(starts_path, tables.WINDOW_STARTS),
         tables.read(statistics_path, tables.STATISTICS),
-        grids.spacing(series_path, wide.index.to_frame(index=False), grids.AUTO, None),
+        grids.spacing(series_path, wide.index.to_frame(index=False), settings["interval"], None),
         settings["units"],
     )
     choice = tables.read(choice_path, tables.START_CHOICE) if choice_path else None

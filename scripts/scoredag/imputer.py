@@ -14,7 +14,7 @@ from scoredag import gaussian, metrics, streams
 from scoredag.csdi import checkpoint, diffusion, imputation
 from scoredag.errors import InputError
 from scoredag.imputing import HOME
-from scoredag.series import gaps, window_lengths
+from scoredag.series import gaps, window_lengths, windows
 
 WEIGHTS = HOME / "data" / "csdi-base.safetensors"
 START = 18  # diffusion step from which the reverse process starts, with a draw of the joint Gaussian
@@ -114,8 +114,7 @@ class CSDIImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _windows(self, series, firsts):
         """z-scores (N, K, L) of the windows that begin at `firsts`, 0 where not known, and what is known."""
         scores = (series - self.mean_) / self.scale_
-        padded = np.pad(scores, ((0, self.length_), (0, 0)), constant_values=np.nan)
-        values = padded[firsts[:, None] + np.arange(self.length_)].transpose(0, 2, 1)
+        values = windows.values_at(scores, firsts, self.length_, [len(scores)]).transpose(0, 2, 1)
         return np.nan_to_num(values).astype(np.float32), ~np.isnan(values)
 
     def _drawn(self, X):

@@ -98,8 +98,7 @@ def add_runs(config: Config) -> None:
         return  # the schema says what is wrong
     runs = csdi.setdefault("runs", runs or {})
     if ZERO_SHOT["init"] in (csdi.get("checkpoints") or {}):
-        for name in datasets.keys() - runs.keys():
-            runs[name] = copy.deepcopy(ZERO_SHOT)
+        runs |= {name: copy.deepcopy(ZERO_SHOT) for name in datasets if name not in runs}
     for name, run in runs.items():
         if isinstance(run, dict):
             run.setdefault("dataset", name)

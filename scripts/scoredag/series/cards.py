@@ -104,7 +104,7 @@ def write(model: Model, use: Use, table: pd.DataFrame, patterns: Mapping[str, An
         "model, which draws samples of the missing values of a window of a time series. The page is made from the "
         "tables of its run. Held-out values are known, but hidden from the model and compared with what it says of "
         "them; the test windows that are scored here were used for nothing else.",
-        f"## What it was trained on\n\n{_table(list(_origin(model)), right=2)}\n{_statistics(model)}",
+        f"## What it was trained on\n\n{markdown_table(list(_origin(model)), right=2)}\n{_statistics(model)}",
         f"## How it is used\n\n{_list(_usage(use, scores))}",
         f"## Scores\n\n{_score_part(scores, patterns)}",
         f"## Intervals\n\n{_coverage_part(scores)}",
@@ -161,7 +161,7 @@ def _statistics(model):
     return (
         "The model sees z-scores: values less the mean, over the standard deviation; where the dataset subtracts trend "
         "and cycles (`profile.parquet`), of what is left. The metadata of `model.safetensors` have these numbers "
-        f"unrounded.\n\n{_table(rows)}{more}"
+        f"unrounded.\n\n{markdown_table(rows)}{more}"
     )
 
 
@@ -195,11 +195,11 @@ def _score_part(scores, patterns):
         for method in filter(None, methods):
             rows.append([pattern, method, *(_with_ends(scores.row(pattern, method, name)) for name in _SCORES)])
     return (
-        f"Of all features together, on test windows:\n\n{_table(held_out, right=2)}\n"
+        f"Of all features together, on test windows:\n\n{markdown_table(held_out, right=2)}\n"
         "MAE and RMSE are those of the median in z-scores, CRPS is over the mean size of a z-score; lower is "
         "better. `auto` is the average of CSDI and simpler methods; the third row is the simpler method with the "
         "lowest CRPS (*dressed*: with the quantiles of its errors on validation windows). In brackets are 95 % block "
-        f"bootstrap intervals.\n\n{_table(rows, right=2)}\n{_list(_verdicts(scores))}"
+        f"bootstrap intervals.\n\n{markdown_table(rows, right=2)}\n{_list(_verdicts(scores))}"
         f"\n{_weight_part(scores)}"
     )
 
@@ -238,7 +238,7 @@ def _weight_part(scores):
     for pattern, table in tables.items():
         shares = table.set_index("method")["value"]
         rows.append([pattern, *(_percent(shares.get(name)) for name in methods)])
-    return f"What `auto` consists of, on average over the features:\n\n{_table(rows)}"
+    return f"What `auto` consists of, on average over the features:\n\n{markdown_table(rows)}"
 
 
 def _coverage_part(scores):
@@ -250,7 +250,7 @@ def _coverage_part(scores):
             rows.append([pattern, method, *shares])
     return (
         "Share of the held-out values of test windows that lie in central intervals of 50, 80, 90 and 95 %; "
-        f"`{_FITTED}` are CSDI's, as the validation windows correct them.\n\n{_table(rows, right=2)}"
+        f"`{_FITTED}` are CSDI's, as the validation windows correct them.\n\n{markdown_table(rows, right=2)}"
     )
 
 
@@ -384,7 +384,7 @@ def _list(lines: Iterator[str]) -> str:
     return "".join(f"- {line}\n" for line in lines)
 
 
-def _table(rows: Sequence[Sequence[str]], right: int = 1) -> str:
+def markdown_table(rows: Sequence[Sequence[str]], right: int = 1) -> str:
     """A table whose first row is its head; columns from `right` on are aligned right."""
     rule = ["---"] * right + ["--:"] * (len(rows[0]) - right)
     cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]

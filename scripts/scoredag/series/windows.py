@@ -286,6 +286,24 @@ def steps_of(first_steps: np.ndarray, length: int, n_steps: int) -> np.ndarray:
     return (first_steps[:, None] + np.arange(length)).clip(max=n_steps - 1)
 
 
+def values_at(
+    series: np.ndarray, first_steps: np.ndarray, length: int, lengths: Sequence[int] | np.ndarray
+) -> np.ndarray:
+    """What is observed in each window, (N, L, K), NaN where nothing is or the series has ended.
+
+    Args:
+        series: (n_steps, K), of several series one below the other.
+        first_steps: (N,), of the windows.
+        length: L.
+        lengths: of the series, which sum to n_steps.
+    """
+    values = series[steps_of(first_steps, length, len(series))]
+    ends = np.cumsum(lengths)
+    end = ends[np.searchsorted(ends, first_steps, side="right")]
+    values[first_steps[:, None] + np.arange(length) >= end[:, None]] = np.nan
+    return values
+
+
 def z_scores(values: np.ndarray, stats: pd.DataFrame) -> np.ndarray:
     """Values (..., K) in physical units, less their profile, as z-scores."""
     return (values - stats["mean"].to_numpy()) / stats["std"].to_numpy()
