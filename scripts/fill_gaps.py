@@ -148,9 +148,9 @@ def _calibration(method, validation, known, windows_path, starts, stats):
         return None
     scores, held = forecasts.judge(alike, len(stats))
     logging.info(
-        "of %d validation values, hidden so that as much is given, each half of the time judged by the other: CRPS %s; "
-        "90 %% intervals of the average hold %.0f %%",
-        len(alike.targets.truth), ", ".join(f"{crps:.3f} {name}" for name, crps in scores.items()), 100 * held,
+        "on %d validation values, with about as much given as at the gaps, each half of the time calibrated by the "
+        "other: CRPS %s; 90 %% intervals of auto hold %.0f %%",
+        len(alike.targets.truth), ", ".join(f"{crps:.3f} of {name}" for name, crps in scores.items()), 100 * held,
     )  # fmt: skip
     calibration = forecasts.calibrate(alike, 1, len(stats))
     calibration = calibration if method == metrics.AUTO else calibration.of(method)

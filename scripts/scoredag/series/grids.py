@@ -23,6 +23,7 @@ MIN_DAYS = 20  # rows, below which nothing is said about absent days of the week
 NEAR = 0.1  # of the interval: a stamp this far from the grid is a little early or late
 COMPLETE = 0.9  # of the values of an interval have to be there for a sum
 HOUR = "1h"
+# distances that times are taken for which are a little early or late
 EVEN = (
     "1s",
     "10s",
