@@ -10,7 +10,6 @@ from scoredag.errors import InputError
 from scoredag.series import angles, missingness, profiles, seasons, tidy, window_lengths, windows
 from scoredag.store import tables
 
-EVEN = (0.6, 0.2, 0.2)  # shares for a short series
 ALIKE = 1.1  # ratio of periods up to which cycles of several features are told as one
 MOST_ADVISED = 200  # steps of a window
 TOLD = 6  # features of such a cycle that the log names
@@ -34,10 +33,13 @@ def cut_windows(
     source = settings["file"] if isinstance(settings["file"], str) else f"datasets.{dataset}"
     wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
     series, lengths = tidy.series_of(wide)
-    chosen = window_lengths.choose(wide, lengths, settings["length"], settings["block"], settings["held_out"])
+    chosen = window_lengths.choose(wide, lengths, *(settings[key] for key in ("length", "block", "shares", "held_out")))
     if settings["length"] == window_lengths.AUTO:
         logging.info("%s: windows of %d steps (%s), blocks of %d", dataset, chosen.length, chosen.why, chosen.block)
-    settings = settings | {"length": chosen.length, "block": chosen.block}
+    if settings["shares"] == window_lengths.AUTO and chosen.shares != window_lengths.SHARES:
+        shown = " : ".join(f"{share:g}" for share in chosen.shares)
+        logging.info("%s: a short series: training, validation and test have shares %s", dataset, shown)
+    settings = settings | {"length": chosen.length, "block": chosen.block, "shares": list(chosen.shares)}
     length = settings["length"]
     if series is None and len(wide) < length:
         fault = f"{len(wide)} steps are fewer than a window of {length} ({key}.length)"
@@ -200,7 +202,7 @@ def _advice(lengths, several, settings):
     shorter = range(settings["length"] - 1, max(run, 2) - 1, -1)
     for length, shares in [
         (settings["length"], settings["shares"]),
-        *((n, EVEN) for n in (settings["length"], *shorter)),
+        *((n, window_lengths.SHORT_SHARES) for n in (settings["length"], *shorter)),
     ]:
         for block in range(min(settings["block"], n_steps), length - 1, -1):
             *_, splits = _split(lengths, several, block, settings | {"length": length, "shares": shares})

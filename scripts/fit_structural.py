@@ -17,8 +17,8 @@ def fit_structural(
     stats = tables.read(statistics_path, tables.STATISTICS)
     wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
     names, lengths = tidy.series_of(wide)
-    chosen = window_lengths.choose(wide, lengths, settings["length"], settings["block"], settings["held_out"])
-    splits = windows.split(lengths, names is not None, chosen.block, settings["shares"], settings["split_seed"])
+    chosen = window_lengths.choose(wide, lengths, *(settings[key] for key in ("length", "block", "shares", "held_out")))
+    splits = windows.split(lengths, names is not None, chosen.block, chosen.shares, settings["split_seed"])
     scores = windows.z_scores(wide.to_numpy() - profiles.read(profile_path), stats)
     scores[splits != windows.SPLITS.index("train")] = np.nan
     times = wide.index.get_level_values(-1)

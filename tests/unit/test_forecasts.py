@@ -9,7 +9,7 @@ from scoredag.series import baselines, dressing, forecasts
 from scoredag.store import tables
 
 
-def simulated(n, rng, *, csdi=1.0, linear=1.0, pattern=0, n_features=2):
+def simulated(n, rng, *, csdi=1.0, gaussian=1.0, pattern=0, n_features=2):
     """Targets N(0, 1) about a signal, with forecasts of the signal that have errors of these deviations."""
     signal = 3 * rng.normal(size=n)
     truth = signal + 0.2 * rng.normal(size=n)
@@ -22,7 +22,7 @@ def simulated(n, rng, *, csdi=1.0, linear=1.0, pattern=0, n_features=2):
         np.arange(n) % 50 > 24,
     ]
     draws = signal + csdi * rng.normal(size=n) + csdi * rng.normal(size=(20, n))
-    points = {"linear": (signal + linear * rng.normal(size=n), None)}
+    points = {"joint Gaussian": (signal + gaussian * rng.normal(size=n), None)}
     points |= {name: (rng.normal(size=n), np.ones(n)) for name in ("structural", "other")}
     return forecasts.Forecasts(forecasts.Targets(*columns, truth), draws, points)
 
@@ -49,13 +49,13 @@ def test_the_average_is_better_than_each_of_two_equals_and_holds_what_it_says():
     rng = np.random.default_rng(0)
     validation, test = simulated(4000, rng), simulated(20_000, rng)
     calibration = forecasts.calibrate(validation, 1, 2)
-    assert calibration.methods == ["CSDI", "linear", "structural", "other"]
-    assert calibration.averaged == ["CSDI", "linear", "structural"]
+    assert calibration.methods == ["CSDI", "joint Gaussian", "structural", "other"]
+    assert calibration.averaged == ["CSDI", "joint Gaussian", "structural"]
     used = calibration.used(0)
-    assert used["CSDI"] == pytest.approx(0.5, abs=0.1) and used["linear"] == pytest.approx(0.5, abs=0.1)
+    assert used["CSDI"] == pytest.approx(0.5, abs=0.1) and used["joint Gaussian"] == pytest.approx(0.5, abs=0.1)
     assert "structural" not in used
     scores = {name: crps(calibration.quantiles(name, test), test.targets.truth) for name in (*used, "auto")}
-    assert scores["auto"] < 0.8 * min(scores["CSDI"], scores["linear"])
+    assert scores["auto"] < 0.8 * min(scores["CSDI"], scores["joint Gaussian"])
     terms = metrics.terms(calibration.quantiles("auto", test), test.targets.truth, are_quantiles=True)
     for percent in metrics.PERCENTS:
         top, bottom = terms[f"coverage_{percent}"]
@@ -64,12 +64,12 @@ def test_the_average_is_better_than_each_of_two_equals_and_holds_what_it_says():
 
 def test_each_pattern_and_each_feature_has_weights_of_its_own():
     rng = np.random.default_rng(0)
-    parts = [simulated(2000, rng, csdi=0.1), simulated(2000, rng, linear=0.1, pattern=1)]
+    parts = [simulated(2000, rng, csdi=0.1), simulated(2000, rng, gaussian=0.1, pattern=1)]
     calibration = forecasts.calibrate(joined(*parts), 3, 2)
-    assert calibration.used(0)["CSDI"] > 0.9 and calibration.used(1)["linear"] > 0.9
+    assert calibration.used(0)["CSDI"] > 0.9 and calibration.used(1)["joint Gaussian"] > 0.9
     assert calibration.weights.shape == (3, 2, 3)
     np.testing.assert_allclose(calibration.weights.sum(axis=-1), 1)
-    first, second = simulated(4000, rng, csdi=0.1, n_features=1), simulated(4000, rng, linear=0.1, n_features=1)
+    first, second = simulated(4000, rng, csdi=0.1, n_features=1), simulated(4000, rng, gaussian=0.1, n_features=1)
     second = second._replace(targets=second.targets._replace(feature=np.ones(4000, int)))
     weights = forecasts.calibrate(joined(first, second), 1, 2).weights[0]
     assert weights[0, 0] > 0.8 and weights[1, 1] > 0.8
@@ -155,22 +155,22 @@ def test_imputed_windows_and_baselines_are_read_as_z_scores(tmp_path):
 
 
 def test_few_places_take_the_weights_of_all_patterns():
-    """Of two windows alone, a pattern where `linear` is better hardly tells; of fifty it does."""
+    """Of two windows alone, a pattern where the Gaussian is better hardly tells; of fifty it does."""
     rng = np.random.default_rng(0)
     usual = simulated(4000, rng, csdi=0.1, n_features=1)
     weights = {}
     for n_places in (2, 50):
-        other = simulated(4000, rng, linear=0.1, pattern=1, n_features=1)
+        other = simulated(4000, rng, gaussian=0.1, pattern=1, n_features=1)
         place = other.targets.place % n_places
         other = other._replace(targets=other.targets._replace(place=place))
         calibration = forecasts.calibrate(joined(usual, other), 2, 1)
-        weights[n_places] = dict(zip(calibration.averaged, calibration.weights[1, 0], strict=True))["linear"]
+        weights[n_places] = dict(zip(calibration.averaged, calibration.weights[1, 0], strict=True))["joint Gaussian"]
     assert weights[2] < 0.9 < 0.95 < weights[50]
 
 
 def test_each_half_of_the_time_judges_the_other():
     rng = np.random.default_rng(0)
-    scores, held = forecasts.judge(simulated(4000, rng, csdi=0.2, linear=0.2), 2)
-    assert set(scores) == {"auto", "CSDI", "linear", "structural"} and next(iter(scores)) == "auto"
-    assert list(scores.values()) == sorted(scores.values()) and scores["auto"] < 0.95 * scores["linear"]
+    scores, held = forecasts.judge(simulated(4000, rng, csdi=0.2, gaussian=0.2), 2)
+    assert set(scores) == {"auto", "CSDI", "joint Gaussian", "structural"} and next(iter(scores)) == "auto"
+    assert list(scores.values()) == sorted(scores.values()) and scores["auto"] < 0.95 * scores["joint Gaussian"]
     assert held == pytest.approx(0.9, abs=0.03)

@@ -272,7 +272,7 @@ def check_dataset(key: str, dataset: Config, schema: Config, home: Path) -> None
     """Refuse values of a dataset that the schema cannot judge."""
     check_reader(key, dataset, schema)
     windows = dataset["windows"]
-    if abs(sum(windows["shares"]) - 1) > 1e-9:
+    if windows["shares"] != "auto" and abs(sum(windows["shares"]) - 1) > 1e-9:
         fail(f"{key}.windows.shares", f"they sum to {sum(windows['shares']):g}, not 1")
     if "auto" not in (windows["length"], windows["block"]) and windows["length"] > windows["block"]:
         fail(f"{key}.windows.length", "is longer than a block of the split (windows.block)")
