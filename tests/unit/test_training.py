@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from scoredag.csdi import batches, checkpoint, devices, diffusion, masks, optimizers, training
+from scoredag.csdi.muon import Muon
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
 
@@ -241,7 +242,7 @@ def test_muon_gets_the_hidden_matrices_and_adam_the_rest():
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     found = optimizers.build(model, SETTINGS._replace(optimizer="muon"))
     (muon, matrices, full), (adam, others, share), (adam_too, embedding, rate) = found
-    assert isinstance(muon, torch.optim.Muon)
+    assert isinstance(muon, Muon)
     assert isinstance(adam, torch.optim.AdamW) and isinstance(adam_too, torch.optim.AdamW)
     assert (full, share, rate) == (1.0, optimizers.ADAM_SHARE, optimizers.OPTIMIZERS["muon"].embedding_rate)
     taken, left, own = ({names[id(parameter)] for parameter, _ in leaves} for leaves in (matrices, others, embedding))
@@ -277,6 +278,25 @@ def test_a_muon_step_is_nearly_orthogonal():
     muon.step()
     singular = torch.linalg.svdvals(parameter.detach() - before)
     assert singular[0] / singular[-2] < 3  # of the gradient, a random matrix: about 40
+
+
+def test_muon_does_what_that_of_pytorch_does():
+    """Which rounds to bfloat16, three digits, in each of its 15 products."""
+    rng = torch.Generator().manual_seed(0)
+    shapes = [(8, 8), (24, 8), (8, 24), (8, 8)]
+    begin = [torch.randn(shape, generator=rng) for shape in shapes]
+    gradients = [[torch.randn(shape, generator=rng) for shape in shapes] for _ in range(4)]
+    ends = []
+    for kind, more in ((Muon, {}), (torch.optim.Muon, {"adjust_lr_fn": "match_rms_adamw"})):
+        matrices = [matrix.clone() for matrix in begin]
+        optimizer = kind(matrices, lr=0.05, weight_decay=0.1, **more)
+        for step in gradients:
+            for matrix, gradient in zip(matrices, step, strict=True):
+                matrix.grad = gradient.clone()
+            optimizer.step()
+        ends.append(matrices)
+    for ours, theirs, first in zip(*ends, begin, strict=True):
+        assert (ours - theirs).norm() < 0.02 * (theirs - first).norm()
 
 
 def test_milestones_fall_to_a_tenth_twice():

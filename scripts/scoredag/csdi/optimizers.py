@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 
+from scoredag.csdi.muon import Muon
 from scoredag.csdi.network import CSDI, LAYERS
 from scoredag.csdi.settings import Settings
 
@@ -44,9 +45,8 @@ def _adam(kind, named, embedding, settings, decay):
 def _muon(named, embedding, settings, decay):
     """Parts with Muon for the hidden layers' matrices, and AdamW for embedding, input, output, biases and norms.
 
-    Muon orthogonalises updates (Jordan et al. 2024; the learning rate is scaled to Adam's, after Liu et al. 2025). It
-    works on matrices, so that it gets 1x1 convolutions as views. Its updates are as large at the end as at the start:
-    without weight decay a long training ends in weights too large to be fine-tuned.
+    1x1 convolutions are matrices as views. Muon's updates are as large at the end as at the start: without weight decay
+    a long training ends in weights too large to be fine-tuned.
     """
     outer = ("diffmodel.input_projection.", "diffmodel.output_projection2.")
     hidden = {name for name, parameter in named.items() if parameter.ndim > 1 and not name.startswith(outer)}
@@ -54,10 +54,7 @@ def _muon(named, embedding, settings, decay):
     rest = [(parameter, ADAM_SHARE) for name, parameter in named.items() if name not in hidden]
     parts = []
     for leaves in (matrices[first :: settings.threads] for first in range(min(settings.threads, len(matrices)))):
-        muon = torch.optim.Muon(
-            [leaf for _, leaf in leaves], settings.learning_rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"
-        )
-        parts.append(Part(muon, leaves, 1.0))
+        parts.append(Part(Muon([leaf for _, leaf in leaves], settings.learning_rate, decay), leaves, 1.0))
     return parts + _by_share(torch.optim.AdamW, [*embedding, *rest], settings, 0.0)
 
 
