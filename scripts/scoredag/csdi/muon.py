@@ -1,4 +1,4 @@
-"""Muon in float32: PyTorch's works in bfloat16, which takes most of a training's time where a CPU has no instructions for it."""
+"""Muon in float32. PyTorch's is in bfloat16, and takes most of a training where a CPU has no instructions for it."""
 
 import math
 from collections.abc import Iterable

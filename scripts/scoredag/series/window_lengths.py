@@ -56,7 +56,7 @@ def choose(
         n_steps = n_steps if length != AUTO else min(n_steps, int(block))
     else:
         block = min(max(n // BLOCKS // n_steps, 1), WINDOWS_OF_BLOCK) * n_steps
-    if shares == AUTO:
+    if isinstance(shares, str):
         shares = SHORT_SHARES if SHARES[1] * sum(lengths) < FEW * n_steps else SHARES
     return Layout(n_steps, int(block), tuple(shares), why)
 
