@@ -328,7 +328,11 @@ def test_months_and_business_days(read):
     text = table(*(f"{day:%Y-%m-%d},{i}" for i, day in enumerate(days)))
     assert "no value is on Saturdays and Sundays" in read(text, interval="1D").attrs["said"]
     assert not read(text, interval="B")["x"].isna().any()
-    assert "the times are B apart" not in read(text).attrs["said"]  # days, of which some are absent
+    assert "the times are B apart" in read(text).attrs["said"]
+    with_one_saturday = text.replace(f"{days[7]:%Y-%m-%d}", f"{days[7] + pd.Timedelta('1D'):%Y-%m-%d}")
+    assert days[7].day_name() == "Friday" and "1D apart" in read(with_one_saturday).attrs["said"]
+    three_weeks = table(*(f"{day:%Y-%m-%d},{i}" for i, day in enumerate(days[:12])))
+    assert "1D apart" in read(three_weeks).attrs["said"]  # perhaps by chance
 
 
 @pytest.mark.parametrize(

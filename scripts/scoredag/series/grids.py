@@ -23,6 +23,7 @@ MIN_DAYS = 20  # rows, below which nothing is said about absent days of the week
 NEAR = 0.1  # of the interval: a stamp this far from the grid is a little early or late
 COMPLETE = 0.9  # of the values of an interval have to be there for a sum
 HOUR = "1h"
+DAY, WEEKS = pd.Timedelta("1D"), pd.Timedelta("21D")  # so long without a Saturday or Sunday has none
 # distances that times are taken for which are a little early or late
 EVEN = (
     "1s",
@@ -89,6 +90,8 @@ def _fitting(once, distances) -> Iterator[str]:
     """Names of intervals that suit times `once` of each series, best first."""
     usual = distances.mode().min()
     regular = [usual] if (distances == usual).mean() > 0.5 else []
+    if regular == [DAY] and all(times.iloc[-1] - times.iloc[0] > WEEKS and _fits(times, "B") for times in once):
+        yield "B"
     for span in [*regular, _divisor(distances)]:
         n_times = sum((times.iloc[-1] - times.iloc[0]) / span + 1 for times in once)
         if not (distances % span).any() and n_times <= MOST_ABSENT * sum(map(len, once)):
@@ -342,6 +345,6 @@ def _tell_absent_weekdays(path, wide, offset):
     times = wide.index[wide.notna().to_numpy().any(axis=1)]
     counts = np.bincount(times.day_of_week, minlength=7)
     days = [f"{day}s" for day, count in zip(calendar.day_name, counts, strict=True) if not count]
-    if days and times[-1] - times[0] > pd.Timedelta("21D"):
+    if days and times[-1] - times[0] > WEEKS:
         cure = "; interval: B leaves Saturdays and Sundays out" if days == ["Saturdays", "Sundays"] else ""
         log.warning("%s: no value is on %s, which are all to be imputed%s", path, " and ".join(days), cure)
