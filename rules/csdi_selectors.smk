@@ -61,7 +61,8 @@ def units(wildcards):
 def gap_settings(wildcards):
     """What filling the gaps takes of the dataset that the run is about."""
     dataset = dataset_of_run(wildcards)
-    more = {"name": run_setting("dataset")(wildcards)}
+    own = [name for name, entry in dataset["windows"]["held_out"].items() if entry["pattern"] == "own"]
+    more = {"name": run_setting("dataset")(wildcards), "own": sorted(own)}
     return {key: dataset[key] for key in ("circular", "group", "plausible", "round")} | more
 
 

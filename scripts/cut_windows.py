@@ -12,6 +12,7 @@ from scoredag.store import tables
 
 ALIKE = 1.1  # ratio of periods up to which cycles of several features are told as one
 MOST_ADVISED = 200  # steps of a window
+DAY = pd.Timedelta("1D")
 TOLD = 6  # features of such a cycle that the log names
 
 
@@ -62,7 +63,8 @@ def cut_windows(
             logging.info("%s: of the %s windows only %d (%s)", dataset, split, of_split.sum(), name)
     first_steps, window_splits = first_steps[kept], window_splits[kept]
 
-    names, patterns = zip(*settings["held_out"], strict=True)
+    own = missingness.OwnGaps(wide.isna().to_numpy(), lengths, length, _steps_of_day(wide.index))
+    names, patterns = _patterns(settings["held_out"], own, source, dataset)
     which, codes = windows.assign_patterns(window_splits, len(patterns))
     n_repeats = windows.repeats(window_splits, enough)
     if n_repeats > 1:
@@ -86,7 +88,8 @@ def cut_windows(
         turn = (f"repeat {turns[window]}",) if turns[window] else ()
         rng = streams.generator(settings["seed"], "held out", dataset, names[code], *place, *turn)
         here = None if ranks is None else ranks[steps[window]][:, leading]
-        hidden = missingness.hold_out(observed[:, leading], rng, ranks=here, **patterns[code])
+        gaps = (missing[:, leading] for missing in own.like(own_steps[window], rng))
+        hidden = missingness.hold_out(observed[:, leading], rng, ranks=here, gaps=gaps, **patterns[code])
         return hidden[:, places] & observed
 
     table = windows.cut(wide, first_steps, window_splits, length, hold_out)
@@ -112,6 +115,26 @@ def cut_windows(
     tables.write(statistics, statistics_path, tables.STATISTICS)
     tables.write(starts, starts_path, tables.WINDOW_STARTS)
     tables.write(table, windows_path, tables.WINDOWS)
+
+
+def _patterns(held_out, own, source, dataset):
+    """Names and patterns of missing entries; without gaps `own` is none."""
+    found = [(name, entry) for name, entry in held_out if len(own) or entry["pattern"] != missingness.OWN]
+    if not found:
+        raise InputError(
+            f"{source}: no value is missing, so the pattern 'own' (datasets.{dataset}.windows.held_out) hides none; "
+            "write another, as random-10: {pattern: random, share: 0.1}"
+        )
+    if len(found) < len(held_out):
+        logging.info("%s: no value is missing; the pattern 'own' is left out", dataset)
+    return zip(*found, strict=True)
+
+
+def _steps_of_day(index):
+    """Steps from one time of day to the same, 1 where a step is a day or more or does not divide one."""
+    times = index.get_level_values(-1)
+    spacing = times[1] - times[0]
+    return DAY // spacing if spacing < DAY and not DAY % spacing else 1
 
 
 def _split(lengths, several, block, settings):

@@ -110,7 +110,7 @@ def fill(
     if validation_path and windows:
         starts = tables.read(starts_path, tables.WINDOW_STARTS)
         validation = forecasts.read(validation_path, baselines_path, windows_path, starts, stats, "valid")
-        calibration = _calibration(settings["method"], validation, known, windows_path, starts, stats)
+        calibration = _calibration(settings, validation, known, windows_path, starts, stats)
         if calibration:
             _, training, roles = read(windows_path, stats, "train")
             law, names = gaussian.load(gaussian_path), calibration.used(0)
@@ -133,12 +133,14 @@ def fill(
     return wide, filled, lower, upper
 
 
-def _calibration(method, validation, known, windows_path, starts, stats):
+def _calibration(settings, validation, known, windows_path, starts, stats):
     """What validation windows like those with gaps, of which `known` is known, say; None where they are too few."""
+    names = list(starts["held_out"].cat.categories)
+    own = [names.index(name) for name in settings["dataset"]["own"] if name in names]
     numbers, _, roles = read(windows_path, stats, "valid")
     patterns = starts.set_index("window")["held_out"].loc[numbers].to_numpy()
     shares = pd.Series((roles == OBSERVED).mean(axis=(1, 2))).groupby(patterns, observed=False).mean()
-    alike = forecasts.alike(validation, shares.to_numpy(), known.mean(axis=(1, 2)).mean())
+    alike = forecasts.alike(validation, shares.to_numpy(), known.mean(axis=(1, 2)).mean(), own)
     if len(alike.targets.truth) < forecasts.FEW:
         logging.warning(
             "%d validation targets are too few to choose methods and to correct intervals by them; gaps are filled "
@@ -146,20 +148,30 @@ def _calibration(method, validation, known, windows_path, starts, stats):
             len(alike.targets.truth),
         )
         return None
-    scores, held = forecasts.judge(alike, len(stats))
+    verdict = forecasts.judge(alike, len(stats))
     logging.info(
-        "on %d validation values, with about as much given as at the gaps, each half of the time calibrated by the "
-        "other: CRPS %s; 90 %% intervals of auto hold %.0f %%",
-        len(alike.targets.truth), ", ".join(f"{crps:.3f} of {name}" for name, crps in scores.items()), 100 * held,
+        "on %d validation values, hidden %s, each half of the time calibrated by the other: CRPS %s; "
+        "90 %% intervals of auto hold %.0f %%; its mean absolute error is %s",
+        len(alike.targets.truth),
+        "as those of the gaps are missing" if own else "with about as much given as at the gaps",
+        ", ".join(f"{crps:.3f} of {name}" for name, crps in verdict.crps.items()), 100 * verdict.held,
+        _errors(stats, verdict.mae),
     )  # fmt: skip
     calibration = forecasts.calibrate(alike, 1, len(stats))
-    calibration = calibration if method == metrics.AUTO else calibration.of(method)
+    calibration = calibration if settings["method"] == metrics.AUTO else calibration.of(settings["method"])
     shown = ", ".join(f"{name} {weight:.2f}" for name, weight in calibration.used(0).items())
     logging.info(
         "filled by an average of quantiles that %d validation targets choose and correct, weights: %s",
         len(alike.targets.truth), shown,
     )  # fmt: skip
     return calibration
+
+
+def _errors(stats, mae):
+    """Errors (K,), z-scores, of the features that have one in their units, in words; not of too many."""
+    rows = stats.assign(mae=mae * stats["std"]).dropna(subset="mae")
+    more = f" and so on ({len(rows)} features)" if len(rows) > TOLD else ""
+    return ", ".join(f"{row.mae:.3g} of '{row.feature}'" for row in rows.head(TOLD).itertuples()) + more
 
 
 def _structural(path, wide, stats, firsts, length):

@@ -28,7 +28,7 @@ import yaml
 
 from scoredag.errors import InputError, UserFacingError
 from scoredag.job import checks, logs
-from scoredag.series import forecasts, grids, readers, tidy
+from scoredag.series import forecasts, grids, missingness, readers, tidy
 from scoredag.store import tables
 
 HOME = Path(__file__).resolve().parents[2]  # the workflow's own folder
@@ -162,7 +162,10 @@ class _Run:
         self._learn(path)
         draws: list[np.ndarray] = []
         of_dataset = {key: self.dataset[key] for key in ("circular", "group", "plausible", "round")}
-        settings = self._settings("device", "level", "method") | {"dataset": of_dataset | {"name": self.name}}
+        held_out = self.dataset["windows"]["held_out"]
+        own = sorted(name for name, entry in held_out.items() if entry["pattern"] == missingness.OWN)
+        of_dataset |= {"name": self.name, "own": own}
+        settings = self._settings("device", "level", "method") | {"dataset": of_dataset}
         filled = self._call("fill_gaps", "fill", settings=settings, keep=lambda *part: draws.append(part[-1]))
         return _Filled._make([*filled, np.concatenate(draws, axis=1)])
 

@@ -223,7 +223,8 @@ def test_of_very_many_features_the_first_are_named():
 
 def test_every_pattern_is_described():
     for name in missingness.PATTERNS:
-        assert "{" not in missingness.describe(name, 0.25, 6) and "25 %" in missingness.describe(name, 0.25, 6)
+        told = missingness.describe(name, 0.25, 6)
+        assert "{" not in told and ("25 %" in told) == ("share" in missingness.PATTERNS[name].takes)
     assert [name for name in missingness.PATTERNS if missingness.by_value(name)] == ["high", "low"]
 
 

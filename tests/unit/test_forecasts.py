@@ -170,7 +170,8 @@ def test_few_places_take_the_weights_of_all_patterns():
 
 def test_each_half_of_the_time_judges_the_other():
     rng = np.random.default_rng(0)
-    scores, held = forecasts.judge(simulated(4000, rng, csdi=0.2, gaussian=0.2), 2)
+    scores, held, mae = forecasts.judge(simulated(4000, rng, csdi=0.2, gaussian=0.2), 3)
+    assert mae[:2] == pytest.approx(0.195, abs=0.01) and np.isnan(mae[2])  # 0.8 deviations
     assert set(scores) == {"auto", "CSDI", "joint Gaussian", "structural"} and next(iter(scores)) == "auto"
     assert list(scores.values()) == sorted(scores.values()) and scores["auto"] < 0.95 * scores["joint Gaussian"]
     assert held == pytest.approx(0.9, abs=0.03)

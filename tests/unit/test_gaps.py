@@ -178,6 +178,7 @@ SETTINGS = {
         "circular": {},
         "group": "station",
         "name": "mine",
+        "own": [],
         "round": {},
         "plausible": {"temp": [-0.25, 0.5], "x": [9e8, 9e9]},
     },
@@ -233,8 +234,8 @@ def test_draws_get_the_quantiles_of_the_average_in_their_own_order():
     samples = np.where(known[0], scores[0], rng.normal(size=(19, 2, 12)))
     errors = np.tile(np.arange(-19.0, 20), (1, 2, 1))
     one, levels = np.ones((1, 2, 1)) * [0.0, 1.0], dressing.LEVELS[None]
-    calibration = forecasts.Calibration(np.ones((1, conformal.N_KINDS, 19)), {"linear": errors}, one, levels)
-    methods = {"linear": lambda part: (np.full(known[part].shape, 100.0), None)}
+    calibration = forecasts.Calibration(np.ones((1, conformal.N_KINDS, 19)), {"joint Gaussian": errors}, one, levels)
+    methods = {"joint Gaussian": lambda part: (np.full(known[part].shape, 100.0), None)}
     (moved,) = _calibrated(iter([samples.copy()]), known, calibration, methods)
     assert np.array_equal(moved[:, known[0]], samples[:, known[0]])
     gap = moved[:, 0, 3:8]
@@ -251,7 +252,12 @@ def test_gaps_are_filled_with_draws_as_they_are_where_validation_has_too_few_tar
     table |= {"role": pd.Categorical(["observed", "target"]), "split": pd.Categorical(["valid", "valid"])}
     tables.write(pd.DataFrame(table), tmp_path / "windows.parquet", tables.WINDOWS)
     starts = pd.DataFrame({"window": [0], "held_out": pd.Categorical(["a"])})
-    assert _calibration("auto", few, np.ones((1, 1, 2), bool), tmp_path / "windows.parquet", starts, stats) is None
+    assert (
+        _calibration(
+            SETTINGS | {"method": "auto"}, few, np.ones((1, 1, 2), bool), tmp_path / "windows.parquet", starts, stats
+        )
+        is None
+    )
     assert "9 validation targets are too few to choose methods and to correct intervals" in caplog.text
 
 

@@ -1,6 +1,7 @@
 """Windows of a series: no leaks between splits, held-out targets, statistics, arrays."""
 
 import itertools
+import logging
 
 import numpy as np
 import pandas as pd
@@ -405,6 +406,60 @@ def test_high_and_low_hide_what_is_among_the_extremes_of_its_feature_and_observe
     assert high.sum() == 3 and low.sum() == 4
 
 
+def masks_like(gaps, first, rng):
+    return [mask.tolist() for mask in gaps.like(first, rng)]
+
+
+def test_own_gaps_are_those_of_stretches_at_the_same_time_of_day_in_one_series():
+    """Two series of 40 steps, days of 8: a gap of both features at 10 and 11, one of a feature at 47 and 48."""
+    missing = np.zeros((80, 2), bool)
+    missing[10:12] = True
+    missing[47:49, 0] = True
+    gaps = missingness.OwnGaps(missing, [40, 40], 6, day=8)
+    # of the first series stretches from 5 to 11, of the second, whose step 7 is missing, from 2 to 8
+    assert len(gaps) == 7 + 7
+    rng = np.random.default_rng(0)
+    of_first, of_second = missing[6:12].tolist(), missing[46:52].tolist()
+    assert sorted(masks_like(gaps, 6, rng)) == sorted([of_first, of_second])  # both begin at the time of 6
+    assert sorted(masks_like(gaps, 30, rng)) == sorted([of_first, of_second])
+    alone = missingness.OwnGaps(missing[:40], [40], 6, day=20)
+    assert len(masks_like(alone, 0, rng)) == 7  # none begins at its time of day: any
+    assert not len(missingness.OwnGaps(missing[20:40], [20], 6)) and not len(
+        missingness.OwnGaps(~missing[20:30], [10], 4)
+    )
+
+
+def test_the_own_pattern_takes_the_first_gaps_that_hide_some_of_what_is_there_but_not_all():
+    observed = np.array([[True, False], [True, False], [True, False]])
+    nothing, everything = np.array([[False, True]] * 3), np.ones((3, 2), bool)
+    some = np.array([[False, True], [True, True], [False, False]])
+    hidden = missingness.hold_out(observed, np.random.default_rng(0), pattern="own", gaps=[nothing, everything, some])
+    assert np.array_equal(hidden, some & observed) and hidden.sum() == 1
+    assert not missingness.hold_out(observed, np.random.default_rng(0), pattern="own", gaps=[nothing]).any()
+
+
+def test_windows_lose_what_is_missing_elsewhere(cut, wide):
+    """Runs of four steps of two features together, always at the same hours: so are the targets."""
+    gappy = wide.fillna(0.0)
+    for first in range(12, len(wide) - 24, 24 * 5):
+        gappy.iloc[first : first + 4, :2] = np.nan
+    table, _ = cut(OWN, series=gappy)
+    targets = table[table["role"] == "target"]
+    assert len(targets) and set(targets["feature"].cat.codes) == {0, 1}
+    counts = targets.groupby(["window", "step"], observed=True).size()
+    assert (counts == 2).all()  # together
+    runs = counts.reset_index().groupby("window")["step"].agg(lambda steps: steps.max() - steps.min() + 1)
+    assert (runs == 4).mean() > 0.5 and (runs <= 4).all()
+
+
+def test_without_gaps_the_own_pattern_is_left_out_and_refused_alone(cut, wide, caplog):
+    caplog.set_level(logging.INFO)
+    _, starts = cut(OWN, RANDOM, series=wide.fillna(0.0))
+    assert list(starts["held_out"].cat.categories) == ["random-20"] and "'own' is left out" in caplog.text
+    with pytest.raises(InputError, match=r"no value is missing, so the pattern 'own' .* hides none; write another"):
+        cut(OWN, series=wide.fillna(0.0))
+
+
 def test_high_values_are_those_of_the_training_split(cut, wide, found):
     pattern = ("high", {"pattern": "high", "share": 0.25, "length": None})
     table, _ = cut(pattern)
@@ -467,6 +522,7 @@ SERIES |= {
     "file": "data/mine.csv",
 }
 SERIES |= {"circular": {}, "group": None}
+OWN = ("mine", {"pattern": "own", "share": None, "length": None})
 RANDOM = ("random-20", {"pattern": "random", "share": 0.2, "length": None})
 BLOCKS = ("blocks-4", {"pattern": "blocks", "share": 0.1, "length": 4})
 OUTAGES = ("outages", {"pattern": "outages", "share": 0.3, "length": None})

@@ -346,6 +346,9 @@ def check_patterns(key: str, windows: Config) -> None:
     if not windows["held_out"]:
         fail(key, "holds no pattern; write one, as random-10: {pattern: random, share: 0.1}, or leave the key out")
     for name, entry in windows["held_out"].items():
+        if (entry["pattern"] == "own") != (entry["share"] is None):
+            cure = "has none; leave it out" if entry["share"] else "needs it: write share: 0.1"
+            fail(f"{key}.{name}.share", f"the pattern '{entry['pattern']}' {cure}")
         if entry["pattern"] != "blocks" and entry["length"] is not None:
             fail(f"{key}.{name}.length", f"the pattern '{entry['pattern']}' has none; leave it out")
         if entry["pattern"] == "blocks":

@@ -4,7 +4,7 @@ CSDI's draws are corrected (`conformal`), point forecasts are dressed (`dressing
 (`averaging`) is the method `AUTO`. Values are z-scores.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -110,6 +110,14 @@ class Calibration(NamedTuple):
         return dressing.dress(values, scale, targets.pattern, targets.feature, self.errors[method])
 
 
+class Verdict(NamedTuple):
+    """{method: CRPS}, best first; of the average what 90 % intervals hold, and the MAE (K,), NaN without targets."""
+
+    crps: dict[str, float]
+    held: float
+    mae: np.ndarray
+
+
 def calibrate(validation: Forecasts, n_patterns: int, n_features: int) -> Calibration:
     """Learn it from validation windows: the average by quantiles that the other half of the time has calibrated."""
     targets, judges = validation.targets, _judges(validation.targets, n_patterns)
@@ -128,8 +136,8 @@ def each_half(validation: Forecasts, n_patterns: int, n_features: int) -> Iterat
         yield here, calibrate(validation.part(others), n_patterns, n_features)
 
 
-def judge(validation: Forecasts, n_features: int) -> tuple[dict[str, float], float]:
-    """CRPS of the average and of what it is of, best first, and the share that its 90 % intervals hold.
+def judge(validation: Forecasts, n_features: int) -> Verdict:
+    """How good the average is, and each of what it is of.
 
     Of targets of one pattern, each half of the time calibrated by the other.
     """
@@ -143,7 +151,11 @@ def judge(validation: Forecasts, n_features: int) -> tuple[dict[str, float], flo
         name: metrics.terms(part, validation.targets.truth, are_quantiles=True) for name, part in quantiles.items()
     }
     scores = {name: float(part["crps"][0].sum() / part["crps"][1].sum()) for name, part in terms.items()}
-    return dict(sorted(scores.items(), key=lambda item: item[1])), float(terms[AUTO]["coverage_90"][0].mean())
+    errors, feature = terms[AUTO]["mae"][0], validation.targets.feature
+    with np.errstate(invalid="ignore"):
+        mae = np.bincount(feature, errors, n_features) / np.bincount(feature, minlength=n_features)
+    by_crps = dict(sorted(scores.items(), key=lambda item: item[1]))
+    return Verdict(by_crps, float(terms[AUTO]["coverage_90"][0].mean()), mae)
 
 
 def _halves(is_late):
@@ -239,17 +251,22 @@ def unknown(feature: np.ndarray, kind: np.ndarray, draws: np.ndarray, points: Po
     return Forecasts(targets, draws, points)
 
 
-def alike(validation: Forecasts, given: np.ndarray, share: float) -> Forecasts:
-    """The targets of the patterns under which windows have about as much given as `share`, as if of one pattern.
+def alike(validation: Forecasts, given: np.ndarray, share: float, own: Sequence[int] = ()) -> Forecasts:
+    """The targets of patterns that are like gaps, as if of one pattern: of `own` where these have enough.
+
+    Else those under which windows have about as much given as `share`, too.
 
     Args:
         validation: forecasts of validation windows.
         given: share (P,) of a window that is given on average under each pattern; NaN of one without windows.
         share: of a window that is given.
+        own: patterns that are made of the series' own gaps.
     """
+    of_own = np.isin(validation.targets.pattern, own)
     away = np.abs(given - share)
     near = np.flatnonzero(away <= np.nanmin(away) + NEAR)
-    part = validation.part(np.isin(validation.targets.pattern, near))
+    enough = of_own.sum() >= metrics.FEW
+    part = validation.part(of_own if enough else of_own | np.isin(validation.targets.pattern, near))
     return part._replace(targets=part.targets._replace(pattern=np.zeros(len(part.targets.truth), np.int64)))
 
 
