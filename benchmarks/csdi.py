@@ -33,7 +33,7 @@ import yaml
 from snakemake.utils import validate
 
 from scoredag import metrics
-from scoredag.csdi import batches, checkpoint, devices, diffusion, imputation, network, optimizers, training
+from scoredag.csdi import batches, checkpoint, devices, diffusion, imputation, muon, network, optimizers, training
 from scoredag.series import windows
 from scoredag.store import tables
 
@@ -224,6 +224,28 @@ def step_seconds(n_features, length, options):
         return interleave(sides | {"peer": peer_step}, options.repetitions)
 
 
+def optimizer_rows(options):
+    """A step of Muon on the hidden matrices: ours in float32, PyTorch's in bfloat16, a thread each."""
+    log.info("steps of Muon")
+    model = checkpoint.load(BASE, SHAPES[0][0])
+    settings = step_settings(options)._replace(optimizer="muon", threads=1)
+    (_, leaves, _), *_ = optimizers.build(model, settings)
+    sides = {}
+    for name, kind, more in (
+        ("ours", muon.Muon, {}),
+        ("peer", torch.optim.Muon, {"adjust_lr_fn": "match_rms_adamw"}),
+    ):
+        matrices = [leaf.clone() for _, leaf in leaves]
+        for matrix in matrices:
+            matrix.grad = torch.randn_like(matrix)
+        sides[name] = kind(matrices, lr=settings.learning_rate, weight_decay=0.1, **more).step
+    with torch_threads(1):
+        seconds = interleave(sides, options.repetitions)
+    yield faster(
+        options, f"step of Muon, {len(leaves)} matrices; peer: torch.optim.Muon", seconds["ours"], seconds["peer"]
+    )
+
+
 def plain_rows(options):
     """What the compiled layers bring: ours with them, and in plain PyTorch alone, as on a GPU."""
     for n_features, length in SHAPES:
@@ -399,6 +421,7 @@ def read_crps(path):
 
 ROWS = {
     "training": training_rows,
+    "optimizer": optimizer_rows,
     "plain": plain_rows,
     "sampling": sampling_rows,
     "quality": quality_rows,
