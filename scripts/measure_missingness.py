@@ -33,8 +33,8 @@ def _tell(table, spans, dataset):
     lengths = spans["stop"] - spans["first"]
     whose = table["feature"].cat.categories[spans["feature"][lengths.idxmax()]]
     logging.info(
-        "%s: gaps: %d, of which the median has %g and the longest, of '%s', %d steps",
-        dataset, len(lengths), lengths.median(), whose, lengths.max(),
+        "%s: %d gaps; their lengths in steps: median %g, longest %d (of '%s')",
+        dataset, len(lengths), lengths.median(), lengths.max(), whose,
     )  # fmt: skip
     groups = [_listed(group) for group in absences.together(table)]
     if groups:

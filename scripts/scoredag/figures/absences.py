@@ -9,9 +9,11 @@ from matplotlib.figure import Figure
 
 from scoredag.figures import style
 
+WIDTH = 10.0  # inches
 MAX_FEATURES = 60  # with a row each in the map
 MAX_PAIRED = 40  # in the matrix
 MAX_NUMBERED = 9  # in a matrix whose cells have their numbers
+LONGEST = 28  # letters of a name
 FEW = 30  # rows, up to which they are as high as usual text
 ALL = "all"  # features together
 LEAST = 1e-9  # share that is more than none
@@ -37,36 +39,41 @@ def missingness(table: pd.DataFrame, dataset: str) -> Figure:
         drawn.text(0.5, 0.5, f"{dataset}: no value is missing\n({size})", ha="center", va="center", fontsize=12)
         return drawn
     with_gaps = list(features.index[features["count"] > 0])
-    paired = with_gaps if 2 <= len(with_gaps) <= MAX_PAIRED else []
+    paired = with_gaps if "pair" in kinds and len(with_gaps) <= MAX_PAIRED else []
     profiles = {kind: kinds[kind] for kind in _PROFILES if kind in kinds}
     n_rows = min(len(features), MAX_FEATURES)
-    heights = (0.17 if n_rows <= FEW else 0.13) * n_rows + 1.5, 5.4 if paired else 3.2
-    drawn = style.figure(10.0, sum(heights))
-    top, bottom = drawn.subfigures(2, 1, height_ratios=heights)
+    side = float(np.clip(0.45 * len(paired), 2.4, 4.2))  # of the matrix, in inches
+    heights = (0.17 if n_rows <= FEW else 0.13) * max(n_rows, 6) + 1.5, max(side + 1.2, 5.0) if paired else 3.2
+    drawn = style.figure(WIDTH, sum(heights))
+    top, bottom = drawn.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
     top.suptitle(f"{dataset}: {_percent(total['share'])} of the values are missing ({size})", fontsize=12)
     _map(top, kinds["time"], features)
     if paired:
-        left, right = bottom.subfigures(1, 2, width_ratios=(1.0, 1.0))
+        left, bottom = bottom.subfigures(1, 2, squeeze=False, width_ratios=(side + 1.2, WIDTH - side - 1.2))[0]
         _matrix(left.subplots(), kinds["pair"], paired)
         lower = list(profiles) or ["gaps"]
-        places = right.subplot_mosaic([["gaps"] * len(lower), lower])
+        places = bottom.subplot_mosaic([["gaps"] * len(lower), lower])
     else:
-        places = bottom.subplot_mosaic([["gaps", *profiles]])
+        places = bottom.subplot_mosaic([["gaps", "gaps", *profiles]])
     _lengths(places["gaps"], kinds)
     for kind, rows in profiles.items():
         _profile(places[kind], rows, with_gaps[: len(_LINES)] if len(features) > 1 else [])
         label, ticks = _PROFILES[kind]
         places[kind].set(xlabel=label, xticks=ticks)
+        places[kind].set_ylabel("missing" if kind == next(iter(profiles)) else "")
     if profiles and len(features) > 1:
-        last = places[list(profiles)[-1]]
-        places[next(iter(profiles))].figure.legend(
-            *last.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8
-        )
+        handles, labels = places[next(iter(profiles))].get_legend_handles_labels()
+        n_columns = max(1, min(3, 48 // max(map(len, labels))))
+        bottom.legend(handles, labels, loc="outside lower center", ncols=n_columns, fontsize=8)
     return drawn
 
 
 def _percent(share):
     return f"{100 * share:.3g} %"
+
+
+def _short(name):
+    return name if len(name) <= LONGEST else f"{name[: LONGEST // 2]}...{name[3 - LONGEST // 2 :]}"
 
 
 def _number(n, word):
@@ -82,13 +89,14 @@ def _map(part, table, features):
     starts = shares.columns.tz_localize(None).to_numpy()
     width = starts[-1] - starts[-2] if len(starts) > 1 else np.timedelta64(1, "h")
     drawn = axes.pcolormesh(np.append(starts, starts[-1] + width), np.arange(len(names) + 1) - 0.5, shares, **_LOOK)
-    axes.set_yticks(range(len(names)), names, fontsize=size)
+    axes.set_yticks(range(len(names)), map(_short, names), fontsize=size)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     locator = AutoDateLocator(minticks=4, maxticks=9)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-    axes.set_xlabel("time (UTC)")
+    blank = "; white: no series" if shares.isna().any(axis=None) else ""
+    axes.set_xlabel(f"time (UTC); light grey: nothing is missing{blank}")
     rest = features.iloc[MAX_FEATURES:]
     if len(rest):
         least = f"{len(rest)} more features are not shown: of each {_percent(rest['share'].max())} or less is missing"
@@ -102,7 +110,7 @@ def _map(part, table, features):
     beside.set_xlabel("missing")
     bar = part.colorbar(drawn, ax=beside, extend="min", aspect=15, pad=0.02)
     _in_percent(bar.ax.yaxis)
-    bar.set_label("missing (light grey: none)")
+    bar.set_label("missing")
 
 
 def _in_percent(axis):
@@ -122,9 +130,11 @@ def _lengths(axes, kinds):
     crowded = len(names) > 6
     axes.set_xticks(range(len(names)), names, rotation=40 if crowded else 0, ha="right" if crowded else "center")
     axes.tick_params(axis="x", labelsize=8)
-    axes.set_xlabel("length of the gap (steps)")
+    axes.set(xlabel="length of the gap (steps)", ylabel="share")
     _in_percent(axes.yaxis)
-    axes.margins(y=0.12)
+    axes.set_xlim(-0.8, max(len(names), 4) - 0.4)
+    axes.set_ylim(0, 1.35 * axes.dataLim.y1)  # room for the legend
+    axes.set_yticks([share for share in axes.get_yticks() if share <= 1])
     longest = kinds["longest_gap"].set_index("feature").loc[ALL, "count"]
     n_gaps = kinds["gaps"].loc[kinds["gaps"]["feature"] == ALL, "count"].sum()
     axes.set_title(f"{_number(n_gaps, 'gap')}, the longest of {_number(longest, 'step')}")
@@ -136,10 +146,10 @@ def _matrix(axes, pairs, names):
     shares = pairs.pivot(index="feature", columns="other", values="share").reindex(index=names, columns=names)
     shares = np.where(np.eye(len(names), dtype=bool), np.nan, shares.fillna(0.0))
     axes.pcolormesh(shares, **_LOOK)
-    size = 8 if len(names) <= FEW else 6.5
+    size = 8 if len(names) <= FEW else 6
     places = np.arange(len(names)) + 0.5
-    axes.set_yticks(places, names, fontsize=size)
-    axes.set_xticks(places, names, fontsize=size, rotation=90)
+    axes.set_yticks(places, map(_short, names), fontsize=size)
+    axes.set_xticks(places, map(_short, names), fontsize=size, rotation=90)
     axes.tick_params(length=0)
     axes.invert_yaxis()
     axes.set_box_aspect(1)
@@ -158,6 +168,6 @@ def _profile(axes, table, names):
     axes.bar(rows["bin"], rows["share"], 0.9, color=style.GREY, alpha=0.5, label="all features")
     for name, shade, look in zip(names, style.CYCLE, _LINES, strict=False):
         rows = table[table["feature"] == name]
-        axes.plot(rows["bin"], rows["share"], look, ms=3, lw=1.4, color=shade, label=name)
+        axes.plot(rows["bin"], rows["share"], look, ms=3, lw=1.4, color=shade, label=_short(name))
     axes.set_ylim(0, None)
     _in_percent(axes.yaxis)

@@ -1,6 +1,7 @@
 """What is missing in a series, counted: by feature, by time, by length of the gaps, together with what, and when."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ def count(wide: pd.DataFrame, lengths: np.ndarray, spans: pd.DataFrame) -> pd.Da
     They are of one feature, or of all together. The column `kind` says what is counted:
 
     - `feature`: missing steps, of all;
-    - `time`: missing steps, of those of a bin that begins at `time`, one of 200 or fewer; between series it may have none;
+    - `time`: missing steps, of those of one of up to 200 bins, which begins at `time`; between series it may have none;
     - `gaps`: gaps of `bin` to less than 2 `bin` steps, of all gaps;
     - `in_gaps`: missing steps in gaps of such a length, of all missing steps;
     - `longest_gap`: steps of the longest gap, of all steps;
@@ -52,7 +53,7 @@ def count(wide: pd.DataFrame, lengths: np.ndarray, spans: pd.DataFrame) -> pd.Da
             "kind": pd.Categorical.from_codes(kinds, KINDS),
             **{name: pd.Categorical.from_codes(columns[name], names) for name in ("feature", "other")},
             "time": pd.DatetimeIndex(columns["time"], tz="UTC"),
-            "bin": pd.array(np.where(columns["bin"] == NONE, None, columns["bin"]), dtype="Int64"),
+            "bin": pd.Series(columns["bin"], dtype="Int64").replace(NONE, pd.NA),
             "count": columns["count"],
             "total": totals,
             "share": np.divide(columns["count"], totals, out=np.full(len(totals), np.nan), where=totals > 0),
@@ -108,7 +109,7 @@ def _with_all(counts):
 def _rows(kind, counts, totals, **columns):
     """Rows of a kind, one for each bin and feature, from counts and totals (n_bins, n_features)."""
     n_bins, n_features = counts.shape
-    bins = {"other": NONE, "time": np.datetime64("NaT", "us"), "bin": NONE} | columns
+    bins: dict[str, Any] = {"other": NONE, "time": np.datetime64("NaT", "us"), "bin": NONE} | columns
     return {
         "kind": kind,
         "feature": np.tile(np.arange(n_features), n_bins),
