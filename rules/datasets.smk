@@ -63,11 +63,11 @@ rule plot_missingness:
             "results/datasets/{dataset}/missingness.png",
             "Datasets",
             "What is missing in {dataset}, before anything is filled. Above, the share of missing values of each feature "
-            "over time, from none (light grey) to all (dark), and beside it over the whole series; the features with the "
-            "most missing values come first. Below, how long the gaps are: shares of all gaps, whose number stands at the "
-            "bars, and of all missing values; of the steps at which one feature is missing, the share at which another is "
-            "missing as well (of two to forty features with gaps); and where steps are less than a day apart, the "
-            "share by hour of the day, and where all months occur, by month.",
+            "over time, from none (light grey) to all (dark; white where there is no series), and beside it over the "
+            "whole series; features with the most missing values come first. Below, how long the gaps are: shares of all "
+            "gaps, whose number stands at the bars, and of all missing values; of the steps at which one feature is "
+            "missing, the share at which another is missing as well (of two to forty features with gaps); and the share "
+            "by hour of the day where steps are less than a day apart, and by month where all months occur.",
             dataset="{dataset}",
         ),
     script:

@@ -120,7 +120,7 @@ def test_the_series_is_on_the_full_grid_in_physical_units(results):
 def test_what_is_missing_is_counted(results):
     series = pd.read_parquet(results / "datasets/nyc-weather/series.parquet")
     table = pd.read_parquet(results / "datasets/nyc-weather/missingness.parquet")
-    assert set(table["kind"]) == set("feature time gaps in_gaps longest_gap pair hour month".split())
+    assert set(table["kind"]) == {"feature", "time", "gaps", "in_gaps", "longest_gap", "pair", "hour", "month"}
     of_features = table[table["kind"] == "feature"].set_index("feature")["count"]
     missing = series["value"].isna().groupby(series["feature"], observed=True).sum()
     assert of_features.to_dict() == missing.to_dict() | {"all": missing.sum()}
