@@ -2,9 +2,10 @@ include: "datasets_selectors.smk"
 
 
 DATASET_FILES = expand(
-    "results/datasets/{dataset}/{table}.parquet",
+    "results/datasets/{dataset}/{file}",
     dataset=sorted({run["dataset"] for run in config["csdi"]["runs"].values() if run["in_all"]}),
-    table=["series", "windows", "window_starts", "statistics", "structural"],
+    file=["series.parquet", "missingness.parquet", "windows.parquet", "window_starts.parquet"]
+    + ["statistics.parquet", "structural.parquet", "missingness.png"],
 )
 
 
@@ -39,6 +40,38 @@ rule tidy_series:
         ),
     script:
         "../scripts/tidy_series.py"
+
+
+rule measure_missingness:
+    """Count what is missing in a series: by feature, by time, by length of the gaps, together with what."""
+    input:
+        series="results/datasets/{dataset}/series.parquet",
+    output:
+        missingness="results/datasets/{dataset}/missingness.parquet",
+    resources:
+        mem_mb=2000,
+    script:
+        "../scripts/measure_missingness.py"
+
+
+rule plot_missingness:
+    """Draw what is missing in a series, before anything is filled."""
+    input:
+        missingness="results/datasets/{dataset}/missingness.parquet",
+    output:
+        figure=figure(
+            "results/datasets/{dataset}/missingness.png",
+            "Datasets",
+            "What is missing in {dataset}, before anything is filled. Above, the share of missing values of each feature "
+            "over time, from none (light grey) to all (dark; white where there is no series), and beside it over the "
+            "whole series; features with the most missing values come first. Below, how long the gaps are: shares of all "
+            "gaps, whose number stands at the bars, and of all missing values; of the steps at which one feature is "
+            "missing, the share at which another is missing as well (of two to forty features with gaps); and the share "
+            "by hour of the day where steps are less than a day apart, and by month where all months occur.",
+            dataset="{dataset}",
+        ),
+    script:
+        "../scripts/plot_missingness.py"
 
 
 rule cut_windows:

@@ -6,9 +6,11 @@ import pytest
 from PIL import Image
 
 from scoredag.errors import InputError
-from scoredag.figures import chains, imputations, joint, plane, style
+from scoredag.figures import absences, chains, imputations, joint, plane, style
 from scoredag.gmm import mixture_files, views
 from scoredag.gmm.mixture import GaussianMixture
+from scoredag.series import absences as counting
+from scoredag.series import gaps
 
 
 def a_mixture(x=0.0, y=0.0, variance=1.0):
@@ -307,3 +309,66 @@ def test_letters_that_no_font_has_are_told_in_one_line(tmp_path, caplog, recwarn
         style.save(figure, tmp_path / "figure.png")
         assert ("no font here has the letters" in caplog.text) == told
     assert not recwarn
+
+
+def missingness_of(missing, freq="1h"):
+    """The figure of what is missing in a series (n_steps, K) of features f0, f1, .., drawn."""
+    times = pd.date_range("2020-01-01", periods=len(missing), freq=freq, tz="UTC", name="time").as_unit("us")
+    wide = pd.DataFrame(np.where(missing, np.nan, 1.0), times, [f"f{i}" for i in range(missing.shape[1])])
+    table = counting.count(wide, np.array([len(wide)]), gaps.find(missing))
+    drawn = absences.missingness(table, "mine")
+    drawn.draw_without_rendering()
+    return drawn
+
+
+def a_pattern(n_features, n_steps=480):
+    """Feature i is missing in the first i steps of each 48; the last two are always missing together."""
+    missing = np.arange(n_steps)[:, None] % 48 < np.arange(n_features)
+    missing[:, -1] = missing[:, -2]
+    return missing
+
+
+def test_what_is_missing_is_a_map_with_most_above_and_three_more_views():
+    drawn = missingness_of(a_pattern(5))
+    top, bottom = drawn.subfigs
+    assert top.get_suptitle() == "mine: 3.75 % of the values are missing (480 steps of 5 features)"
+    over_time, beside, _ = top.axes
+    assert [tick.get_text() for tick in over_time.get_yticklabels()] == ["f3", "f4", "f2", "f1", "f0"]
+    shares = over_time.collections[0].get_array()
+    assert shares.shape == (5, 160) and shares[0].tolist() == [1.0] + [0.0] * 15 + [1.0] + shares[0].tolist()[17:]
+    assert [text.get_text() for text in beside.texts] == ["6.25 %", "6.25 %", "4.17 %", "2.08 %", "0 %"]
+    left, right = bottom.subfigs
+    matrix = left.axes[0].collections[0].get_array()
+    np.testing.assert_allclose(
+        np.ma.filled(matrix, np.nan),
+        [[np.nan, 1, 2 / 3, 1 / 3], [1, np.nan, 2 / 3, 1 / 3], [1, 1, np.nan, 0.5], [1, 1, 1, np.nan]],
+    )
+    lengths, hours = right.axes
+    assert [tick.get_text() for tick in lengths.get_xticklabels()] == ["1", "2-3"]
+    assert [text.get_text() for text in lengths.texts] == ["10", "30"]
+    assert lengths.get_title() == "40 gaps, the longest of 3 steps"
+    np.testing.assert_allclose([bar.get_height() for bar in lengths.patches], [1 / 4, 3 / 4, 1 / 9, 8 / 9])
+    np.testing.assert_allclose(hours.get_lines()[0].get_ydata(), [0.5] * 3 + [0.0] * 21)
+    assert [text.get_text() for text in right.legends[0].get_texts()] == ["f3", "f4", "f2", "f1", "all features"]
+
+
+@pytest.mark.parametrize(("n_features", "paired"), [(1, False), (2, True), (41, True), (42, False)])
+def test_what_is_missing_at_once_is_shown_of_two_to_forty_features_with_gaps(n_features, paired):
+    missing = a_pattern(max(n_features, 2))[:, -n_features:] if n_features <= 2 else a_pattern(n_features)
+    missing[0] = np.arange(n_features) > (0 if n_features > 2 else -1)
+    titles = [axes.get_title() for axes in missingness_of(missing).axes]
+    assert ("where the row is missing, the column is as well" in titles) == paired
+
+
+def test_of_very_many_features_those_with_the_most_missing_are_shown():
+    missing = np.arange(480)[:, None] < np.arange(200)
+    over_time = missingness_of(missing).axes[0]
+    assert [tick.get_text() for tick in over_time.get_yticklabels()] == [f"f{i}" for i in range(199, 139, -1)]
+    assert over_time.get_title(loc="left") == "140 more features are not shown: of each 29 % or less is missing"
+
+
+def test_months_have_a_panel_where_they_occur_and_no_gap_has_none():
+    assert [axes.get_xlabel() for axes in missingness_of(a_pattern(3), "1D").axes][-1] == "month"
+    drawn = missingness_of(np.zeros((480, 3), bool))
+    assert drawn.texts[0].get_text() == "mine: no value is missing\n(480 steps of 3 features)"
+    assert not drawn.axes

@@ -593,6 +593,23 @@ def test_a_window_with_nothing_observed_has_no_targets(cut, wide, found):
     assert set(table[table["window"].isin(empty)]["role"]) == {"missing"}
 
 
+@pytest.mark.parametrize("lengths", [None, (30,) * 12, (10,) * 12, (50, 26, 24, 70, 49, 10)])
+def test_steps_in_no_window_are_counted_in_the_log(cut, wide, caplog, lengths):
+    if lengths:
+        wide = pd.concat({f"p{i:02}": wide.iloc[:n] for i, n in enumerate(lengths)}, names=["series"])
+    with caplog.at_level(logging.INFO):
+        _, starts = cut(RANDOM, series=wide, train_stride=7)
+    whose = starts["series"] if lengths else itertools.repeat(None)
+    covered = set()
+    for name, start in zip(whose, starts["start"], strict=False):
+        times = wide.index if name is None else wide.loc[name].index
+        covered |= {(name, time) for time in times[(times >= start) & (times < start + pd.Timedelta(f"{LENGTH}h"))]}
+    said = [line for line in caplog.messages if "no window" in line]
+    left_out = len(wide) - len(covered)
+    assert said == ([f"mine: {left_out} of {len(wide)} steps lie in no window"] if left_out else [])
+    assert bool(left_out) == (lengths != (10,) * 12)
+
+
 def test_arrays_give_the_windows_back(wide, splits, found, table):
     stats = windows.statistics(wide, splits)
     numbers, values, roles = windows.to_arrays(table, stats)

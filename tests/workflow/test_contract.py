@@ -42,6 +42,7 @@ COLUMNS = {
     "likelihood/estimators.parquet": "estimator times bound std_error deviation",
     "likelihood/score_errors.parquet": "law error amount divergence bound std_error",
     "datasets/nyc-weather/series.parquet": "time feature value",
+    "datasets/nyc-weather/missingness.parquet": "kind feature other time bin count total share",
     "datasets/nyc-weather/windows.parquet": "window step feature value role split",
     "datasets/nyc-weather/window_starts.parquet": "window start held_out",
     "datasets/nyc-weather/statistics.parquet": "feature mean std missing_fraction",
@@ -59,7 +60,7 @@ COLUMNS = {
     "csdi/nyc-weather/start_choice.parquet": "step held_out crps n_targets chosen",
 }
 PATTERNS = {"random-10": (0.09, 0.11), "blocks-6": (0.1, 0.18)}  # shares of targets
-NAMES = {"variant": "abcd", "run": ["nyc-weather"]}  # in the tiny run
+NAMES = {"variant": "abcd", "dataset": ["nyc-weather"], "run": ["nyc-weather"]}  # in the tiny run
 
 
 def promised_figures():
@@ -114,6 +115,18 @@ def test_the_series_is_on_the_full_grid_in_physical_units(results):
     assert len(wide) == 8730 and str(wide.index[0]) == "2013-01-01 06:00:00+00:00"
     assert wide["EWR_temp"].iloc[0] == 39.02
     assert 0.09 < wide["JFK_pressure"].isna().mean() < 0.12
+
+
+def test_what_is_missing_is_counted(results):
+    series = pd.read_parquet(results / "datasets/nyc-weather/series.parquet")
+    table = pd.read_parquet(results / "datasets/nyc-weather/missingness.parquet")
+    assert set(table["kind"]) == {"feature", "time", "gaps", "in_gaps", "longest_gap", "pair", "hour", "month"}
+    of_features = table[table["kind"] == "feature"].set_index("feature")["count"]
+    missing = series["value"].isna().groupby(series["feature"], observed=True).sum()
+    assert of_features.to_dict() == missing.to_dict() | {"all": missing.sum()}
+    for kind in ("time", "in_gaps", "hour", "month"):
+        counts = table[table["kind"] == kind].groupby("feature", observed=True)["count"].sum()
+        assert counts.to_dict() == of_features.to_dict()
 
 
 def test_no_hour_is_in_two_splits_and_targets_are_held_out_of_tests_only(results):

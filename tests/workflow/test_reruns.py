@@ -245,6 +245,12 @@ def test_nothing_is_to_be_done_after_a_comment_or_reordered_keys(edited):
         ),
         (CONFIG, "temp: °F", "temp: F", {"plot_imputation", "plot_surprise", "write_card"}),
         (
+            "scripts/scoredag/series/absences.py",
+            "MOST_BINS = 200",
+            "MOST_BINS = 100",
+            {"measure_missingness", "plot_missingness"},
+        ),
+        (
             CONFIG,
             "        features: [EWR",
             "        held_out: blocks-6\n        features: [EWR",

@@ -81,6 +81,16 @@ SCORE_ERRORS = _schema(
     std_error=pa.float64(),
 )
 SERIES = _schema(time=_TIME, feature=_NAME, value=pa.float64())
+MISSINGNESS = _schema(
+    kind=_NAME,
+    feature=_NAME,
+    other=_NAME,
+    time=_TIME,
+    bin=pa.int64(),
+    count=pa.int64(),
+    total=pa.int64(),
+    share=pa.float64(),
+)
 WINDOWS = _schema(window=pa.int32(), step=pa.int32(), feature=_NAME, value=pa.float64(), role=_NAME, split=_NAME)
 WINDOW_STARTS = _schema(window=pa.int32(), start=_TIME, held_out=_NAME)
 STATISTICS = _schema(feature=pa.string(), mean=pa.float64(), std=pa.float64(), missing_fraction=pa.float64())
