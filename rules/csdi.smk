@@ -184,6 +184,83 @@ rule plot_gaps:
         "../scripts/plot_gaps.py"
 
 
+rule complete_series:
+    """Fill the series' own gaps with joint draws, of which sums and means have honest intervals."""
+    input:
+        model="results/csdi/{run}/model.safetensors",
+        gaussian=dataset_file("gaussian.safetensors"),
+        choice=start_choice,
+        validation=for_calibration("results/csdi/{run}/validation_samples.parquet"),
+        baselines=for_calibration("results/datasets/{dataset}/baselines.parquet"),
+        structural=for_calibration("results/datasets/{dataset}/structural.parquet"),
+        windows=dataset_file("windows.parquet"),
+        starts=for_calibration("results/datasets/{dataset}/window_starts.parquet"),
+        series=dataset_file("series.parquet"),
+        profile=dataset_file("profile.parquet"),
+        statistics=dataset_file("statistics.parquet"),
+    output:
+        completed="results/csdi/{run}/completed.parquet",
+    threads: run_setting("sampling", "threads")
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        settings=settings(
+            "csdi",
+            "runs",
+            "{run}",
+            only=["device", "method"],
+            dataset=gap_settings,
+            draws=run_setting("completed", "draws"),
+            sampling=settings("csdi", "runs", "{run}", "sampling", without=["antithetic", "threads"]),
+            seed=config["seed"],
+        ),
+    script:
+        "../scripts/complete_series.py"
+
+
+rule aggregate_series:
+    """Sum and average the completed series by period, with intervals."""
+    input:
+        completed="results/csdi/{run}/completed.parquet",
+        series=dataset_file("series.parquet"),
+    output:
+        aggregates="results/csdi/{run}/aggregates.parquet",
+    resources:
+        mem_mb=4000,
+    params:
+        settings=settings(
+            "csdi",
+            "runs",
+            "{run}",
+            only=["level"],
+            circular=lambda wildcards: dataset_of_run(wildcards)["circular"],
+            group=lambda wildcards: dataset_of_run(wildcards)["group"],
+            period=run_setting("aggregates", "period"),
+        ),
+    script:
+        "../scripts/aggregate_series.py"
+
+
+rule plot_aggregates:
+    """Draw means by period with their intervals."""
+    input:
+        aggregates="results/csdi/{run}/aggregates.parquet",
+    output:
+        figure=figure(
+            "results/csdi/{run}/aggregates.png",
+            "CSDI",
+            "Means of the series by period, of the features of which most is missing, as run {run} completes them: "
+            "the median over completed series and their central interval (90 % by default) where values were missing, "
+            "black where none was. Below, the ends of the intervals less the median.",
+            run="{run}",
+        ),
+    params:
+        settings=settings("csdi", "runs", "{run}", "figure", only=["colour"], level=level, units=units),
+    script:
+        "../scripts/plot_aggregates.py"
+
+
 rule evaluate_csdi:
     """Score the imputation of the test windows beside simpler methods (of validation windows: evaluate_validation)."""
     input:

@@ -116,12 +116,14 @@ def _methods(here, parts, antithetic) -> Iterator[tuple[str, Scored]]:
     yield metrics.CSDI + metrics.AS_IN_PAPER, Scored(as_in_paper, len(here.draws))
     for name, shown in ((metrics.CSDI, metrics.CSDI + metrics.CORRECTED), (metrics.AUTO, metrics.AUTO)):
         if name in scored:
-            joint = _joint(forecasts.reordered(independent, calibrated[name]), here.targets)
+            rng = streams.generator(0, "levels", name)
+            joint = _joint(forecasts.redrawn(independent, calibrated[name], rng), here.targets)
             by_distance = _by_distance(scored[name].terms, here.targets.kind)
             yield shown, scored[name]._replace(terms=scored[name].terms | by_distance | joint)
     if scored:
         shuffled = streams.generator(0, "shuffled").permuted(independent, axis=0)
-        joint = _joint(forecasts.reordered(shuffled, calibrated[metrics.AUTO]), here.targets)
+        rng = streams.generator(0, "levels", metrics.AUTO)
+        joint = _joint(forecasts.redrawn(shuffled, calibrated[metrics.AUTO], rng), here.targets)
         yield SHUFFLED, Scored(joint, len(independent))
 
 

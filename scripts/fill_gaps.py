@@ -1,6 +1,8 @@
 """Fill the series' own gaps with a trained CSDI, with intervals."""
 
+import itertools
 import logging
+import operator
 from collections.abc import Callable
 
 import numpy as np
@@ -83,7 +85,7 @@ def fill(
 
     With imputed validation windows, draws get the distribution that these choose: the average with simpler methods, or
     CSDI's alone, corrected. `keep` is called with steps (n,), features (n,) and joint draws (S, n) of the missing
-    values, some at a time.
+    values, some at a time, in the order of steps, then features.
     """
     model = checkpoint.load(model_path)
     stats = tables.read(statistics_path, tables.STATISTICS)
@@ -107,6 +109,7 @@ def fill(
     known = ~np.isnan(values).transpose(0, 2, 1)
     scores = np.nan_to_num(z_scores(values, stats).astype(np.float32).transpose(0, 2, 1))
     drawn = _drawn(model, firsts, scores, known, settings | {"sampling": sampling}, run, threads)
+    pairs = ((samples, samples) for samples in drawn)
     if validation_path and windows:
         starts = tables.read(starts_path, tables.WINDOW_STARTS)
         validation = forecasts.read(validation_path, baselines_path, windows_path, starts, stats, "valid")
@@ -120,13 +123,16 @@ def fill(
             }
             if baselines.STRUCTURAL in names:
                 methods[baselines.STRUCTURAL] = _structural(structural_path, wide - profile, stats, firsts, length)
-            drawn = _calibrated(drawn, known, calibration, methods)
-    for steps, which, samples in gaps.merge(windows, drawn, length):
-        samples = samples * stats["std"].to_numpy()[which] + (stats["mean"].to_numpy()[which] + profile[steps, which])
-        samples = samples.clip(lowest[which], highest[which])
+            rngs = (streams.generator(settings["seed"], "levels", run, first) for first in windows)
+            pairs = _calibrated(drawn, known, calibration, methods, rngs)
+    for steps, which, *both in _merged(windows, pairs, length):
+        shift = stats["mean"].to_numpy()[which] + profile[steps, which]
+        samples, joint = (
+            (part * stats["std"].to_numpy()[which] + shift).clip(lowest[which], highest[which]) for part in both
+        )
         ends = metrics.interval(samples, settings["level"])
         if keep:
-            keep(steps, which, grid.nearest(samples, which))
+            keep(steps, which, grid.nearest(joint, which))
         for column, values in zip((filled, lower, upper), (np.median(samples, axis=0), *ends), strict=True):
             column[steps, which] = grid.nearest(values, which)
     _tell_beyond(wide, filled, rounded, dataset["circular"], dataset["group"] is not None)
@@ -182,14 +188,15 @@ def _structural(path, wide, stats, firsts, length):
     return lambda part: tuple(of_series[steps[part]].transpose(0, 2, 1) for of_series in smoothed)
 
 
-def _calibrated(drawn, known, calibration, methods):
-    """The draws (S, K, L) of each window in turn, with the distributions of the calibrated average.
+def _calibrated(drawn, known, calibration, methods, rngs):
+    """Two arrays (S, K, L) of each window in turn: quantiles of the calibrated average, and draws, in CSDI's order.
 
     Args:
         drawn: draws of CSDI, of each window in turn.
         known: (N, K, L), what is given.
         calibration: of one pattern.
         methods: {name: function of a slice of the windows to forecasts and deviations} of those that have a weight.
+        rngs: a generator of each window.
     """
     for first in range(0, len(known), BATCH):
         part = slice(first, first + BATCH)
@@ -201,8 +208,20 @@ def _calibrated(drawn, known, calibration, methods):
             kinds = conformal.distance_kinds(there)[~there]
             unknown = forecasts.unknown(feature, kinds, samples[:, ~there], points)
             quantiles = calibration.quantiles(metrics.AUTO, unknown)
+            joint = samples.copy()
+            joint[:, ~there] = forecasts.redrawn(samples[:, ~there], quantiles, next(rngs))
             samples[:, ~there] = forecasts.reordered(samples[:, ~there], quantiles)
-            yield samples
+            yield samples, joint
+
+
+def _merged(windows, pairs, length):
+    """Steps, features, and both of the pairs (S, n) of the missing entries, some at a time: see `gaps.merge`."""
+    parts = [
+        gaps.merge(windows, map(operator.itemgetter(place), copy), length)
+        for place, copy in enumerate(itertools.tee(pairs))
+    ]
+    for (steps, which, samples), (_, _, joint) in zip(*parts, strict=True):
+        yield steps, which, samples, joint
 
 
 def _report(wide, spans, windows, values):

@@ -18,11 +18,18 @@ class _SourceLoader(SourceFileLoader):
 for _folder in (Path(__file__).parent, *(path.parent for path in Path(__file__).parent.glob("*/__init__.py"))):
     sys.path_importer_cache[str(_folder)] = FileFinder(str(_folder), (_SourceLoader, SOURCE_SUFFIXES))
 
-_FACE = {"CSDIImputer": "imputer", "Imputed": "imputing", "impute": "imputing"}
+_FACE = {
+    "CSDIImputer": "imputer",
+    "Imputed": "imputing",
+    "Pooled": "pooling",
+    "completed": "series.completing",
+    "impute": "imputing",
+    "pool": "pooling",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """What stands above all rooms, imported once it is asked for: it takes seconds, and is no part of any job."""
+    """What is called from outside, imported once it is asked for: it takes seconds, and most is no part of any job."""
     if name not in _FACE:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
     return getattr(import_module(f"{__name__}.{_FACE[name]}"), name)

@@ -31,10 +31,10 @@ def terms(draws: np.ndarray, truth: np.ndarray, window: np.ndarray, feature: np.
         values = energy_score(draws[:, entries], truth[entries]), variogram_score(draws[:, entries], truth[entries])
         for (top, bottom), value in zip(scores.values(), values, strict=True):
             top[here[0]], bottom[here[0]] = value, 1.0
-    firsts, means, truths = _means(draws, truth, window, feature)
-    lower, upper = metrics.interval(means, LEVEL)
+    firsts, drawn, truths = means(draws, truth, window, feature)
+    lower, upper = metrics.interval(drawn, LEVEL)
     percent = round(100 * LEVEL)
-    parts = {"crps_of_mean": metrics.terms(means, truths)["crps"]}
+    parts = {"crps_of_mean": metrics.terms(drawn, truths)["crps"]}
     parts[f"coverage_{percent}_of_mean"] = metrics.inside(lower, upper, truths).astype(float), np.ones(len(truths))
     for name, columns in parts.items():
         placed = np.zeros((2, n))
@@ -61,15 +61,20 @@ def variogram_score(draws: np.ndarray, truth: np.ndarray) -> float:
     return float(((np.abs(truth[first] - truth[second]) ** ORDER - expected) ** 2).mean())
 
 
-def _runs(codes) -> Iterator[np.ndarray]:
-    """Places of each run of equal codes."""
-    yield from np.split(np.arange(len(codes)), np.flatnonzero(np.diff(codes)) + 1) if len(codes) else ()
+def means(
+    draws: np.ndarray, truth: np.ndarray, window: np.ndarray, feature: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each feature in each window: its first entry (m,), the mean of its draws (S, m), and that of its truth (m,).
 
-
-def _means(draws, truth, window, feature):
-    """Of each feature in each window: its first entry, the mean of its draws (S, m), and that of its truth (m,)."""
+    Arguments are as in `terms`.
+    """
     _, first, group, counts = np.unique(
         np.column_stack([window, feature]), axis=0, return_index=True, return_inverse=True, return_counts=True
     )
-    means = np.stack([np.bincount(group, draw, minlength=len(first)) for draw in draws]) / counts
-    return first, means, np.bincount(group, truth, minlength=len(first)) / counts
+    drawn = np.stack([np.bincount(group, draw, minlength=len(first)) for draw in draws]) / counts
+    return first, drawn, np.bincount(group, truth, minlength=len(first)) / counts
+
+
+def _runs(codes) -> Iterator[np.ndarray]:
+    """Places of each run of equal codes."""
+    yield from np.split(np.arange(len(codes)), np.flatnonzero(np.diff(codes)) + 1) if len(codes) else ()

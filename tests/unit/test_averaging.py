@@ -78,3 +78,16 @@ def test_quantiles_between_levels_are_interpolated_and_end_at_the_outermost():
     quantiles = np.arange(39.0)[:, None] * [1.0, 10.0]
     found = averaging.at_levels(quantiles, np.array([[0.0], [0.0375], [0.5], [1.0]]))
     np.testing.assert_allclose(found, [[0, 0], [0.5, 5], [19, 190], [38, 380]])
+
+
+def test_beyond_the_outermost_quantiles_tails_are_exponential():
+    """Those of an exponential distribution go on as they are; without `tails` they end."""
+    quantiles = -np.log(1 - LEVELS)[:, None] * [1.0, 5.0] * [[1.0, -1.0]]
+    levels = np.array([[0.99], [0.999], [1.0]])
+    expected = -np.log(1 - levels[:2]) * [1.0, -5.0]
+    np.testing.assert_allclose(averaging.at_levels(quantiles, levels[:2], tails=True)[:, 0], expected[:, 0])
+    np.testing.assert_allclose(averaging.at_levels(quantiles[::-1], 1 - levels[:2], tails=True), expected)
+    assert np.isfinite(averaging.at_levels(quantiles, levels, tails=True)).all()
+    assert (averaging.at_levels(quantiles, levels) == quantiles[-1]).all()
+    inside = np.linspace(LEVELS[0], LEVELS[-1], 9)[:, None]
+    assert np.array_equal(averaging.at_levels(quantiles, inside, tails=True), averaging.at_levels(quantiles, inside))

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from scoredag import metrics
 from scoredag.series import baselines, dressing, forecasts
@@ -120,6 +121,39 @@ def test_reordered_draws_have_the_quantiles_and_the_ranks():
     np.testing.assert_allclose([lower, upper], [quantiles[1], quantiles[37]])
 
 
+def test_redrawn_draws_have_the_distribution_and_the_ranks():
+    """Of N(0, 1) and 40,000 targets: deviation 1, where the quantiles of 20 ranks have 0.92."""
+    rng = np.random.default_rng(0)
+    draws = rng.normal(size=(20, 40_000))
+    quantiles = np.broadcast_to(stats.norm.ppf(dressing.LEVELS)[:, None], (39, 40_000))
+    found = forecasts.redrawn(draws, quantiles, rng)
+    assert np.array_equal(found.argsort(axis=0), draws.argsort(axis=0))
+    assert found.std() == pytest.approx(1, abs=0.02)
+    assert forecasts.reordered(draws, quantiles).std() < 0.93
+    for level in (0.001, 0.01, 0.1, 0.5, 0.99):
+        assert (found < stats.norm.ppf(level)).mean() == pytest.approx(level, rel=0.15 if level > 0.001 else 1)
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.7, 0.95])
+def test_intervals_of_means_over_redrawn_draws_hold_what_they_say(correlation):
+    """Eight neighbours of an autoregressive process, whose distribution is known; shuffled draws are too narrow."""
+    rng = np.random.default_rng(0)
+    n, length = 2000, 8
+    steps = np.abs(np.arange(length)[:, None] - np.arange(length))
+    root = np.linalg.cholesky(correlation**steps)
+    draws = (rng.normal(size=(20, n, length)) @ root.T).reshape(20, -1)
+    truth = (rng.normal(size=(n, length)) @ root.T).mean(axis=1)
+    quantiles = np.broadcast_to(stats.norm.ppf(dressing.LEVELS)[:, None], (39, n * length))
+
+    def held(these):
+        means = forecasts.redrawn(these, quantiles, rng).reshape(20, n, length).mean(axis=2)
+        return [metrics.inside(*metrics.interval(means, level), truth).mean() for level in (0.8, 0.9)]
+
+    assert held(draws) == pytest.approx([0.8, 0.9], abs=0.04)
+    if correlation:
+        assert held(rng.permuted(draws, axis=0))[0] < 0.65
+
+
 def test_imputed_windows_and_baselines_are_read_as_z_scores(tmp_path):
     feature = pd.Categorical(["x", "y"], categories=["x", "y"])
     columns = {"window": [7, 9], "step": [0, 1], "feature": feature, "truth": [3.0, 10.0]}
@@ -142,9 +176,9 @@ def test_imputed_windows_and_baselines_are_read_as_z_scores(tmp_path):
     tables.write(pd.DataFrame(points), tmp_path / "baselines.parquet", tables.BASELINES)
     starts = pd.DataFrame({"window": [7, 9], "start": pd.date_range("2020", periods=2, tz="UTC")})
     starts["held_out"] = pd.Categorical(["a", "b"])
-    stats = pd.DataFrame({"feature": ["x", "y"], "mean": [1.0, 10.0], "std": [2.0, 10.0]})
+    statistics = pd.DataFrame({"feature": ["x", "y"], "mean": [1.0, 10.0], "std": [2.0, 10.0]})
     paths = (tmp_path / f"{name}.parquet" for name in ("samples", "baselines", "windows"))
-    found = forecasts.read(*paths, starts, stats, "test")
+    found = forecasts.read(*paths, starts, statistics, "test")
     assert found.draws.tolist() == [[0, 0], [2, 2]] and found.targets.truth.tolist() == [1, 0]
     expected = {"window": [7, 9], "feature": [0, 1], "pattern": [0, 1], "kind": [1, 1], "is_late": [False, True]}
     assert {name: getattr(found.targets, name).tolist() for name in expected} == expected

@@ -8,12 +8,13 @@ import pandas as pd
 import pytest
 import torch
 
+from complete_series import complete_series
 from fill_gaps import _calibrated, _calibration, fill_gaps
 from plot_gaps import plot_gaps
 from scoredag.csdi import checkpoint
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
-from scoredag.series import angles, conformal, dressing, forecasts, gaps, profiles, readers, tidy, windows
+from scoredag.series import angles, completing, conformal, dressing, forecasts, gaps, profiles, readers, tidy, windows
 from scoredag.store import tables
 
 LENGTH = 24
@@ -212,17 +213,30 @@ def save(wide, folder):
     tables.write(windows.statistics(wide, splits), folder / "statistics.parquet", tables.STATISTICS)
 
 
-def fill(folder, dataset=None, threads=1, **sampling):
-    """Fill without a Gaussian start, and without validation windows."""
+def arguments_of(folder, dataset, threads, sampling):
+    """Those of both scripts, without a Gaussian start, and without validation windows."""
     paths = {"model": "model.safetensors", "series": "series.parquet", "statistics": "statistics.parquet"}
-    paths |= {"imputed": "imputed.parquet", "csv": "imputed.csv", "gaussian": "gaussian.safetensors"}
-    paths |= {"windows": "windows.parquet", "profile": "profile.parquet"}
+    paths |= {"gaussian": "gaussian.safetensors", "windows": "windows.parquet", "profile": "profile.parquet"}
     arguments = {f"{name}_path": folder / path for name, path in paths.items()}
     without = ["choice_path", "validation_path", "baselines_path", "structural_path", "starts_path"]
-    arguments |= dict.fromkeys(without)
     more = {"sampling": SAMPLING | {"start": None} | sampling, "dataset": SETTINGS["dataset"] | (dataset or {})}
-    fill_gaps(**arguments, settings=SETTINGS | more, run="mine", threads=threads)
-    return tables.read(arguments["imputed_path"], tables.IMPUTED)
+    return arguments | dict.fromkeys(without) | {"settings": SETTINGS | more, "run": "mine", "threads": threads}
+
+
+def fill(folder, dataset=None, threads=1, **sampling):
+    paths = {"imputed_path": folder / "imputed.parquet", "csv_path": folder / "imputed.csv"}
+    fill_gaps(**arguments_of(folder, dataset, threads, sampling), **paths)
+    return tables.read(paths["imputed_path"], tables.IMPUTED)
+
+
+def complete(folder, draws=4, dataset=None, threads=1, **sampling):
+    """The table of completed series, and the series (draws, T, K)."""
+    arguments = arguments_of(folder, dataset, threads, {"n_samples": 6} | sampling)
+    settings = {key: value for key, value in arguments.pop("settings").items() if key != "level"}
+    path = folder / "completed.parquet"
+    complete_series(**arguments, settings=settings | {"draws": draws}, completed_path=path)
+    frames = completing.completed(folder / "series.parquet", path)
+    return tables.read(path, tables.COMPLETED), np.stack([frame.to_numpy() for frame in frames])
 
 
 def test_draws_get_the_quantiles_of_the_average_in_their_own_order():
@@ -236,8 +250,11 @@ def test_draws_get_the_quantiles_of_the_average_in_their_own_order():
     one, levels = np.ones((1, 2, 1)) * [0.0, 1.0], dressing.LEVELS[None]
     calibration = forecasts.Calibration(np.ones((1, conformal.N_KINDS, 19)), {"joint Gaussian": errors}, one, levels)
     methods = {"joint Gaussian": lambda part: (np.full(known[part].shape, 100.0), None)}
-    (moved,) = _calibrated(iter([samples.copy()]), known, calibration, methods)
-    assert np.array_equal(moved[:, known[0]], samples[:, known[0]])
+    (pair,) = _calibrated(iter([samples.copy()]), known, calibration, methods, iter([rng]))
+    for moved in pair:
+        assert np.array_equal(moved[:, known[0]], samples[:, known[0]])
+    moved, joint = pair
+    assert np.array_equal(joint.argsort(axis=0), moved.argsort(axis=0)) and not np.array_equal(joint, moved)
     gap = moved[:, 0, 3:8]
     assert np.array_equal(gap.argsort(axis=0), samples[:, 0, 3:8].argsort(axis=0))
     np.testing.assert_allclose(np.sort(gap, axis=0), np.broadcast_to(100 + np.arange(-18, 19, 2)[:, None], (19, 5)))
@@ -339,9 +356,50 @@ def test_long_gaps_and_blind_windows_are_told_of(results, caplog):
     assert len(told) == 3
 
 
+def test_completed_series_hold_joint_draws_and_what_is_observed_bit_for_bit(results):
+    folder, wide = results
+    table, series = complete(folder)
+    steps, features = np.nonzero(wide.isna())
+    assert list(table.columns) == ["draw", "time", "feature", "value"]
+    assert table["draw"].tolist() == list(range(4)) * len(steps)
+    assert (table["time"].to_numpy()[::4] == wide.index[steps]).all()
+    assert (table["feature"].astype(str).to_numpy()[::4] == wide.columns[features]).all()
+    known = wide.notna().to_numpy()
+    assert (series[:, known] == wide.to_numpy()[known]).all() and np.isfinite(series).all()
+    assert (series[:, ~known] == table["value"].to_numpy().reshape(-1, 4).T).all()
+    drawn = series[:, :, 1][:, ~known[:, 1]]  # of no plausible range
+    apart = drawn - drawn.mean(axis=0)
+    assert np.abs(apart[::2] + apart[1::2]).mean() > 0.5 * np.abs(apart).mean()  # of antithetic pairs next to nothing
+
+
+def test_completed_series_are_the_same_bytes_whatever_the_threads_and_fewer_are_the_first_of_more(results):
+    folder, _ = results
+    path = folder / "completed.parquet"
+    _, expected = complete(folder)
+    before = path.read_bytes()
+    for threads in (1, 2):
+        complete(folder, threads=threads, antithetic=False)
+        assert path.read_bytes() == before
+    _, fewer = complete(folder, draws=2)
+    assert (fewer == expected[:2]).all()
+
+
+def test_a_completed_series_belongs_to_its_own_series(results):
+    folder, wide = results
+    complete(folder)
+    for other in (wide.shift(1), wide.rename(columns={"B_wind": "C_wind"}), wide[:200]):
+        save(other, folder)
+        with pytest.raises(
+            InputError, match=r"completed\.parquet: its values are not those that are missing in .*anew$"
+        ):
+            next(completing.completed(folder / "series.parquet", folder / "completed.parquet"))
+
+
 def test_a_series_without_gaps_stays_as_it_is(results):
     folder, wide = results
     save(wide.fillna(0.125), folder)
+    rows, (once,) = complete(folder)
+    assert rows.empty and (once == wide.fillna(0.125).to_numpy()).all()
     table = fill(folder)
     assert not table["imputed"].any() and table["lower"].isna().all()
     assert (table["value"].to_numpy() == wide.fillna(0.125).to_numpy().ravel()).all()
@@ -393,6 +451,12 @@ def test_gaps_of_several_series_are_filled(results):
     assert (table["imputed"].to_numpy().reshape(240, 2) == ~known).all()
     again = readers.read_wide(folder / "imputed.csv", series="series")
     assert (again.to_numpy() == values).all()
+    rows, series = complete(folder, dataset={"group": None})
+    assert list(rows.columns) == ["series", *tables.COMPLETED.names]
+    assert rows.groupby("series", observed=True).size().tolist() == [
+        4 * (~part).sum() for part in (known[:100], known[100:110], known[110:])
+    ]
+    assert (series[:, known] == expected[known]).all() and np.isfinite(series).all()
     plot_gaps(folder / "imputed.parquet", folder / "windows.parquet", folder / "gaps.png", FIGURE)
 
 

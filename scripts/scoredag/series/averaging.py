@@ -70,12 +70,13 @@ def held_levels(quantiles: np.ndarray, truth: np.ndarray, levels: np.ndarray) ->
     return share * held + (1 - share) * levels
 
 
-def at_levels(quantiles: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """Quantiles (R, n) at other levels, between those given; beyond them the outermost.
+def at_levels(quantiles: np.ndarray, levels: np.ndarray, tails: bool = False) -> np.ndarray:
+    """Quantiles (R, n) at other levels, between those given; beyond them the outermost, or exponential `tails`.
 
     Args:
         quantiles: (S, n), at k / (S + 1).
         levels: (R, n) or (R, 1).
+        tails: whether each end goes on as an exponential distribution through its two outermost quantiles does.
     """
     n = len(quantiles)
     place = (levels * (n + 1) - 1).clip(0, n - 1)
@@ -83,4 +84,9 @@ def at_levels(quantiles: np.ndarray, levels: np.ndarray) -> np.ndarray:
     part = place - below
     shape = np.broadcast_shapes(below.shape, (1, quantiles.shape[1]))
     lower, upper = (np.take_along_axis(quantiles, np.broadcast_to(k, shape), axis=0) for k in (below, below + 1))
-    return (1 - part) * lower + part * upper
+    values = (1 - part) * lower + part * upper
+    if tails:
+        for end, inner, beyond in ((0, 1, levels), (-1, -2, 1 - levels)):
+            doublings = -np.log2((beyond * (n + 1)).clip(TINY, 1))
+            values += doublings * (quantiles[end] - quantiles[inner])
+    return values

@@ -285,6 +285,20 @@ def reordered(draws: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
     return np.take_along_axis(values, draws.argsort(axis=0).argsort(axis=0), axis=0)
 
 
+def redrawn(draws: np.ndarray, quantiles: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """As `reordered`, but each target has draws of its distribution, tails and all, in place of quantiles.
+
+    Sums and means of several targets are then as wide as they should be: S quantiles vary less than S draws.
+
+    Args:
+        draws: joint draws (S, n).
+        quantiles: (`dressing.LEVELS`, n).
+        rng: a generator.
+    """
+    values = averaging.at_levels(quantiles, np.sort(rng.random(draws.shape), axis=0), tails=True)
+    return np.take_along_axis(values, draws.argsort(axis=0).argsort(axis=0), axis=0)
+
+
 def read(
     samples_path: files.PathLike,
     baselines_path: files.PathLike,

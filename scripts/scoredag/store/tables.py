@@ -98,6 +98,18 @@ STRUCTURAL = _schema(feature=pa.string(), component=pa.string(), parameter=pa.st
 IMPUTED = _schema(
     time=_TIME, feature=_NAME, value=pa.float64(), lower=pa.float64(), upper=pa.float64(), imputed=pa.bool_()
 )
+COMPLETED = _schema(draw=pa.int32(), time=_TIME, feature=_NAME, value=pa.float64())
+AGGREGATES = _schema(
+    period=_NAME,
+    start=_TIME,
+    feature=_NAME,
+    statistic=_NAME,
+    estimate=pa.float64(),
+    lower=pa.float64(),
+    upper=pa.float64(),
+    missing=pa.float64(),
+    n_steps=pa.int64(),
+)
 HISTORY = _schema(
     step=pa.int64(),
     epoch=pa.float64(),
@@ -128,7 +140,7 @@ WINDOW_SCORES = _schema(
     nll_bound_std_error=pa.float64(),
 )
 # have a column `series` before the others where a dataset holds several
-OF_SERIES = (SERIES, WINDOW_STARTS, IMPUTED, WINDOW_SCORES)
+OF_SERIES = (SERIES, WINDOW_STARTS, IMPUTED, COMPLETED, AGGREGATES, WINDOW_SCORES)
 CSDI_METRICS = _schema(
     held_out=pa.string(),
     method=pa.string(),
