@@ -55,8 +55,8 @@ def fill_gaps(
     """Write the whole series with its missing values imputed: tidy with intervals, and wide as CSV."""
     paths = (model_path, gaussian_path, choice_path, validation_path, baselines_path, structural_path)
     more = (windows_path, starts_path, series_path, profile_path, statistics_path)
-    wide, filled, lower, upper = fill(*paths, *more, settings, run, threads)
-    _write(wide, filled, lower, upper, imputed_path)
+    wide, filled, *columns = fill(*paths, *more, settings, run, threads)
+    _write(wide, filled, *columns, imputed_path)
     dataset = settings["dataset"]
     with files.replacing(csv_path) as partial:
         wide.iloc[:] = filled
@@ -80,8 +80,8 @@ def fill(
     run: str,
     threads: int,
     keep: Callable[[np.ndarray, np.ndarray, np.ndarray], None] | None = None,
-) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
-    """The series, and its values with the missing ones imputed, and the ends of their intervals, (T, K) each.
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The series; its values with missing ones imputed, the ends of their intervals, and `gaps.quality`, (T, K) each.
 
     With imputed validation windows, draws get the distribution that these choose: the average with simpler methods, or
     CSDI's alone, corrected. `keep` is called with steps (n,), features (n,) and joint draws (S, n) of the missing
@@ -96,11 +96,16 @@ def fill(
     length = tables.greatest(windows_path, "step") + 1
     rounded = _steps(list(wide.columns), **dataset)
     spans = gaps.find(wide.isna().to_numpy(), lengths)
-    windows = gaps.plan(spans, len(wide) if several is None else lengths, length)
+    most = _most_steps(settings["max_gap"], wide.index.get_level_values(-1), run)
+    windows = gaps.plan(
+        spans[spans["stop"] - spans["first"] <= most], len(wide) if several is None else lengths, length
+    )
     profile = np.broadcast_to(profiles.read(profile_path), wide.shape)
     firsts = np.array(list(windows), dtype=np.int64)
     values = values_at(wide.to_numpy() - profile, firsts, length, lengths)
-    _report(wide, spans, windows, values)
+    blind = [start for start, known in zip(windows, ~np.isnan(values).all(axis=(1, 2)), strict=True) if not known]
+    quality = gaps.quality(spans, windows, blind, length, most, wide.shape)
+    _report(wide, spans, windows, blind, length, most)
     lowest, highest = _bounds(wide.columns, **dataset)
     grid = rounding.grid(rounded, stats["std"].to_numpy(), lowest, highest)
 
@@ -136,7 +141,7 @@ def fill(
         for column, values in zip((filled, lower, upper), (np.median(samples, axis=0), *ends), strict=True):
             column[steps, which] = grid.nearest(values, which)
     _tell_beyond(wide, filled, rounded, dataset["circular"], dataset["group"] is not None)
-    return wide, filled, lower, upper
+    return wide, filled, lower, upper, quality
 
 
 def _calibration(settings, validation, known, windows_path, starts, stats):
@@ -224,13 +229,24 @@ def _merged(windows, pairs, length):
         yield steps, which, samples, joint
 
 
-def _report(wide, spans, windows, values):
-    """Say in the log how much is missing, and what no window can see."""
-    length = values.shape[1]
+def _most_steps(max_gap, times, run):
+    """Steps of a gap that is filled."""
+    try:
+        return gaps.most_steps(max_gap, times)
+    except InputError as error:
+        raise InputError(f"csdi.runs.{run}.max_gap: {error}") from error
+
+
+def _report(wide, spans, windows, blind, length, most):
+    """Say in the log how much is missing, what stays so, and what no window can see."""
     logging.info(
         "%d of %d values are missing, in %d gaps; %d windows of %d steps fill them",
         (spans["stop"] - spans["first"]).sum(), wide.size, len(spans), len(windows), length,
     )  # fmt: skip
+    left = spans["stop"] - spans["first"] > most
+    if left.any():
+        logging.info("gaps of more than %d steps, which stay missing (max_gap): %d", most, left.sum())
+        spans = spans[~left]
     times = wide.index.get_level_values(-1)
     of = [""] * len(wide) if wide.index.nlevels == 1 else [f" of '{name}'" for name in wide.index.get_level_values(0)]
     long = spans[gaps.is_long(spans, length)]
@@ -243,7 +259,6 @@ def _report(wide, spans, windows, values):
         )  # fmt: skip
     if len(long) > TOLD:
         logging.warning("%d more gaps are longer than fits into a window", len(long) - TOLD)
-    blind = [start for start, known in zip(windows, ~np.isnan(values).all(axis=(1, 2)), strict=True) if not known]
     for start in blind[:TOLD]:
         logging.warning(
             "nothing is observed%s in the %d steps from %s: what is filled in there is any stretch of such a series, "
@@ -264,7 +279,7 @@ def _tell_beyond(wide, filled, steps, circular, grouped):
         if name in parts:
             continue
         column = "its column" if grouped else name  # {group}_{feature} is no key of `plausible` and `round`
-        imputed, observed = values[np.isnan(observed)], observed[~np.isnan(observed)]
+        imputed, observed = values[np.isnan(observed) & ~np.isnan(values)], observed[~np.isnan(observed)]
         low, high = observed.min(), observed.max()
         n_below, n_above = (imputed < low).sum(), (imputed > high).sum()
         if max(n_below, n_above) > BEYOND * len(imputed):
@@ -316,8 +331,8 @@ def _drawn(model, firsts, scores, known, settings, run, threads):
             logs.tenths(batch, len(scores), "windows")
 
 
-def _write(wide, filled, lower, upper, path):
-    """The tidy table, some steps at a time; an observed value has no interval."""
+def _write(wide, filled, lower, upper, quality, path):
+    """The tidy table, some steps at a time; an observed value has no interval, nor has one that stays missing."""
     several = wide.index.nlevels > 1
     with tables.writing(path, tables.of_several(tables.IMPUTED) if several else tables.IMPUTED) as write:
         for first in range(0, len(wide), ROWS):
@@ -328,7 +343,8 @@ def _write(wide, filled, lower, upper, path):
                     value=filled[part].ravel(),
                     lower=lower[part].ravel(),
                     upper=upper[part].ravel(),
-                    imputed=rows["value"].isna(),
+                    imputed=~np.isin(quality[part].ravel(), [gaps.OBSERVED, gaps.LEFT]),
+                    quality=pd.Categorical.from_codes(quality[part].ravel(), gaps.QUALITIES),
                 )
             )
 

@@ -28,7 +28,7 @@ import yaml
 
 from scoredag.errors import InputError, UserFacingError
 from scoredag.job import checks, logs
-from scoredag.series import forecasts, grids, missingness, readers, tidy
+from scoredag.series import forecasts, gaps, grids, missingness, readers, tidy
 from scoredag.store import tables
 
 HOME = Path(__file__).resolve().parents[2]  # the workflow's own folder
@@ -47,6 +47,7 @@ class Imputed:
         filled: (T, K), the frame with the median where a value was missing. Times that were absent have rows, too.
         lower, upper: (T, K), ends of the central intervals; NaN where a value was observed.
         missing: (T, K), boolean: what was filled in.
+        quality: (T, K), how each value came to be: see `series.gaps.quality`.
         samples: (S, n), joint draws of the n missing values, by step and then by feature.
         report: what was found and chosen, a line each.
     """
@@ -55,6 +56,7 @@ class Imputed:
     lower: pd.DataFrame
     upper: pd.DataFrame
     missing: pd.DataFrame
+    quality: pd.DataFrame
     samples: np.ndarray
     report: tuple[str, ...]
 
@@ -131,12 +133,13 @@ def impute(
 
 
 class _Filled(NamedTuple):
-    """The series (T, K) as read; with gaps filled; the ends of intervals; draws (S, n) of the missing values."""
+    """The series (T, K) as read; filled; ends of intervals; codes of quality; draws (S, n) of what was filled in."""
 
     wide: pd.DataFrame
     filled: np.ndarray
     lower: np.ndarray
     upper: np.ndarray
+    quality: np.ndarray
     samples: np.ndarray
 
 
@@ -158,14 +161,15 @@ class _Run:
         if not wide.isna().to_numpy().any():
             logging.info("no value is missing; there is nothing to fill")
             lower, upper = np.full((2, *wide.shape), np.nan)
-            return _Filled(wide, wide.to_numpy(), lower, upper, np.empty((self.run["sampling"]["n_samples"], 0)))
+            none = np.empty((self.run["sampling"]["n_samples"], 0))
+            return _Filled(wide, wide.to_numpy(), lower, upper, np.zeros(wide.shape, np.int8), none)
         self._learn(path)
         draws: list[np.ndarray] = []
         of_dataset = {key: self.dataset[key] for key in ("circular", "group", "plausible", "round")}
         held_out = self.dataset["windows"]["held_out"]
         own = sorted(name for name, entry in held_out.items() if entry["pattern"] == missingness.OWN)
         of_dataset |= {"name": self.name, "own": own}
-        settings = self._settings("device", "level", "method") | {"dataset": of_dataset}
+        settings = self._settings("device", "level", "max_gap", "method") | {"dataset": of_dataset}
         filled = self._call("fill_gaps", "fill", settings=settings, keep=lambda *part: draws.append(part[-1]))
         return _Filled._make([*filled, np.concatenate(draws, axis=1)])
 
@@ -328,10 +332,11 @@ def _result(frame, times, series, report):
     """The result in the frame's own times, names and types."""
     grid = series.wide.index
     whole = frame if len(grid) == len(frame) else frame.reindex(_own_times(grid, times, frame.index))
-    missing = np.isnan(series.wide.to_numpy())
+    missing = ~np.isin(series.quality, [gaps.OBSERVED, gaps.LEFT])
     framed = functools.partial(pd.DataFrame, index=whole.index, columns=whole.columns)
     filled = _with(whole, series.filled, missing)
-    return Imputed(filled, framed(series.lower), framed(series.upper), framed(missing), series.samples, report)
+    quality = framed(np.array(gaps.QUALITIES, object)[series.quality])
+    return Imputed(filled, framed(series.lower), framed(series.upper), framed(missing), quality, series.samples, report)
 
 
 def _own_times(grid, times, index):

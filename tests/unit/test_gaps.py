@@ -173,6 +173,7 @@ SAMPLING = {"sampler": "ddim", "n_steps": 3, "eta": 0.0, "n_samples": 6, "antith
 SETTINGS = {
     "device": "cpu",
     "level": 0.9,
+    "max_gap": None,
     "seed": 1,
     "sampling": SAMPLING,
     "dataset": {
@@ -223,18 +224,20 @@ def arguments_of(folder, dataset, threads, sampling):
     return arguments | dict.fromkeys(without) | {"settings": SETTINGS | more, "run": "mine", "threads": threads}
 
 
-def fill(folder, dataset=None, threads=1, **sampling):
+def fill(folder, dataset=None, threads=1, max_gap=None, **sampling):
     paths = {"imputed_path": folder / "imputed.parquet", "csv_path": folder / "imputed.csv"}
-    fill_gaps(**arguments_of(folder, dataset, threads, sampling), **paths)
+    arguments = arguments_of(folder, dataset, threads, sampling)
+    arguments["settings"] |= {"max_gap": max_gap}
+    fill_gaps(**arguments, **paths)
     return tables.read(paths["imputed_path"], tables.IMPUTED)
 
 
-def complete(folder, draws=4, dataset=None, threads=1, **sampling):
+def complete(folder, draws=4, dataset=None, threads=1, max_gap=None, **sampling):
     """The table of completed series, and the series (draws, T, K)."""
     arguments = arguments_of(folder, dataset, threads, {"n_samples": 6} | sampling)
     settings = {key: value for key, value in arguments.pop("settings").items() if key != "level"}
     path = folder / "completed.parquet"
-    complete_series(**arguments, settings=settings | {"draws": draws}, completed_path=path)
+    complete_series(**arguments, settings=settings | {"draws": draws, "max_gap": max_gap}, completed_path=path)
     frames = completing.completed(folder / "series.parquet", path)
     return tables.read(path, tables.COMPLETED), np.stack([frame.to_numpy() for frame in frames])
 
@@ -295,6 +298,43 @@ def test_observed_values_stay_bit_for_bit_and_gaps_are_filled(results):
     ends = np.stack([lower, values, upper])[:, :, 0][:, imputed[:, 0]]
     assert ends.min() == -0.25 and ends.max() == 0.5
     assert np.nanmax(upper[:, 1]) > 900
+
+
+def test_longer_gaps_than_the_longest_stay_missing_and_quality_says_how_each_value_came_to_be(results, caplog):
+    """Gaps of 1, 3, 30 and 50 steps, windows of 24; the series is hourly."""
+    caplog.set_level(logging.INFO)
+    folder, wide = results
+    everything = fill(folder)
+    whole = everything["quality"].to_numpy().reshape(240, 2)
+    assert set(whole[5:6, 0]) | set(whole[150:153, 1]) | {whole[239, 1]} == {"short gap"}
+    assert set(whole[60:110, 0]) == set(whole[100:130, 1]) == {"several windows"}
+    assert (whole == "observed").sum() == wide.notna().to_numpy().sum()
+    for limit in (40, "40h", "2400min"):
+        table = fill(folder, max_gap=limit)
+        assert "gaps of more than 40 steps, which stay missing (max_gap): 1" in caplog.text
+        left = table[table["quality"] == "missing"]
+        assert len(left) == 50 and not left["imputed"].any() and left[["value", "lower", "upper"]].isna().all(axis=None)
+        assert table["value"].notna().sum() == 480 - 50
+        assert table["imputed"].sum() == wide.isna().to_numpy().sum() - 50
+        caplog.clear()
+    drawn, frames = complete(folder, max_gap=40)
+    assert np.isnan(frames[:, 60:110, 0]).all() and np.isnan(frames).sum() == 4 * 50 and len(drawn) == 4 * 35
+    with pytest.raises(
+        InputError, match=r"^csdi\.runs\.mine\.max_gap: '30min' is less than a step of the series, 0 days 01"
+    ):
+        fill(folder, max_gap="30min")
+
+
+def test_quality_tells_long_gaps_from_short_ones_and_what_nobody_sees():
+    runs = [(0, 10, 22), (1, 10, 23), (0, 60, 82), (1, 100, 199), (0, 100, 199)]
+    spans = gaps.find(missing_of(runs))
+    planned = gaps.plan(spans, 200, LENGTH)
+    blind = [start for start in planned if start >= 100 and start + LENGTH <= 199]
+    codes = gaps.quality(spans, planned, blind, LENGTH, np.inf, (200, 2))
+    names = np.array(gaps.QUALITIES)[codes]
+    assert set(names[10:22, 0]) == {"short gap"} and set(names[10:23, 1]) == {"long gap"}
+    assert set(names[60:82, 0]) == {"long gap"} and set(names[130:170].ravel()) == {"nothing observed"}
+    assert names[100, 0] == "several windows"
 
 
 def test_imputed_values_and_intervals_are_multiples_of_the_step(results):
@@ -389,9 +429,7 @@ def test_a_completed_series_belongs_to_its_own_series(results):
     complete(folder)
     for other in (wide.shift(1), wide.rename(columns={"B_wind": "C_wind"}), wide[:200]):
         save(other, folder)
-        with pytest.raises(
-            InputError, match=r"completed\.parquet: its values are not those that are missing in .*anew$"
-        ):
+        with pytest.raises(InputError, match=r"completed\.parquet: its values are not missing in .*anew$"):
             next(completing.completed(folder / "series.parquet", folder / "completed.parquet"))
 
 

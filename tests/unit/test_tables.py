@@ -32,6 +32,7 @@ COLUMNS = {
     "lower": [0.5, np.nan, -3.0],
     "upper": [2.5, np.nan, np.inf],
     "imputed": [True, False, True],
+    "quality": pd.Categorical(["short gap", "observed", "long gap"]),
     "time": TIMES,
     "start": TIMES,
     "feature": pd.Categorical(["wind", "temp", "wind"], categories=["wind", "temp"]),

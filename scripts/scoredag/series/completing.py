@@ -14,7 +14,7 @@ def completed(series_path: files.PathLike, completed_path: files.PathLike) -> It
     """Yield the completed series, one for each draw: data frames (T, K), observed values bit for bit.
 
     The index has the times in UTC, of several series (series, time); units are the series' own, and an angle is a sine
-    and a cosine. A series without missing values is yielded once.
+    and a cosine. Gaps that the run leaves are missing. A series of which nothing is filled is yielded once.
 
     Args:
         series_path: results/datasets/{dataset}/series.parquet.
@@ -24,18 +24,16 @@ def completed(series_path: files.PathLike, completed_path: files.PathLike) -> It
         InputError: a file is no such table, or they do not belong together.
     """
     wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
-    missing = wide.isna().to_numpy()
-    if not missing.any():
-        tables.read(completed_path, tables.COMPLETED)  # refused if it is something else
+    first = tables.read(completed_path, tables.COMPLETED, filters=[("draw", "==", 0)])
+    if not len(first):
         yield wide
         return
-    steps, features = np.nonzero(missing)
-    first = tables.read(completed_path, tables.COMPLETED, filters=[("draw", "==", 0)])
-    same = len(first) == len(steps) and (first["time"].to_numpy() == wide.index.get_level_values(-1)[steps]).all()
-    if not same or (first["feature"].astype(str).to_numpy() != wide.columns[features]).any():
-        raise InputError(f"{completed_path}: its values are not those that are missing in {series_path}; make it anew")
+    places = first["time"] if wide.index.nlevels == 1 else pd.MultiIndex.from_frame(first[["series", "time"]])
+    where = wide.index.get_indexer(places), wide.columns.get_indexer(first["feature"].astype(str))
+    if min(axis.min() for axis in where) < 0 or not np.isnan(wide.to_numpy()[where]).all():
+        raise InputError(f"{completed_path}: its values are not missing in {series_path}; make it anew")
     for draw in range(tables.greatest(completed_path, "draw") + 1):
         values = wide.to_numpy(copy=True)
         rows = tables.read(completed_path, tables.COMPLETED, columns=["value"], filters=[("draw", "==", draw)])
-        values[missing] = rows["value"].to_numpy()
+        values[where] = rows["value"].to_numpy()
         yield pd.DataFrame(values, wide.index, wide.columns)

@@ -7,13 +7,16 @@ step a few more samples are those of the next window. Averaged samples would mak
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from scoredag.errors import InputError
+
+QUALITIES = ("observed", "short gap", "long gap", "several windows", "nothing observed", "missing")
+OBSERVED, SHORT, LONG, SEVERAL, BLIND, LEFT = range(len(QUALITIES))  # how a value came to be
 
 
 class Part(NamedTuple):
@@ -52,6 +55,58 @@ def find(missing: np.ndarray, lengths: Sequence[int] | np.ndarray = ()) -> pd.Da
 def is_long(gaps: pd.DataFrame, length: int) -> pd.Series:
     """Whether each gap is too long to fit into a window of `length` steps with a step to spare on either side."""
     return gaps["stop"] - gaps["first"] > max(length - 2, min(length, 2))
+
+
+def most_steps(max_gap: int | str | None, times: pd.DatetimeIndex) -> float:
+    """How long a gap may be in order to be filled, in steps; infinite where nothing is said.
+
+    Args:
+        max_gap: steps, or a span of time such as `6h`.
+        times: of the series, two or more.
+
+    Raises:
+        InputError: the span is shorter than a step.
+    """
+    if max_gap is None:
+        return np.inf
+    if not isinstance(max_gap, str):
+        return max_gap
+    step = times[1] - times[0]
+    steps = pd.Timedelta(max_gap) // step
+    if not steps:
+        raise InputError(f"'{max_gap}' is less than a step of the series, {step}; write steps, or more time")
+    return steps
+
+
+def quality(
+    gaps: pd.DataFrame,
+    windows: Mapping[int, Sequence[Part]],
+    blind: Iterable[int],
+    length: int,
+    most: float,
+    shape: tuple[int, int],
+) -> np.ndarray:
+    """How each value (n_steps, K) came to be, codes of `QUALITIES`.
+
+    A gap is short up to half a window, so that as much lies about it; a long one fits into a window all the same.
+
+    Args:
+        gaps: all, from `find`.
+        windows: that fill them, from `plan`.
+        blind: first steps of windows in which nothing is observed.
+        length: L, steps a window.
+        most: steps of a gap that is filled.
+        shape: (n_steps, K).
+    """
+    sizes = (gaps["stop"] - gaps["first"]).to_numpy()
+    of_gap = np.select([sizes > most, is_long(gaps, length), sizes > length // 2], [LEFT, SEVERAL, LONG], SHORT)
+    steps = np.arange(sizes.sum()) + np.repeat(gaps["first"].to_numpy() - (np.cumsum(sizes) - sizes), sizes)
+    result = np.full(shape, OBSERVED, np.int8)
+    result[steps, np.repeat(gaps["feature"].to_numpy(), sizes)] = np.repeat(of_gap, sizes)
+    for start in blind:
+        for part in windows[start]:
+            result[part.first : part.stop, part.feature] = BLIND
+    return result
 
 
 def plan(gaps: pd.DataFrame, n_steps: Any, length: int) -> dict[int, list[Part]]:

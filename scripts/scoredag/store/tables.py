@@ -96,7 +96,13 @@ WINDOW_STARTS = _schema(window=pa.int32(), start=_TIME, held_out=_NAME)
 STATISTICS = _schema(feature=pa.string(), mean=pa.float64(), std=pa.float64(), missing_fraction=pa.float64())
 STRUCTURAL = _schema(feature=pa.string(), component=pa.string(), parameter=pa.string(), value=pa.float64())
 IMPUTED = _schema(
-    time=_TIME, feature=_NAME, value=pa.float64(), lower=pa.float64(), upper=pa.float64(), imputed=pa.bool_()
+    time=_TIME,
+    feature=_NAME,
+    value=pa.float64(),
+    lower=pa.float64(),
+    upper=pa.float64(),
+    imputed=pa.bool_(),
+    quality=_NAME,
 )
 COMPLETED = _schema(draw=pa.int32(), time=_TIME, feature=_NAME, value=pa.float64())
 AGGREGATES = _schema(
