@@ -69,7 +69,7 @@ def page(
         level: of the central interval that the band shows.
     """
     colours = {"filled": to_hex(colour), "observed": style.BLACK, "held_out": style.VERMILION, "shade": style.GREY}
-    width, packed = _thinned(series, _detail(series, [*gaps, *windows], len(features)))
+    width, packed = _thinned(series, _detail(series, [*windows, *gaps], len(features)))
     if width > 1:
         note += f" Of every {width:,} steps the extremes are drawn, and all steps near the gaps and windows listed."
     data = {
@@ -167,10 +167,11 @@ def _detail(series, spans, n_features):
     detail, room = [np.zeros(len(entry.times), bool) for entry in series], MOST_DETAIL
     for span in spans:
         around = span.stop - span.first
-        part = slice(max(span.first - around, 0), span.stop + around)
-        room -= n_features * 3 * around
-        if room >= 0:
-            detail[span.series][part] = True
+        part = detail[span.series][max(span.first - around, 0) : span.stop + around]
+        n_more = n_features * int((~part).sum())
+        if n_more <= room:
+            part[:] = True
+            room -= n_more
     return detail
 
 
