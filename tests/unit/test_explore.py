@@ -5,6 +5,7 @@ import contextlib
 import json
 import re
 import shutil
+import zlib
 
 import numpy as np
 import pandas as pd
@@ -50,7 +51,8 @@ def a_page(series, gaps=(), windows=(), features=None):
 
 def data_of(html):
     """What the page holds."""
-    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', html)[1])
+    parts = [zlib.decompress(base64.b64decode(part)) for part in re.findall('<script type="text/plain">(.*?)<', html)]
+    return json.loads(parts[2].decode().removeprefix("const page = ").removesuffix(";"))
 
 
 def numbers(text, kind):
@@ -237,7 +239,7 @@ def opened(path):
     if browser is None:
         pytest.skip("there is no Chromium here; on Debian `apt install chromium` brings it")
     with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        chromium = driver.chromium.launch(executable_path=browser, args=["--no-sandbox", "--disable-gpu"])
         page, seen = chromium.new_page(viewport={"width": 1400, "height": 900}), []
         page.set_default_timeout(120_000)  # ms, on a machine that has other work, too
         page.on("request", lambda request: seen.append(request.url))

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import re
+import zlib
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -16,7 +18,7 @@ from scoredag.figures import explore_page, style, thinning
 
 LIBRARY = ("bokeh.min.js", "bokeh-api.min.js")  # the plotting library, copied into the page
 MOST_PANELS, FIRST_PANELS = 6, 3  # features that are shown at once, and at first
-MOST_BYTES = 2_200_000  # of the values, a third less than as text; the library has 1.4 MB
+MOST_BYTES = 2_200_000  # of the values, a third less than as text; the library has 0.5 MB
 MOST_DETAIL = 40_000  # values that are kept whole around gaps and windows of the lists
 MOST_TARGETS = 20_000  # held-out values of the windows in the list
 _QUANTILES = ("truth", "lower", "median", "upper")
@@ -82,17 +84,17 @@ def page(
         "gaps": [_of_span(span, packed) for span in gaps],
         "windows": [_of_span(span, packed) for span in windows],
     }
-    # a name may hold what ends a script
-    text = json.dumps(data, allow_nan=False, default=int).replace("<", "\\u003c")
-    scripts = "\n".join(f"<script>{library}</script>" for library in _library())
+    library = _library()
+    parts = (*library, f"const page = {json.dumps(data, allow_nan=False, default=int)};", explore_page.SCRIPT)
+    packed_parts = "\n".join(f'<script type="text/plain">{_deflated(part)}</script>' for part in parts)
     return f"""<!doctype html>
+<!-- {_licence(library[0])} -->
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escape(title)}</title>
 <style>{explore_page.STYLE}</style>
-{scripts}
 </head>
 <body>
 <h1>{escape(title)}</h1>
@@ -113,8 +115,8 @@ def page(
 <div id="panels"></div>
 </section>
 </main>
-<script type="application/json" id="data">{text}</script>
-<script>{explore_page.SCRIPT}</script>
+{packed_parts}
+<script>{explore_page.START}</script>
 </body>
 </html>
 """
@@ -124,6 +126,16 @@ def _library():
     """The scripts of Bokeh as they come with it; its Python, which takes seconds to import, is not needed."""
     folder = Path(bokeh.__file__).parent / "server/static/js"
     return [(folder / name).read_text(encoding="utf-8") for name in LIBRARY]
+
+
+def _licence(script):
+    """The notice at the top of a script, which its copies have to show."""
+    return re.search(r"/\*!(.*?)\*/", script, re.DOTALL)[1].replace(" * ", "").strip()
+
+
+def _deflated(text):
+    # packed, the page is small enough to be a frame of the report: browsers take up to 2 MB there
+    return base64.b64encode(zlib.compress(text.encode())).decode()
 
 
 def _select(series):
