@@ -267,6 +267,7 @@ def test_the_page_works_in_a_browser_and_asks_nobody(make, wide, tmp_path):
         assert page.evaluate("[range.start, range.end]") == [1000 * wide.index[step].timestamp() for step in (20, 79)]
         filled = "panels[0].source.data.filled.filter((value) => Math.abs(value) < 1e-6).length"
         assert page.evaluate(filled) == 20
+        assert page.evaluate("panels[0].source.data.to_value.filter(isFinite).length") == 21
         page.locator("button[data-window='0']").click()
         assert page.evaluate("state.window.targets") and "few" in page.get_by_role("status").inner_text()
         truths = page.evaluate("panels.flatMap((panel) => [...panel.source.data.truth]).filter(isFinite)")

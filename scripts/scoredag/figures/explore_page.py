@@ -6,12 +6,13 @@ body { margin: 0 auto; max-width: 1600px; padding: 0.5rem 1rem; font: 15px/1.4 s
 h1 { font-size: 1.3rem; margin: 0.3rem 0; overflow-wrap: anywhere; }
 h2, legend { font-size: 1rem; font-weight: bold; margin: 0.8rem 0 0.3rem; padding: 0; }
 p { margin: 0.3rem 0; }
-main { display: grid; grid-template-columns: 20rem minmax(0, 1fr); gap: 1rem; }
+main { display: grid; grid-template-columns: 22rem minmax(0, 1fr); gap: 1rem; }
 fieldset { border: 0; margin: 0; padding: 0; }
 .entries { max-height: 13rem; overflow-y: auto; border: 1px solid #ccc; padding: 0.2rem; }
 .entries label { display: block; overflow-wrap: anywhere; }
 .entries button { display: block; width: 100%; text-align: left; border: 0; background: none; overflow-wrap: anywhere; }
-.entries button:hover, .entries button[aria-pressed=true] { background: #dce9f3; }
+.entries button:hover { text-decoration: underline; }
+.entries button[aria-pressed=true] { background: #dce9f3; }
 button, select { font: inherit; padding: 0.2rem 0.5rem; max-width: 100%; cursor: pointer; }
 :focus-visible { outline: 2px solid #0072b2; }
 .looks span { display: inline-block; margin-right: 1.2rem; white-space: nowrap; }
@@ -94,6 +95,7 @@ function noteOf([, , low, high, kind, truth]) {
 function columnsOf(feature) {
   const rows = rowsOf(feature), times = timesOf(page.series[state.series]);
   const isObserved = (i) => !rows[i] || rows[i][4] === OBSERVED;
+  const joins = (i) => i + 1 < rows.length && !(isObserved(i) && isObserved(i + 1));
   const column = (fill) => Float64Array.from(rows, fill);
   return {
     time: column((row) => times[row[0]]),
@@ -103,7 +105,8 @@ function columnsOf(feature) {
     observed: column((row) => (row[4] === OBSERVED ? row[1] : NaN)),
     alone: column((row, i) => (isObserved(i) && !isObserved(i - 1) && !isObserved(i + 1) ? row[1] : NaN)),
     filled: column((row) => (row[4] === OBSERVED ? NaN : row[1])),
-    median: column((row, i) => (isObserved(i - 1) && isObserved(i) && isObserved(i + 1) ? NaN : row[1])),
+    to_time: column((_, i) => (joins(i) ? times[rows[i + 1][0]] : NaN)),
+    to_value: column((_, i) => (joins(i) ? rows[i + 1][1] : NaN)),
     truth: column((row) => row[5]),
     note: rows.map(noteOf),
   };
@@ -111,7 +114,9 @@ function columnsOf(feature) {
 
 // -- panels, one below the other, over one range of times
 
-const columns = ["time", "value", "lower", "upper", "observed", "alone", "filled", "median", "truth", "note"];
+const columns = [
+  "time", "value", "lower", "upper", "observed", "alone", "filled", "to_time", "to_value", "truth", "note",
+];
 const nothing = Object.fromEntries(columns.map((name) => [name, []]));
 const range = new Bokeh.Range1d();
 const panels = Array.from({ length: page.most_panels }, () => {
@@ -134,7 +139,10 @@ const panels = Array.from({ length: page.most_panels }, () => {
     x: { field: "time" }, y1: { field: "lower" }, y2: { field: "upper" }, source, fill_color: filled, fill_alpha: 0.3,
   });
   figure.line(of("observed", { line_color: observed, line_width: 1 }));
-  figure.line(of("median", { line_color: filled, line_width: 2 }));
+  figure.segment({
+    x0: { field: "time" }, y0: { field: "value" }, x1: { field: "to_time" }, y1: { field: "to_value" }, source,
+    line_color: filled, line_width: 2,
+  });
   figure.scatter(of("alone", { size: 3, color: observed }));
   const dots = [
     figure.scatter(of("observed", { size: 4, color: observed })),
@@ -225,7 +233,7 @@ function move(by, zoom) {
 }
 
 function choose(features) {
-  state.shown = [...new Set(features)].slice(0, panels.length).sort((a, b) => a - b);
+  state.shown = [...features].sort((a, b) => a - b);
   all("#features input").forEach((box, i) => {
     box.checked = state.shown.includes(i);
     box.disabled = !box.checked && state.shown.length === panels.length;
@@ -248,13 +256,14 @@ function visit(button, span, isWindow) {
   Object.assign(state, { series: span.series, window: isWindow ? span : null, span });
   const select = document.getElementById("series");
   if (select) select.value = span.series;
-  choose([...span.features, ...state.shown]);
+  choose([...new Set([...span.features, ...state.shown])].slice(0, Math.max(state.shown.length, page.shown.length)));
   mark(button, span.said);
   draw();
   const times = timesOf(page.series[state.series]);
   const around = isWindow ? AROUND_WINDOW : Math.max(AROUND_GAP, span.stop - span.first);
   look(times[Math.max(span.first - around, 0)], times[Math.min(span.stop + around, times.length) - 1]);
-  document.getElementById("view").scrollIntoView({ block: "nearest" });
+  const view = document.getElementById("view");
+  if (view.getBoundingClientRect().top > innerHeight / 3) view.scrollIntoView();  // below the lists, on a narrow screen
 }
 
 const click = (id, act) => document.getElementById(id).addEventListener("click", act);
