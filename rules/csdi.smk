@@ -7,7 +7,8 @@ CSDI_FILES = [
         run=runs(),
         file=["model.safetensors", "model-card.md", "history.parquet", "samples.parquet", "window_scores.parquet"]
         + ["metrics.parquet", "validation_samples.parquet", "validation_metrics.parquet"]
-        + ["surprise.png", "loss.png", "imputation.png", "calibration.png", "metrics.png", "joint_scores.png"],
+        + ["surprise.png", "loss.png", "imputation.png", "calibration.png", "metrics.png", "joint_scores.png"]
+        + ["explore.html"],
     ),
     *expand("results/csdi/{run}/{file}", run=runs("fill_gaps"), file=["imputed.parquet", "imputed.csv", "gaps.png"]),
 ]
@@ -259,6 +260,41 @@ rule plot_aggregates:
         settings=settings("csdi", "runs", "{run}", "figure", only=["colour"], level=level, units=units),
     script:
         "../scripts/plot_aggregates.py"
+
+
+rule plot_explore:
+    """Write the page to explore a series, its gaps and the worst test windows."""
+    input:
+        imputed=filled_series,
+        series=dataset_file("series.parquet"),
+        samples="results/csdi/{run}/samples.parquet",
+        windows=dataset_file("windows.parquet"),
+        starts=dataset_file("window_starts.parquet"),
+        statistics=dataset_file("statistics.parquet"),
+    output:
+        page=figure(
+            "results/csdi/{run}/explore.html",
+            "CSDI",
+            "A page to look at the series of run {run}: zoom and move, choose features, go to the longest gaps, with "
+            "the median and the interval where the run fills them, and to the test windows with the highest CRPS, "
+            "with held-out values (diamonds), the median of the samples and their interval.",
+            run="{run}",
+        ),
+    resources:
+        mem_mb=4000,
+    params:
+        settings=settings(
+            "csdi",
+            "runs",
+            "{run}",
+            "figure",
+            only=["colour"],
+            dataset=run_setting("dataset"),
+            level=level,
+            units=units,
+        ),
+    script:
+        "../scripts/plot_explore.py"
 
 
 rule evaluate_csdi:

@@ -33,6 +33,11 @@ def start_choice(wildcards):
     return f"results/csdi/{wildcards.run}/start_choice.parquet" if is_auto else []
 
 
+def filled_series(wildcards):
+    """The series of the run with its gaps filled, if `rule all` fills them; else []."""
+    return f"results/csdi/{wildcards.run}/imputed.parquet" if run_setting("fill_gaps")(wildcards) else []
+
+
 def for_calibration(path):
     """A function of the wildcards: a file, {dataset} and {run} filled in, where validation windows choose; else []."""
 

@@ -15,6 +15,7 @@ def test_one_core_elsewhere_gives_the_bytes_of_two(finished, project, tmp_path):
         "gif",
         "safetensors",
         "md",
+        "html",
     }
     assert second == first
 

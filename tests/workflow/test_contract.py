@@ -104,7 +104,8 @@ def test_there_is_nothing_else(results):
     rates = (f"langevin/{variant}/rates.parquet" for variant in "abcd")  # empty, as all steps are accepted
     models = (f"{name}/model.safetensors" for name in ("csdi/nyc-weather", "likelihood/network-likelihood"))
     empty = "datasets/nyc-weather/profile.parquet"  # as nothing is subtracted
-    others = {"datasets/nyc-weather/gaussian.safetensors", "csdi/nyc-weather/model-card.md"}
+    others = {"datasets/nyc-weather/gaussian.safetensors"}
+    others |= {f"csdi/nyc-weather/{name}" for name in ("model-card.md", "explore.html")}
     assert found == {*COLUMNS, *FIGURES, *rates, *models, empty, *others}
 
 

@@ -19,7 +19,7 @@ def run_again(project):
 
 def test_gaps_ask_for_no_more_than_their_own_jobs(edited):
     (edited.folder / MORE).write_text(OVERLAY, encoding="utf-8")
-    assert edited.jobs(configfiles=(TINY, MORE)) == {"fill_gaps", "plot_gaps"}
+    assert edited.jobs(configfiles=(TINY, MORE)) == {"fill_gaps", "plot_gaps", "plot_explore"}
     assert edited.jobs(f"{RUN}/gaps.png") == {"fill_gaps", "plot_gaps"}
     run_again(edited)
     the_whole_series_is_there(edited.folder)
@@ -28,7 +28,13 @@ def test_gaps_ask_for_no_more_than_their_own_jobs(edited):
     again = edited.snakemake(configfiles=(TINY, MORE))
     assert "Nothing to be done" in again.stdout, again.stdout
     edited.edit("config/config.yaml", "pressure: mbar", "pressure: hPa")
-    assert edited.jobs(configfiles=(TINY, MORE)) == {"plot_gaps", "plot_imputation", "plot_surprise", "write_card"}
+    assert edited.jobs(configfiles=(TINY, MORE)) == {
+        "plot_gaps",
+        "plot_explore",
+        "plot_imputation",
+        "plot_surprise",
+        "write_card",
+    }
 
 
 def the_whole_series_is_there(folder):

@@ -16,7 +16,7 @@ CONFIG = "config/config.yaml"
 DOWNSTREAM_OF_LANGEVIN = {"measure_langevin", "measure_convergence", "plot_comparison", "plot_convergence"}
 OF_VARIANT = ("sample_langevin", "trace_langevin", "plot_scatter", "plot_trajectories")
 SCORE_FIGURES = {"plot_calibration", "plot_metrics", "plot_joint_scores"}
-CSDI_FIGURES = {"plot_loss", "plot_imputation", "plot_surprise", *SCORE_FIGURES}
+CSDI_FIGURES = {"plot_loss", "plot_imputation", "plot_surprise", "plot_explore", *SCORE_FIGURES}
 COLOURED = CSDI_FIGURES - {"plot_joint_scores"}
 OF_VALIDATION = {"impute_validation", "evaluate_validation"}
 AFTER_SCORES = {"write_card", *SCORE_FIGURES}
@@ -243,7 +243,7 @@ def test_nothing_is_to_be_done_after_a_comment_or_reordered_keys(edited):
             "n_draws: 6",
             {"score_windows", "evaluate_csdi", "plot_surprise", *AFTER_SCORES} - {"plot_calibration"},
         ),
-        (CONFIG, "temp: °F", "temp: F", {"plot_imputation", "plot_surprise", "write_card"}),
+        (CONFIG, "temp: °F", "temp: F", {"plot_explore", "plot_imputation", "plot_surprise", "write_card"}),
         (
             "scripts/scoredag/series/absences.py",
             "MOST_BINS = 200",

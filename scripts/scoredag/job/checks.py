@@ -22,7 +22,12 @@ from scoredag.job import sources
 
 Config = dict[str, Any]
 EXACT_SCORE = {"scale": 1, "bias": [0, 0], "variance": 1}  # a score model without errors
-ZERO_SHOT = {"init": "base", "training": {"n_steps": 0}, "in_all": False}  # the run of a dataset that has none
+ZERO_SHOT = {  # the run of a dataset that has none
+    "init": "base",
+    "training": {"n_steps": 0},
+    "in_all": False,
+    "fill_gaps": True,
+}
 REFUSALS = {  # what a reader says of keys that it does not take
     "physionet-2012": "the physionet-2012 reader takes the 35 features as they are; leave it out",
     "tidy": "a tidy table has none; rename its features, or see 'series'",
