@@ -80,6 +80,8 @@ def run(settings):
         (run("training: {decay: linear}"), ["csdi.runs.nyc-weather.training.decay", "'linear'", "milestones"]),
         (run("training: {trainable: none}"), ["training.trainable", "'none'", "last-layers"]),
         (run("training: {learning_rate: 0}"), ["csdi.runs.nyc-weather.training.learning_rate"]),
+        (run("completed: {draws: 1}"), ["csdi.runs.nyc-weather.completed.draws", "1", "minimum of 2"]),
+        (run("aggregates: {period: fortnight}"), ["csdi.runs.nyc-weather.aggregates.period", "'fortnight'", "week"]),
         (run("device: tpu"), ["csdi.runs.nyc-weather.device", "'tpu'", "cuda"]),
         (run("training: {crop_features: [18, 9]}"), ["training.crop_features", "18, exceeds", "9; write [9, 18]"]),
         (run("training: {crop_steps: [24, 16]}"), ["csdi.runs.nyc-weather.training.crop_steps", "24", "16"]),

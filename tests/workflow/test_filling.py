@@ -10,6 +10,38 @@ RUN = "results/csdi/nyc-weather"
 OVERLAY = "csdi: {runs: {nyc-weather: {fill_gaps: true}}}\n"
 
 
+COMPLETING = {"complete_series", "aggregate_series", "plot_aggregates"}
+
+
+def test_completed_series_and_aggregates_are_made_by_path_alone(edited):
+    """They leave what fills the gaps as it is, whose jobs they do not ask for."""
+    assert edited.jobs() == set() and edited.jobs(f"{RUN}/aggregates.png") == COMPLETING
+    done = edited.snakemake(f"{RUN}/aggregates.png")
+    assert done.returncode == 0, done.stdout
+    completed = edited.folder / RUN / "completed.parquet"
+    before = completed.read_bytes()
+    table = pq.read_table(completed)
+    assert table.column_names == ["draw", "time", "feature", "value"]
+    series = pd.read_parquet(edited.folder / "results/datasets/nyc-weather/series.parquet")
+    missing = series[series["value"].isna()]
+    rows = table.to_pandas()
+    assert (rows["time"].to_numpy()[::20] == missing["time"].to_numpy()).all()
+    assert (rows["feature"].astype(str).to_numpy()[::20] == missing["feature"].astype(str).to_numpy()).all()
+    assert rows["draw"].tolist() == list(range(20)) * len(missing) and np.isfinite(rows["value"]).all()
+    aggregates = pq.read_table(edited.folder / RUN / "aggregates.parquet")
+    names = ["period", "start", "feature", "statistic", "estimate", "lower", "upper", "missing", "n_steps"]
+    assert aggregates.column_names == names and set(aggregates["period"].to_pylist()) == {"day"}
+    with Image.open(edited.folder / RUN / "aggregates.png") as image:
+        assert min(image.size) > 400 and len(image.convert("RGB").getcolors(maxcolors=1 << 24)) > 20
+    done = edited.snakemake(f"{RUN}/completed.parquet", "--cores", "1", "--forcerun", "complete_series")
+    assert done.returncode == 0 and completed.read_bytes() == before, done.stdout
+    keys = {"aggregates: {period: week}": {"aggregate_series", "plot_aggregates"}, "completed: {draws: 3}": COMPLETING}
+    for key, jobs in keys.items():
+        (edited.folder / MORE).write_text(f"csdi: {{runs: {{nyc-weather: {{{key}}}}}}}\n", encoding="utf-8")
+        assert edited.jobs(f"{RUN}/aggregates.png", configfiles=(TINY, MORE)) == jobs
+        assert edited.jobs(configfiles=(TINY, MORE)) == set()
+
+
 def run_again(project):
     (project.folder / MORE).write_text(OVERLAY, encoding="utf-8")
     done = project.snakemake(configfiles=(TINY, MORE))
