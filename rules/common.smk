@@ -92,6 +92,11 @@ def complete(steps):
             step.set_params(caption=lambda wildcards, output, text=caption: text.format(**dict(wildcards.items())))
 
 
+def is_result(entry):
+    """Whether an entry is the model of another run, which a rule makes."""
+    return checks.run_of(entry, config["csdi"]["runs"]) is not None
+
+
 def input_file(entry):
     """The file of a mixture, dataset or checkpoint, which is a download where it has a url; [] for none."""
     if entry is None or entry["file"] is None:
@@ -99,13 +104,15 @@ def input_file(entry):
     # by the config alone: a file that comes or goes would be another input, and everything would run again
     if entry.get("url"):
         return f"results/downloads/{entry['file']}"
+    if is_result(entry):
+        return entry["file"]
     return local(sources.shipped(entry["file"], HOME))  # a module's prefix is for results
 
 
 def content(entry):
-    """The SHA-256 of the file of such an entry, whatever its time; None for a download or no file."""
+    """The SHA-256 of the file of such an entry, whatever its time; None for a download, another run's model, or no file."""
     path = input_file(entry)
-    return sources.content(path) if path and not entry.get("url") else None
+    return sources.content(path) if path and not entry.get("url") and not is_result(entry) else None
 
 
 def either(names):

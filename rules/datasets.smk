@@ -78,6 +78,7 @@ rule cut_windows:
     """Cut a series into windows, split them by time and hold targets out."""
     input:
         series="results/datasets/{dataset}/series.parquet",
+        model=trained_model,
     output:
         windows="results/datasets/{dataset}/windows.parquet",
         starts="results/datasets/{dataset}/window_starts.parquet",

@@ -39,6 +39,12 @@ def dataset_setting(key):
     return lambda wildcards: section("datasets", wildcards.dataset, key)
 
 
+def trained_model(wildcards):
+    """The weights whose statistics normalise a dataset, where it names a checkpoint; else []."""
+    of = section("datasets", wildcards.dataset, "windows", "statistics")
+    return input_file(config["csdi"]["checkpoints"].get(of))
+
+
 def patterns(wildcards):
     """Pairs of a name and a pattern of missing entries, in the config's order, which sorted keys would lose."""
     return [[name, entry] for name, entry in section("datasets", wildcards.dataset, "windows", "held_out").items()]

@@ -24,11 +24,13 @@ def cut_windows(
     profile_path: str,
     settings: dict,
     dataset: str,
+    model_path: str | None = None,
 ) -> None:
     """Write the windows, the time each begins at, and the statistics of the training split.
 
     `settings["held_out"]` lists pairs of a name and a pattern of missing entries; `settings["file"]`, or None, is what
-    messages name. The sine and the cosine of an angle of `settings["circular"]` are hidden together, as gaps are.
+    messages name. The sine and the cosine of an angle of `settings["circular"]` are hidden together, as gaps are. Where
+    `model_path` are weights, statistics are those of their training.
     """
     key = f"datasets.{dataset}.windows"
     source = settings["file"] if isinstance(settings["file"], str) else f"datasets.{dataset}"
@@ -106,18 +108,34 @@ def cut_windows(
     if series is not None:
         starts["series"] = pd.Categorical.from_codes(whose, series)
     try:
-        statistics = windows.statistics(wide, splits, settings["statistics"])
+        statistics = _statistics(wide, splits, settings["statistics"], model_path)
         profile = _profile(wide, table, steps, window_splits, splits, settings) if series is None else None
         if profile is not None:
             table["profile"] = profile.to_numpy()[steps].ravel()
-            statistics = windows.statistics(wide - profile, splits, settings["statistics"])
+            statistics = _statistics(wide - profile, splits, settings["statistics"], model_path)
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
+    if model_path:
+        _tell_elsewhere(wide if profile is None else wide - profile, statistics, dataset)
     profiles.write(profile, profile_path)
     _tell_cycles(wide, splits, lengths, settings, key)
     tables.write(statistics, statistics_path, tables.STATISTICS)
     tables.write(starts, starts_path, tables.WINDOW_STARTS)
     tables.write(table, windows_path, tables.WINDOWS)
+
+
+def _statistics(wide, splits, of, model_path):
+    """Statistics of a split, or those that a model was trained with."""
+    return windows.statistics_of_training(wide, model_path) if model_path else windows.statistics(wide, splits, of)
+
+
+def _tell_elsewhere(wide, statistics, dataset):
+    """Say which features are not as they were where the model was trained."""
+    for row in windows.elsewhere(wide, statistics).itertuples():
+        logging.warning(
+            "%s: '%s' has mean %.4g and deviation %.4g, where the model was trained %.4g and %.4g; here it may err",
+            dataset, row.feature, row.mean, row.std, row.mean_there, row.std_there,
+        )  # fmt: skip
 
 
 def _patterns(held_out, own, source, dataset):

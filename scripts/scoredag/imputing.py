@@ -149,7 +149,8 @@ class _Run:
     def __init__(self, folder: Path, name: str, config: dict[str, Any]):
         self.folder, self.name, self.seed = folder, name, {"seed": config["seed"]}
         self.dataset, self.run = config["datasets"][name], config["csdi"]["runs"][name]
-        self.init = config["csdi"]["checkpoints"].get(self.run["init"], {"file": None, "sha256": None})
+        self.checkpoints = config["csdi"]["checkpoints"]
+        self.init = self.checkpoints.get(self.run["init"], {"file": None, "sha256": None})
         self.is_raw, self.is_auto = self.run["method"] == "raw", self.run["sampling"]["start"] == "auto"
         no_calibration = ("baselines", "structural", "validation") if self.is_raw else ()
         self.absent = {*no_calibration, *(() if self.is_auto else ("choice",))}
@@ -178,7 +179,8 @@ class _Run:
         patterns = [[name, entry] for name, entry in self.dataset["windows"]["held_out"].items()]
         windows = self.dataset["windows"] | {"held_out": patterns}
         of_dataset = {key: self.dataset[key] for key in ("circular", "group")} | {"file": str(path)}
-        self._call("cut_windows", settings=windows | of_dataset | self.seed)
+        trained = self.checkpoints.get(windows["statistics"], {"file": None})["file"]
+        self._call("cut_windows", settings=windows | of_dataset | self.seed, model_path=trained)
         self._call("fit_gaussian")
         training = _without(self.run["training"], "save_every")
         self._call(

@@ -6,11 +6,12 @@ import logging
 import numpy as np
 import pandas as pd
 import pytest
+import safetensors.numpy
 
 from cut_windows import cut_windows
 from scoredag.errors import InputError
 from scoredag.series import missingness, tidy, windows
-from scoredag.store import tables
+from scoredag.store import tables, weights
 
 SHARES = (0.7, 0.1, 0.2)
 LENGTH = 24
@@ -460,6 +461,42 @@ def test_without_gaps_the_own_pattern_is_left_out_and_refused_alone(cut, wide, c
         cut(OWN, series=wide.fillna(0.0))
 
 
+def trained(wide, path, **metadata):
+    """Weights that were trained on the features of a series, with mean 5 and deviation 2 of each."""
+    known = {"mean": [5.0] * wide.shape[1], "std": [2.0] * wide.shape[1]}
+    metadata = {"features": list(wide.columns), "statistics": known} | metadata
+    weights.write(path, metadata, lambda texts: safetensors.numpy.save({"x": np.zeros(1)}, texts))
+    return path
+
+
+def test_new_data_have_the_statistics_of_the_trained_model_and_the_log_says_where_they_lie_elsewhere(
+    cut, wide, tmp_path, caplog
+):
+    model = trained(wide, tmp_path / "model.safetensors")
+    near = wide.assign(wind=wide["wind"] * 2 + 5)  # mean 5, deviation 2
+    cut(RANDOM, series=near, model_path=model)
+    found = tables.read(tmp_path / "statistics.parquet", tables.STATISTICS)
+    assert found["mean"].tolist() == [5.0] * 3 and found["std"].tolist() == [2.0] * 3
+    assert found["missing_fraction"].to_numpy() == pytest.approx(near.isna().mean().to_numpy())
+    assert "'wind'" not in caplog.text and "mine: 'pressure' has mean 1000 and deviation 9.8" in caplog.text
+    cut(RANDOM, series=wide.assign(wind=3.0), model_path=model)  # a constant is no fault where nothing is estimated
+
+
+@pytest.mark.parametrize(
+    ("metadata", "line"),
+    [
+        ({"statistics": None}, "has no statistics of a training; name weights that were trained on a series"),
+        (
+            {"features": ["a", "b", "c"]},
+            r"trained on \['a', 'b', 'c'\], but the series has \['wind', 'pressure', 'humid'\]",
+        ),
+    ],
+)
+def test_weights_of_no_training_or_of_other_features_are_refused(cut, wide, tmp_path, metadata, line):
+    with pytest.raises(InputError, match=line):
+        cut(RANDOM, model_path=trained(wide, tmp_path / "model.safetensors", **metadata))
+
+
 def test_high_values_are_those_of_the_training_split(cut, wide, found):
     pattern = ("high", {"pattern": "high", "share": 0.25, "length": None})
     table, _ = cut(pattern)
@@ -533,9 +570,9 @@ def cut(wide, tmp_path):
     """A function of patterns that runs the script: windows, starts."""
     paths = [tmp_path / f"{name}.parquet" for name in ("series", "windows", "starts", "statistics", "profile")]
 
-    def run(*patterns, series=wide, **changes):
+    def run(*patterns, series=wide, model_path=None, **changes):
         tables.write(tidy.to_tidy(series), paths[0], tables.SERIES)
-        cut_windows(*paths, SERIES | {"held_out": patterns} | changes, "mine")
+        cut_windows(*paths, SERIES | {"held_out": patterns} | changes, "mine", model_path)
         return tables.read(paths[1], tables.WINDOWS), tables.read(paths[2], tables.WINDOW_STARTS)
 
     return run

@@ -57,8 +57,13 @@ def check(config: Config, home: Path) -> None:
     check_likelihood(config["likelihood"])
     for name, dataset in config["datasets"].items():
         check_dataset(f"datasets.{name}", dataset, schema["$defs"]["dataset"], home)
+        known = ["train", "all", *config["csdi"]["checkpoints"]]
+        if dataset["windows"]["statistics"] not in known:
+            fault = f"'{dataset['windows']['statistics']}' is unknown; known are {', '.join(known)}"
+            fail(f"datasets.{name}.windows.statistics", fault)
     for name, checkpoint in config["csdi"]["checkpoints"].items():
-        check_file(f"csdi.checkpoints.{name}", checkpoint, home)
+        if run_of(checkpoint, config["csdi"]["runs"]) is None:
+            check_file(f"csdi.checkpoints.{name}", checkpoint, home)
     for name, run in config["csdi"]["runs"].items():
         check_run(f"csdi.runs.{name}", run, config)
     check_file("gmm", config["gmm"], home)
@@ -373,6 +378,10 @@ def check_run(key: str, run: Config, config: Config) -> None:
     for field, known in names.items():
         if run[field] not in known:
             fail(f"{key}.{field}", f"'{run[field]}' is unknown; known are {', '.join(known)}")
+    if run["init"] != "scratch":
+        name = key.rpartition(".")[2]
+        if run_of(config["csdi"]["checkpoints"][run["init"]], {name: run}):
+            fail(f"{key}.init", f"'{run['init']}' is this run's own model; name the one to start from")
     if run["init"] == "scratch" and not run["training"]["n_steps"]:
         fail(f"{key}.training.n_steps", "0 takes a checkpoint as it is, and 'scratch' is none; write 1 or more")
     for field in ("crop_features", "crop_steps"):
@@ -383,6 +392,12 @@ def check_run(key: str, run: Config, config: Config) -> None:
     pattern, patterns = run["figure"]["held_out"], list(config["datasets"][run["dataset"]]["windows"]["held_out"])
     if pattern is not None and pattern not in patterns:
         fail(f"{key}.figure.held_out", f"'{pattern}' is unknown; known are {', '.join(patterns)}")
+
+
+def run_of(checkpoint: Config, runs: Config) -> str | None:
+    """The run whose model a checkpoint is, if it is one of these: it need not be there yet."""
+    found = re.fullmatch(r"results/csdi/([^/]+)/model\.safetensors", str(checkpoint["file"]))
+    return found[1] if found and found[1] in runs else None
 
 
 def check_file(key: str, entry: Config, home: Path) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from scoredag.errors import InputError
 from scoredag.series import tidy
-from scoredag.store import tables
+from scoredag.store import files, tables, weights
 
 SPLITS = ("train", "valid", "test")
 ROLES = ("observed", "target", "missing")
@@ -17,6 +17,7 @@ USUAL_VALID = 50  # validation windows, at most
 ENOUGH = 12  # validation windows under a pattern
 FEW_FEATURES = 6  # of fewer, windows hold so few values that more of them are wanted
 MOST_REPEATS = 6
+FAR = 1.0  # deviations by which the mean of new data is told to lie elsewhere
 ABSURD = 1e6  # how many times its usual spread a value may lie from the median
 
 
@@ -164,6 +165,36 @@ def statistics(wide: pd.DataFrame, splits: np.ndarray, of: str = "train") -> pd.
             "missing_fraction": wide.isna().mean().to_numpy(),
         }
     )
+
+
+def statistics_of_training(wide: pd.DataFrame, path: files.PathLike) -> pd.DataFrame:
+    """The statistics by which a trained model's windows were normalised; the missing share is that of the series.
+
+    Args:
+        wide: the series, (n_steps, K).
+        path: of the model's weights.
+
+    Raises:
+        InputError: weights without statistics, or of other features.
+    """
+    metadata = weights.metadata(path)
+    known = metadata.get("statistics")
+    if known is None:
+        raise InputError(f"{path}: has no statistics of a training; name weights that were trained on a series")
+    if metadata["features"] != list(wide.columns):
+        raise InputError(f"{path}: trained on {metadata['features']}, but the series has {list(wide.columns)}")
+    return pd.DataFrame({"feature": wide.columns, **known, "missing_fraction": wide.isna().mean().to_numpy()})
+
+
+def elsewhere(wide: pd.DataFrame, stats: pd.DataFrame) -> pd.DataFrame:
+    """Features whose values lie elsewhere than `stats` say: `feature`, `mean` and `std` here, and both there.
+
+    That is by more than `FAR` deviations, or with a deviation more than twice, or less than half, as large.
+    """
+    here = pd.DataFrame({"feature": wide.columns, "mean": wide.mean().to_numpy(), "std": wide.std(ddof=0).to_numpy()})
+    both = here.merge(stats, on="feature", suffixes=("", "_there"))
+    ratio = both["std"] / both["std_there"]
+    return both[((both["mean"] - both["mean_there"]).abs() > FAR * both["std_there"]) | (ratio > 2) | (ratio < 0.5)]
 
 
 def _refuse_absurd(values, train):
