@@ -50,7 +50,7 @@ def for_calibration(path):
 
 def held_out(wildcards):
     """Pairs of a name and a pattern of missing entries of the dataset that the run is about, in the config's order."""
-    return [[name, entry] for name, entry in dataset_of_run(wildcards)["windows"]["held_out"].items()]
+    return list(map(list, checks.patterns(dataset_of_run(wildcards)["windows"])))
 
 
 def interval(wildcards):
@@ -66,8 +66,7 @@ def units(wildcards):
 def gap_settings(wildcards):
     """What filling the gaps takes of the dataset that the run is about."""
     dataset = dataset_of_run(wildcards)
-    own = [name for name, entry in dataset["windows"]["held_out"].items() if entry["pattern"] == "own"]
-    more = {"name": run_setting("dataset")(wildcards), "own": sorted(own)}
+    more = {"name": run_setting("dataset")(wildcards)}
     return {key: dataset[key] for key in ("circular", "group", "plausible", "round")} | more
 
 

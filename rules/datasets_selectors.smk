@@ -47,4 +47,4 @@ def trained_model(wildcards):
 
 def patterns(wildcards):
     """Pairs of a name and a pattern of missing entries, in the config's order, which sorted keys would lose."""
-    return [[name, entry] for name, entry in section("datasets", wildcards.dataset, "windows", "held_out").items()]
+    return list(map(list, checks.patterns(section("datasets", wildcards.dataset, "windows"))))

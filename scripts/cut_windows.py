@@ -66,7 +66,7 @@ def cut_windows(
     first_steps, window_splits = first_steps[kept], window_splits[kept]
 
     own = missingness.OwnGaps(wide.isna().to_numpy(), lengths, length, _steps_of_day(wide.index))
-    names, patterns = _patterns(settings["held_out"], own, source, dataset)
+    names, patterns = _patterns(settings["held_out"], own, dataset)
     which, codes = windows.assign_patterns(window_splits, len(patterns))
     n_repeats = windows.repeats(window_splits, enough)
     if n_repeats > 1:
@@ -138,16 +138,11 @@ def _tell_elsewhere(wide, statistics, dataset):
         )  # fmt: skip
 
 
-def _patterns(held_out, own, source, dataset):
+def _patterns(held_out, own, dataset):
     """Names and patterns of missing entries; without gaps `own` is none."""
     found = [(name, entry) for name, entry in held_out if len(own) or entry["pattern"] != missingness.OWN]
-    if not found:
-        raise InputError(
-            f"{source}: no value is missing, so the pattern 'own' (datasets.{dataset}.windows.held_out) hides none; "
-            "write another, as random-10: {pattern: random, share: 0.1}"
-        )
     if len(found) < len(held_out):
-        logging.info("%s: no value is missing; the pattern 'own' is left out", dataset)
+        logging.info("%s: no value is missing: no windows with gaps like its own", dataset)
     return zip(*found, strict=True)
 
 

@@ -20,6 +20,7 @@ from scoredag.series import (
     features,
     forecasts,
     gaps,
+    missingness,
     profiles,
     rounding,
     structural,
@@ -147,7 +148,7 @@ def fill(
 def _calibration(settings, validation, known, windows_path, starts, stats):
     """What validation windows like those with gaps, of which `known` is known, say; None where they are too few."""
     names = list(starts["held_out"].cat.categories)
-    own = [names.index(name) for name in settings["dataset"]["own"] if name in names]
+    own = [names.index(missingness.OWN)] if missingness.OWN in names else []
     numbers, _, roles = read(windows_path, stats, "valid")
     patterns = starts.set_index("window")["held_out"].loc[numbers].to_numpy()
     shares = pd.Series((roles == OBSERVED).mean(axis=(1, 2))).groupby(patterns, observed=False).mean()

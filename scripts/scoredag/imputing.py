@@ -28,7 +28,7 @@ import yaml
 
 from scoredag.errors import InputError, UserFacingError
 from scoredag.job import checks, logs
-from scoredag.series import forecasts, gaps, grids, missingness, readers, tidy
+from scoredag.series import forecasts, gaps, grids, readers, tidy
 from scoredag.store import tables
 
 HOME = Path(__file__).resolve().parents[2]  # the workflow's own folder
@@ -167,17 +167,14 @@ class _Run:
         self._learn(path)
         draws: list[np.ndarray] = []
         of_dataset = {key: self.dataset[key] for key in ("circular", "group", "plausible", "round")}
-        held_out = self.dataset["windows"]["held_out"]
-        own = sorted(name for name, entry in held_out.items() if entry["pattern"] == missingness.OWN)
-        of_dataset |= {"name": self.name, "own": own}
+        of_dataset |= {"name": self.name}
         settings = self._settings("device", "level", "max_gap", "method") | {"dataset": of_dataset}
         filled = self._call("fill_gaps", "fill", settings=settings, keep=lambda *part: draws.append(part[-1]))
         return _Filled._make([*filled, np.concatenate(draws, axis=1)])
 
     def _learn(self, path):
         """Make what the gaps are filled with: windows, models, and validation windows that choose among them."""
-        patterns = [[name, entry] for name, entry in self.dataset["windows"]["held_out"].items()]
-        windows = self.dataset["windows"] | {"held_out": patterns}
+        windows = self.dataset["windows"] | {"held_out": checks.patterns(self.dataset["windows"])}
         of_dataset = {key: self.dataset[key] for key in ("circular", "group")} | {"file": str(path)}
         trained = self.checkpoints.get(windows["statistics"], {"file": None})["file"]
         self._call("cut_windows", settings=windows | of_dataset | self.seed, model_path=trained)

@@ -180,7 +180,6 @@ SETTINGS = {
         "circular": {},
         "group": "station",
         "name": "mine",
-        "own": [],
         "round": {},
         "plausible": {"temp": [-0.25, 0.5], "x": [9e8, 9e9]},
     },

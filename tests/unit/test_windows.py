@@ -453,12 +453,11 @@ def test_windows_lose_what_is_missing_elsewhere(cut, wide):
     assert (runs == 4).mean() > 0.5 and (runs <= 4).all()
 
 
-def test_without_gaps_the_own_pattern_is_left_out_and_refused_alone(cut, wide, caplog):
+def test_without_gaps_there_are_no_windows_with_gaps_like_its_own(cut, wide, caplog):
     caplog.set_level(logging.INFO)
-    _, starts = cut(OWN, RANDOM, series=wide.fillna(0.0))
-    assert list(starts["held_out"].cat.categories) == ["random-20"] and "'own' is left out" in caplog.text
-    with pytest.raises(InputError, match=r"no value is missing, so the pattern 'own' .* hides none; write another"):
-        cut(OWN, series=wide.fillna(0.0))
+    _, starts = cut(RANDOM, OWN, series=wide.fillna(0.0))
+    assert list(starts["held_out"].cat.categories) == ["random-20"]
+    assert "mine: no value is missing: no windows with gaps like its own" in caplog.text
 
 
 def trained(wide, path, **metadata):

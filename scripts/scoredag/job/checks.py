@@ -21,6 +21,7 @@ from scoredag.errors import InputError
 from scoredag.job import sources
 
 Config = dict[str, Any]
+OWN = "own"  # the pattern of gaps like the series' own
 EXACT_SCORE = {"scale": 1, "bias": [0, 0], "variance": 1}  # a score model without errors
 ZERO_SHOT = {  # the run of a dataset that has none
     "init": "base",
@@ -351,14 +352,19 @@ def check_reader(key: str, dataset: Config, schema: Config) -> None:
         fail(f"{key}.resample", "sums of angles mean nothing; write mean, or leave circular out")
 
 
+def patterns(windows: Config) -> list[tuple[str, Config]]:
+    """Names and patterns of missing entries that windows have, in the config's order."""
+    own = [(OWN, {"pattern": OWN, "share": None, "length": None})] if windows["own_gaps"] else []
+    return [*windows["held_out"].items(), *own]
+
+
 def check_patterns(key: str, windows: Config) -> None:
     """Refuse patterns of missing entries that the schema cannot judge."""
     if not windows["held_out"]:
         fail(key, "holds no pattern; write one, as random-10: {pattern: random, share: 0.1}, or leave the key out")
+    if OWN in windows["held_out"]:
+        fail(f"{key}.{OWN}", "is the name of the pattern that own_gaps adds; write another")
     for name, entry in windows["held_out"].items():
-        if (entry["pattern"] == "own") != (entry["share"] is None):
-            cure = "has none; leave it out" if entry["share"] else "needs it: write share: 0.1"
-            fail(f"{key}.{name}.share", f"the pattern '{entry['pattern']}' {cure}")
         if entry["pattern"] != "blocks" and entry["length"] is not None:
             fail(f"{key}.{name}.length", f"the pattern '{entry['pattern']}' has none; leave it out")
         if entry["pattern"] == "blocks":
@@ -389,9 +395,9 @@ def check_run(key: str, run: Config, config: Config) -> None:
         if lowest > highest:
             message = f"the lowest, {lowest}, exceeds the highest, {highest}; write [{highest}, {lowest}]"
             fail(f"{key}.training.{field}", message)
-    pattern, patterns = run["figure"]["held_out"], list(config["datasets"][run["dataset"]]["windows"]["held_out"])
-    if pattern is not None and pattern not in patterns:
-        fail(f"{key}.figure.held_out", f"'{pattern}' is unknown; known are {', '.join(patterns)}")
+    pattern, held_out = run["figure"]["held_out"], dict(patterns(config["datasets"][run["dataset"]]["windows"]))
+    if pattern is not None and pattern not in held_out:
+        fail(f"{key}.figure.held_out", f"'{pattern}' is unknown; known are {', '.join(held_out)}")
 
 
 def run_of(checkpoint: Config, runs: Config) -> str | None:
