@@ -238,6 +238,7 @@ rule aggregate_series:
             circular=lambda wildcards: dataset_of_run(wildcards)["circular"],
             group=lambda wildcards: dataset_of_run(wildcards)["group"],
             period=run_setting("aggregates", "period"),
+            shift=run_setting("aggregates", "shift"),
         ),
     script:
         "../scripts/aggregate_series.py"

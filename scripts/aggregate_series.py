@@ -7,7 +7,7 @@ import pandas as pd
 
 from scoredag import job, metrics
 from scoredag.errors import InputError
-from scoredag.series import angles, completing, periods, tidy
+from scoredag.series import angles, completing, features, periods, tidy
 from scoredag.store import tables
 
 
@@ -24,8 +24,10 @@ def aggregate_series(completed_path: str, series_path: str, aggregates_path: str
         raise InputError(f"csdi.runs.{run}.aggregates: every feature is an angle, of which there is no sum or mean")
     if angular:
         logging.info("angles have no sums and means: %s are left out", ", ".join(angular))
-    frames = completing.completed(series_path, completed_path)
-    drawn = np.stack([periods.aggregates(frame[names].to_numpy(), groups.firsts) for frame in frames])
+    frames = (frame[names].to_numpy() for frame in completing.completed(series_path, completed_path))
+    shifts = _shifts(names, settings, run) * wide[names].isna().to_numpy()
+    parts = [[periods.aggregates(values + shift, groups.firsts) for shift in (0.0, shifts)] for values in frames]
+    drawn, shifted = np.stack(parts, axis=1)
     percent = round(100 * settings["level"])
     if 1 < len(drawn) < metrics.samples_for(percent):
         logging.warning(
@@ -38,11 +40,34 @@ def aggregate_series(completed_path: str, series_path: str, aggregates_path: str
         "%d periods of a %s, with up to %d steps; values are missing in %.0f %% of them and their features",
         len(groups.firsts), period, groups.counts.max(), 100 * (missing > 0).mean(),
     )  # fmt: skip
-    _write(aggregates_path, wide, names, period, groups, drawn, missing, settings["level"])
+    shifted = shifted if settings["shift"] else np.full_like(drawn, np.nan)
+    columns = _columns("estimate", "", drawn, settings["level"]) | _columns(
+        "shifted", "shifted_", shifted, settings["level"]
+    )
+    _write(aggregates_path, wide, names, period, groups, columns, missing)
 
 
-def _write(path, wide, names, period, groups, drawn, missing, level):
-    """The table, by start, feature and statistic, of aggregates (S, 4, P, K) and missing steps (P, K)."""
+def _shifts(names, settings, run):
+    """What is added to filled values of each feature, (K,)."""
+    grouped = settings["group"] is not None
+    for column in settings["shift"]:
+        if not features.is_column(column, names, grouped):
+            known = ", ".join(names)
+            raise InputError(
+                f"csdi.runs.{run}.aggregates.shift: there is no feature '{column}'; the features are {known}"
+            )
+    columns = (features.column_of(name, settings["shift"], grouped) for name in names)
+    return np.array([settings["shift"].get(column, 0.0) for column in columns])
+
+
+def _columns(name, prefix, drawn, level):
+    """The median of aggregates (S, 4, P, K) over completed series, and the ends of the interval, by their columns."""
+    lower, upper = metrics.interval(drawn, level)
+    return {name: np.median(drawn, axis=0), f"{prefix}lower": lower, f"{prefix}upper": upper}
+
+
+def _write(path, wide, names, period, groups, columns, missing):
+    """The table, by start, feature and statistic, of {name: aggregates (4, P, K)} and missing steps (P, K)."""
     shape = *missing.shape, len(periods.STATISTICS)
     place, feature, statistic = (axis.ravel() for axis in np.indices(shape))
     several, lengths = tidy.series_of(wide)
@@ -50,8 +75,6 @@ def _write(path, wide, names, period, groups, drawn, missing, level):
     if several is not None:
         codes = np.repeat(np.arange(len(lengths)), lengths)[groups.firsts]
         series = {"series": pd.Categorical.from_codes(codes[place], several)}
-    ends = zip(("lower", "upper"), metrics.interval(drawn, level), strict=True)
-    columns = {"estimate": np.median(drawn, axis=0), **dict(ends)}
     rows = series | {
         "period": pd.Categorical.from_codes(np.zeros_like(place), [period]),
         "start": groups.starts[place],

@@ -31,7 +31,7 @@ def _panel(rows, units):
     """What `aggregates.means` takes of one feature."""
     feature = rows["feature"].iloc[0]
     of = f"{rows['series'].iloc[0]}: " if "series" in rows else ""
-    columns = {column: rows[column].to_numpy() for column in ("estimate", "lower", "upper", "missing")}
+    columns = {column: rows[column].to_numpy() for column in ("estimate", "lower", "upper", "shifted", "missing")}
     return columns | {
         "title": f"{of}{feature}, {100 * _share(rows):.3g} % missing",
         "label": features.label(feature, units),

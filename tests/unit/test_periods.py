@@ -64,7 +64,7 @@ def test_no_period_spans_two_series():
     assert groups.firsts.tolist() == [0, 19, 30, 49] and groups.counts.tolist() == [19, 11, 19, 6]
 
 
-SETTINGS = {"level": 0.9, "period": "day", "circular": {}, "group": None}
+SETTINGS = {"level": 0.9, "period": "day", "circular": {}, "group": None, "shift": {}}
 LOOK = {"level": 0.9, "colour": "blue", "units": {"x": "km"}}
 
 
@@ -110,6 +110,25 @@ def test_only_where_values_were_missing_there_is_an_interval(tmp_path):
     np.testing.assert_allclose(row[["lower", "estimate", "upper"]].astype(float), there + ends)
     plot_aggregates(tmp_path / "aggregates.parquet", tmp_path / "aggregates.png", LOOK)
     assert (tmp_path / "aggregates.png").stat().st_size > 1000
+
+
+def test_filled_values_are_shifted_beside_the_others(tmp_path):
+    """By 6 in two of 24 steps: the mean by 0.5, the sum by 12, the least value only where it was filled in."""
+    wide = series(72, "h", start="2024-01-30")
+    wide.iloc[[25, 30], 0] = np.nan
+    completed(tmp_path, wide)
+    table = aggregate(tmp_path, shift={"x": 6.0})
+    some = table[(table["missing"] > 0) & (table["feature"] == "x")].set_index("statistic")
+    for statistic, by in {"mean": 0.5, "sum": 12.0, "max": 0.0, "min": 6.0}.items():
+        for shifted, column in (("shifted", "estimate"), ("shifted_lower", "lower"), ("shifted_upper", "upper")):
+            assert some.loc[statistic, shifted] - some.loc[statistic, column] == pytest.approx(by), (statistic, column)
+    others = table[table["missing"] == 0]
+    assert (others["shifted"] == others["estimate"]).all()
+    assert aggregate(tmp_path)["shifted"].isna().all()
+    with pytest.raises(
+        InputError, match=r"^csdi\.runs\.mine\.aggregates\.shift: there is no feature 'w'; .* are x, y$"
+    ):
+        aggregate(tmp_path, shift={"w": 1.0})
 
 
 def test_several_series_have_their_own_periods_and_panels(tmp_path, monkeypatch):

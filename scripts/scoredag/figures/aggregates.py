@@ -16,8 +16,8 @@ def means(panels: Sequence[Panel], period: str, colour: str, level: float) -> Fi
     """Means by period, a panel for each feature, and below it how far the intervals reach to either side.
 
     Args:
-        panels: dicts with `title`, `label` (feature and unit), `times` (P,), `estimate`, `lower` and `upper` (P,), and
-            `missing` (P,), the share that was.
+        panels: dicts with `title`, `label` (feature and unit), `times` (P,), `estimate`, `lower` and `upper` (P,),
+            `shifted` (P,), which may be NaN, and `missing` (P,), the share that was.
         period: what a period is called: day, ..
         colour: of intervals.
         level: of the intervals.
@@ -33,6 +33,8 @@ def means(panels: Sequence[Panel], period: str, colour: str, level: float) -> Fi
         top.plot(times[~some], estimate[~some], "o", color=style.BLACK, ms=2.5, label="nothing missing")
         marks = {"fmt": "s", "ms": 3, "color": colour, "elinewidth": 2}
         top.errorbar(times[some], estimate[some], yerr=ends, label=f"values missing: median and {label}", **marks)
+        if np.isfinite(panel["shifted"][some]).any():
+            top.plot(times[some], panel["shifted"][some], "x", color=style.ORANGE, ms=4, label="filled values shifted")
         bottom.vlines(times[some], (lower - estimate)[some], (upper - estimate)[some], color=colour, lw=2)
         bottom.axhline(0, color=style.GREY, lw=1)
         top.set_title(panel["title"], loc="left")

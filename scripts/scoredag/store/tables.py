@@ -113,6 +113,9 @@ AGGREGATES = _schema(
     estimate=pa.float64(),
     lower=pa.float64(),
     upper=pa.float64(),
+    shifted=pa.float64(),
+    shifted_lower=pa.float64(),
+    shifted_upper=pa.float64(),
     missing=pa.float64(),
     n_steps=pa.int64(),
 )
