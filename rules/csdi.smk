@@ -34,6 +34,7 @@ rule train_csdi:
             "runs",
             "{run}",
             only=["conditional", "dataset", "device", "init"],
+            covariates=lambda wildcards: covariates(dataset_of_run(wildcards)),
             training=settings("csdi", "runs", "{run}", "training", without=["save_every"]),
             init_sha256=lambda wildcards: (init_checkpoint(wildcards) or {}).get("sha256"),
             seed=config["seed"],

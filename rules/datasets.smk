@@ -36,7 +36,10 @@ rule tidy_series:
     params:
         content=dataset_content,
         settings=settings(
-            "datasets", "{dataset}", without=["file", "round", "units", "url", "windows"], seed=config["seed"]
+            "datasets",
+            "{dataset}",
+            without=["covariates", "file", "round", "units", "url", "windows"],
+            seed=config["seed"],
         ),
     script:
         "../scripts/tidy_series.py"
@@ -92,6 +95,7 @@ rule cut_windows:
             "{dataset}",
             "windows",
             circular=dataset_setting("circular"),
+            covariates=dataset_setting("covariates"),
             file=dataset_setting("file"),
             group=dataset_setting("group"),
             held_out=patterns,

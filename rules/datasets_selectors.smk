@@ -39,6 +39,11 @@ def dataset_setting(key):
     return lambda wildcards: section("datasets", wildcards.dataset, key)
 
 
+def covariates(dataset):
+    """What tells which features of a dataset are never hidden."""
+    return {"columns": dataset["covariates"], "circular": dataset["circular"], "group": dataset["group"]}
+
+
 def trained_model(wildcards):
     """The weights whose statistics normalise a dataset, where it names a checkpoint; else []."""
     of = section("datasets", wildcards.dataset, "windows", "statistics")

@@ -87,7 +87,10 @@ def cut_windows(
     if n_covered < len(wide):
         logging.info("%s: %d of %d steps lie in no window", dataset, len(wide) - n_covered, len(wide))
 
+    hideable = ~wide.columns.isin(_covariates(wide, settings, dataset))
+
     def hold_out(window, observed):
+        observed = observed & hideable
         code = codes[window]
         place = (own_steps[window],) if series is None else (series[whose[window]], own_steps[window])
         turn = (f"repeat {turns[window]}",) if turns[window] else ()
@@ -122,6 +125,23 @@ def cut_windows(
     tables.write(statistics, statistics_path, tables.STATISTICS)
     tables.write(starts, starts_path, tables.WINDOW_STARTS)
     tables.write(table, windows_path, tables.WINDOWS)
+
+
+def _covariates(wide, settings, dataset):
+    """The features that are never hidden."""
+    try:
+        found = angles.features_of(list(wide.columns), settings["covariates"], settings["circular"], settings["group"])
+    except InputError as error:
+        raise InputError(f"datasets.{dataset}.covariates: {error}") from error
+    if len(found) == wide.shape[1]:
+        raise InputError(f"datasets.{dataset}.covariates: every feature is one; leave out those that are to be filled")
+    gaps = wide[found].isna().sum()
+    for name, n_missing in gaps[gaps > 0].items():
+        logging.warning(
+            "%s: '%s' is a covariate, but %d of its %d values are missing; they are filled as those of others",
+            dataset, name, n_missing, len(wide),
+        )  # fmt: skip
+    return found
 
 
 def _statistics(wide, splits, of, model_path):

@@ -10,7 +10,7 @@ from scoredag import job, streams
 from scoredag.csdi import batches, checkpoint, resume, training
 from scoredag.csdi.network import CSDI
 from scoredag.job import logs
-from scoredag.series import windows
+from scoredag.series import angles, windows
 from scoredag.store import files, tables, weights
 
 
@@ -36,6 +36,7 @@ def train_csdi(
     seed = streams.seed(settings["seed"], "csdi", run)
     stats = tables.read(statistics_path, tables.STATISTICS)
     features = list(stats["feature"])
+    covariates = angles.features_of(features, **settings["covariates"])
     _, values, roles = windows.read(windows_path, stats, "train")
     _, valid_values, valid_roles = windows.read(windows_path, stats, "valid")
     valid = batches.Batch(
@@ -76,6 +77,7 @@ def train_csdi(
                 store=store,
                 progress=bar,
                 device=settings["device"],
+                given=[features.index(name) for name in covariates],
             )
         except training.DivergenceError as error:
             if error.best is not None:

@@ -91,6 +91,7 @@ def impute(
     interval: str | None = None,
     plausible: Mapping[str, Sequence[float]] | None = None,
     round: Mapping[str, float] | None = None,
+    covariates: Sequence[str] = (),
     windows: Mapping[str, Any] | None = None,
     run: Mapping[str, Any] | None = None,
     name: str = "mine",
@@ -109,6 +110,7 @@ def impute(
             a frame without times are this far apart.
         plausible: {column: (lowest, highest)} in its unit; values outside are taken as missing.
         round: {column: step}; what is filled in are multiples of it, as of 1 for counts.
+        covariates: columns that are known where others are missing.
         windows: the config's keys of a dataset's windows, as {"length": 36}.
         run: the config's other keys of a run, as {"training": {"n_steps": 1300}}, which does train.
         name: of dataset and run, which tells random streams apart.
@@ -119,6 +121,7 @@ def impute(
     times, spacing = _grid(frame, interval)
     own = {"level": level, "method": method, "sampling": {"n_samples": draws}}
     dataset = {"interval": spacing, "plausible": plausible or {}, "round": round or {}, "windows": windows or {}}
+    dataset["covariates"] = list(covariates)
     report: list[str] = []
     one_thread = threadpoolctl.threadpool_limits(1, user_api="blas")  # as jobs have: more change the last digits
     with one_thread, tempfile.TemporaryDirectory(prefix="scoredag-") as folder, _told(report):
@@ -175,9 +178,10 @@ class _Run:
     def _learn(self, path):
         """Make what the gaps are filled with: windows, models, and validation windows that choose among them."""
         windows = self.dataset["windows"] | {"held_out": checks.patterns(self.dataset["windows"])}
-        of_dataset = {key: self.dataset[key] for key in ("circular", "group")} | {"file": str(path)}
+        of_dataset = {key: self.dataset[key] for key in ("circular", "covariates", "group")} | {"file": str(path)}
         trained = self.checkpoints.get(windows["statistics"], {"file": None})["file"]
         self._call("cut_windows", settings=windows | of_dataset | self.seed, model_path=trained)
+        covariates = self.dataset["covariates"]
         self._call("fit_gaussian")
         training = _without(self.run["training"], "save_every")
         self._call(
@@ -185,6 +189,7 @@ class _Run:
             init_path=self.init["file"],
             settings={key: self.run[key] for key in ("conditional", "dataset", "device", "init")}
             | {"init_sha256": self.init["sha256"], "training": training}
+            | {"covariates": {key: of_dataset[key] for key in ("circular", "group")} | {"columns": covariates}}
             | self.seed,
             save_every=self.run["training"]["save_every"],
             code="",

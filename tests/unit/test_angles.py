@@ -4,7 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from scoredag.errors import InputError
 from scoredag.series import angles
+
+
+def test_columns_have_the_features_of_all_groups_and_both_parts_of_an_angle():
+    names = ["A_temp", "A_dir_sin", "A_dir_cos", "A_out_temp", "B_temp", "B_dir_sin", "B_dir_cos", "B_out_temp"]
+    found = angles.features_of(names, ["dir", "out_temp"], {"dir": 360.0}, "station")
+    assert found == ["A_dir_sin", "A_dir_cos", "A_out_temp", "B_dir_sin", "B_dir_cos", "B_out_temp"]
+    assert angles.features_of(["a", "b"], ["b"], {}, None) == ["b"] and angles.features_of(["a"], [], {}, None) == []
+    with pytest.raises(InputError, match="there is no feature 'c'; the features are a, b"):
+        angles.features_of(["a", "b"], ["c"], {}, None)
 
 
 @pytest.mark.parametrize(

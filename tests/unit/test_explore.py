@@ -27,6 +27,7 @@ CUT |= {
     "profile": "none",
     "file": None,
     "circular": {},
+    "covariates": [],
     "group": None,
     "held_out": [("few", {"pattern": "random", "share": 0.2, "length": None})],
 }

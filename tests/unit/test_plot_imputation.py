@@ -19,6 +19,7 @@ CUT |= {
     "profile": "none",
     "file": None,
     "circular": {},
+    "covariates": [],
     "group": None,
     "held_out": PATTERNS,
 }

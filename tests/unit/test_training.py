@@ -280,6 +280,17 @@ def test_a_muon_step_is_nearly_orthogonal():
     assert singular[0] / singular[-2] < 3  # of the gradient, a random matrix: about 40
 
 
+def test_what_is_given_is_all_given():
+    values, known = a_dataset(n_features=4)
+    settings = SETTINGS._replace(crop_features=(2, 4), masks=("random", "blocks"))
+    hidden = np.zeros(4)
+    for step in range(20):
+        batch, _, _ = batches.draw(values, known, torch.from_numpy(known), settings, 0, step, given=[1, 3])
+        targets = (batch.observed_mask - batch.cond_mask).sum((0, 2)).numpy()
+        np.add.at(hidden, batch.features.numpy(), targets)
+    assert (hidden[[1, 3]] == 0).all() and (hidden[[0, 2]] > 0).all()
+
+
 def test_muon_does_what_that_of_pytorch_does():
     """Which rounds to bfloat16, three digits, in each of its 15 products."""
     rng = torch.Generator().manual_seed(0)

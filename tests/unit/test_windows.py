@@ -460,6 +460,31 @@ def test_without_gaps_there_are_no_windows_with_gaps_like_its_own(cut, wide, cap
     assert "mine: no value is missing: no windows with gaps like its own" in caplog.text
 
 
+def test_covariates_are_never_hidden_and_their_gaps_are_told(cut, wide, caplog):
+    complete = wide.fillna({"wind": 0.0})
+    for pattern in (RANDOM, BLOCKS, ("high", {"pattern": "high", "share": 0.25, "length": None}), OWN):
+        table, _ = cut(pattern, series=complete, covariates=["wind"])
+        targets = table[table["role"] == "target"]
+        assert set(targets["feature"].astype(str)) == {"pressure", "humid"}, pattern
+    assert "covariate" not in caplog.text
+    cut(RANDOM, covariates=["wind"])
+    assert (
+        f"'wind' is a covariate, but {wide['wind'].isna().sum()} of its {len(wide)} values are missing" in caplog.text
+    )
+
+
+@pytest.mark.parametrize(
+    ("covariates", "line"),
+    [
+        (["rain"], "there is no feature 'rain'; the features are wind, pressure, humid"),
+        (["wind", "pressure", "humid"], "every feature is one; leave out those that are to be filled"),
+    ],
+)
+def test_covariates_that_are_none_or_all_are_refused(cut, covariates, line):
+    with pytest.raises(InputError, match=rf"^datasets\.mine\.covariates: {line}$"):
+        cut(RANDOM, covariates=covariates)
+
+
 def trained(wide, path, **metadata):
     """Weights that were trained on the features of a series, with mean 5 and deviation 2 of each."""
     known = {"mean": [5.0] * wide.shape[1], "std": [2.0] * wide.shape[1]}
@@ -557,7 +582,7 @@ SERIES |= {
     "profile": "none",
     "file": "data/mine.csv",
 }
-SERIES |= {"circular": {}, "group": None}
+SERIES |= {"circular": {}, "covariates": [], "group": None}
 OWN = ("mine", {"pattern": "own", "share": None, "length": None})
 RANDOM = ("random-20", {"pattern": "random", "share": 0.2, "length": None})
 BLOCKS = ("blocks-4", {"pattern": "blocks", "share": 0.1, "length": 4})

@@ -39,6 +39,7 @@ def draw(
     settings: Settings,
     seed: int,
     step: int,
+    given: Sequence[int] = (),
 ) -> tuple[Batch, torch.Tensor, torch.Tensor]:
     """The batch, its noise (B, K, L) and its diffusion steps (B,) of a training step.
 
@@ -49,6 +50,7 @@ def draw(
             count.
         seed: of the training.
         step: number of the step, from 0.
+        given: features of which all that is observed is given.
     """
     generator = torch.Generator().manual_seed(streams.seed(seed, "step", step))
     chosen = window_numbers(len(values), settings.batch_size, seed, step)
@@ -63,10 +65,13 @@ def draw(
 
     observed = cropped(observed_mask[chosen])
     patterns = masks.Patterns(historical=picked(observed_mask), test=picked(test_masks))
+    cond_mask = masks.draw(settings.masks, observed, patterns, generator)
+    always = torch.isin(features, torch.tensor(given, dtype=torch.long))
+    cond_mask[:, always] = observed[:, always]
     batch = Batch(
         values=cropped(values[chosen]),
         observed_mask=observed,
-        cond_mask=masks.draw(settings.masks, observed, patterns, generator),
+        cond_mask=cond_mask,
         time_points=torch.arange(observed.shape[2], dtype=torch.float32).expand(len(chosen), -1),
         features=features,
     )

@@ -8,6 +8,7 @@ import copy
 import logging
 import math
 import time
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from typing import Any
 
@@ -62,6 +63,7 @@ def train(
     store: resume.Store | None = None,
     progress: tqdm | None = None,
     device: str = "auto",
+    given: Sequence[int] = (),
 ) -> list[dict[str, Any]]:
     """Train `model` in place and leave it with the weights of the lowest validation loss, those it came with included.
 
@@ -75,6 +77,7 @@ def train(
         store: where the state is saved, so that a killed training goes on; None saves none.
         progress: a tqdm bar of the steps, or something that acts like one.
         device: `auto`, `cpu` or `cuda`.
+        given: features of which all that is observed is given.
 
     Returns:
         History, a list of dicts with step, epoch, split, loss, learning_rate: the
@@ -100,7 +103,7 @@ def train(
         if not run.step:
             run.validate(pool, valid.to(place), len(values), time.perf_counter() - start)
         while run.step < settings.n_steps and not run.is_stale():
-            batch, noise, level = batches.draw(values, observed_mask, valid.cond_mask, settings, seed, run.step)
+            batch, noise, level = batches.draw(values, observed_mask, valid.cond_mask, settings, seed, run.step, given)
             value = run.update(pool, batch.to(place), noise.to(place), level.to(place))
             if not math.isfinite(value):
                 raise DivergenceError(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from scoredag.errors import InputError
 from scoredag.series import features
 
 DIGITS = 12  # of an angle that is joined again, with which what was written comes back as it was
@@ -38,6 +39,24 @@ def pairs(names: Sequence[str], periods: Iterable[str], grouped: bool) -> dict[s
 def components(names: Sequence[str], periods: Iterable[str], grouped: bool) -> list[str]:
     """The sines and cosines that `split` made, of `names`; the rest as in `pairs`."""
     return [f"{end}_{part}" for end in pairs(names, periods, grouped) for part in ("sin", "cos")]
+
+
+def features_of(
+    names: Sequence[str], columns: Sequence[str], circular: Mapping[str, float], group: str | None
+) -> list[str]:
+    """Those of the features `names` that come from some columns: with groups from each, of an angle sine and cosine.
+
+    Raises:
+        InputError: a column that no feature comes from.
+    """
+    found = {}
+    for column in columns:
+        parts = components(names, [column] if column in circular else [], group is not None)
+        of_column = [name for name in names if features.column_of(name, columns, group is not None) == column]
+        found[column] = {*parts, *of_column}
+        if not found[column]:
+            raise InputError(f"there is no feature '{column}'; the features are {', '.join(names)}")
+    return [name for name in names if any(name in part for part in found.values())]
 
 
 def as_one(names: Iterable[str], periods: Iterable[str], grouped: bool) -> tuple[np.ndarray, np.ndarray]:
