@@ -1,5 +1,7 @@
 """Real gaps filled and intervals corrected, on request by path or by a setting of the run."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -13,7 +15,7 @@ OVERLAY = "csdi: {runs: {nyc-weather: {fill_gaps: true}}}\n"
 COMPLETING = {"complete_series", "aggregate_series", "plot_aggregates"}
 
 
-def test_completed_series_and_aggregates_are_made_by_path_alone(edited):
+def test_completed_series_and_aggregates_are_made_by_path_alone(root, edited, monkeypatch):
     """They leave what fills the gaps as it is, whose jobs they do not ask for."""
     assert edited.jobs() == set() and edited.jobs(f"{RUN}/aggregates.png") == COMPLETING
     done = edited.snakemake(f"{RUN}/aggregates.png")
@@ -35,11 +37,21 @@ def test_completed_series_and_aggregates_are_made_by_path_alone(edited):
         assert min(image.size) > 400 and len(image.convert("RGB").getcolors(maxcolors=1 << 24)) > 20
     done = edited.snakemake(f"{RUN}/completed.parquet", "--cores", "1", "--forcerun", "complete_series")
     assert done.returncode == 0 and completed.read_bytes() == before, done.stdout
+    the_page_pools_what_it_says(root, edited.folder, monkeypatch)
     keys = {"aggregates: {period: week}": {"aggregate_series", "plot_aggregates"}, "completed: {draws: 3}": COMPLETING}
     for key, jobs in keys.items():
         (edited.folder / MORE).write_text(f"csdi: {{runs: {{nyc-weather: {{{key}}}}}}}\n", encoding="utf-8")
         assert edited.jobs(f"{RUN}/aggregates.png", configfiles=(TINY, MORE)) == jobs
         assert edited.jobs(configfiles=(TINY, MORE)) == set()
+
+
+def the_page_pools_what_it_says(root, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    page = (root / "docs/filling.md").read_text(encoding="utf-8")
+    (snippet,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    scope = {}
+    exec(snippet, scope)
+    assert len(scope["means"]) == 20 and scope["pooled"].lower < scope["pooled"].estimate < scope["pooled"].upper
 
 
 def run_again(project):
