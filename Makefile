@@ -66,7 +66,7 @@ rivals: .venv-bench/ready
 # TRAINED=zero-shot, "100 steps" or fine-tuned: one training.
 zoo: results/zoo/ready
 	failed=0; \
-	$(BIN)/snakemake --cores all --keep-going $$($(BIN)/python benchmarks/zoo.py --targets "$(HALF)" --trained "$(TRAINED)") \
+	$(BIN)/snakemake --cores all --scheduler greedy --keep-going $$($(BIN)/python benchmarks/zoo.py --targets "$(HALF)" --trained "$(TRAINED)") \
 		--configfile config/presets/zoo.yaml || failed=1; \
 	$(BIN)/python benchmarks/zoo.py && exit $$failed
 
