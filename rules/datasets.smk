@@ -36,7 +36,10 @@ rule tidy_series:
     params:
         content=dataset_content,
         settings=settings(
-            "datasets", "{dataset}", without=["file", "round", "units", "url", "windows"], seed=config["seed"]
+            "datasets",
+            "{dataset}",
+            without=["file", "round", "transform", "units", "url", "windows"],
+            seed=config["seed"],
         ),
     script:
         "../scripts/tidy_series.py"
@@ -94,7 +97,9 @@ rule cut_windows:
             file=dataset_setting("file"),
             group=dataset_setting("group"),
             held_out=patterns,
+            plausible=logit_ranges,
             seed=config["seed"],
+            transform=dataset_setting("transform"),
         ),
     script:
         "../scripts/cut_windows.py"

@@ -39,6 +39,12 @@ def dataset_setting(key):
     return lambda wildcards: section("datasets", wildcards.dataset, key)
 
 
+def logit_ranges(wildcards):
+    """The plausible ranges of the columns of a dataset that have a logit."""
+    dataset = section("datasets", wildcards.dataset)
+    return {name: ends for name, ends in dataset["plausible"].items() if dataset["transform"].get(name) == "logit"}
+
+
 def patterns(wildcards):
     """Pairs of a name and a pattern of missing entries, in the config's order, which sorted keys would lose."""
     return [[name, entry] for name, entry in section("datasets", wildcards.dataset, "windows", "held_out").items()]

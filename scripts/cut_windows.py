@@ -7,7 +7,7 @@ import pandas as pd
 
 from scoredag import job, streams
 from scoredag.errors import InputError
-from scoredag.series import angles, missingness, profiles, seasons, tidy, window_lengths, windows
+from scoredag.series import angles, missingness, profiles, seasons, tidy, transforms, window_lengths, windows
 from scoredag.store import tables
 
 ALIKE = 1.1  # ratio of periods up to which cycles of several features are told as one
@@ -29,11 +29,13 @@ def cut_windows(
 
     `settings["held_out"]` lists pairs of a name and a pattern of missing entries; `settings["file"]`, or None, is what
     messages name. The sine and the cosine of an angle of `settings["circular"]` are hidden together, as gaps are.
+    Windows hold values as they are; statistics and profile are of transformed ones.
     """
     key = f"datasets.{dataset}.windows"
     source = settings["file"] if isinstance(settings["file"], str) else f"datasets.{dataset}"
     wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
     series, lengths = tidy.series_of(wide)
+    transformed, transform = _transformed(wide, settings, source, dataset)
     chosen = window_lengths.choose(wide, lengths, *(settings[key] for key in ("length", "block", "shares", "held_out")))
     if settings["length"] == window_lengths.AUTO:
         logging.info("%s: windows of %d steps (%s), blocks of %d", dataset, chosen.length, chosen.why, chosen.block)
@@ -106,18 +108,34 @@ def cut_windows(
     if series is not None:
         starts["series"] = pd.Categorical.from_codes(whose, series)
     try:
-        statistics = windows.statistics(wide, splits, settings["statistics"])
-        profile = _profile(wide, table, steps, window_splits, splits, settings) if series is None else None
+        statistics = windows.statistics(transformed, splits, settings["statistics"])
+        profile = _profile(transformed, table, steps, window_splits, splits, settings) if series is None else None
         if profile is not None:
             table["profile"] = profile.to_numpy()[steps].ravel()
-            statistics = windows.statistics(wide - profile, splits, settings["statistics"])
+            statistics = windows.statistics(transformed - profile, splits, settings["statistics"])
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
     profiles.write(profile, profile_path)
     _tell_cycles(wide, splits, lengths, settings, key)
-    tables.write(statistics, statistics_path, tables.STATISTICS)
+    tables.write(pd.concat([statistics, transform], axis=1), statistics_path, tables.STATISTICS)
     tables.write(starts, starts_path, tables.WINDOW_STARTS)
     tables.write(table, windows_path, tables.WINDOWS)
+
+
+def _transformed(wide, settings, source, dataset):
+    """The series with its features transformed, and which have which, as `transforms.choose` says it."""
+    try:
+        names, grouped = list(wide.columns), settings["group"] is not None
+        chosen = transforms.choose(names, settings["transform"], settings["plausible"], grouped)
+    except InputError as error:
+        raise InputError(f"datasets.{dataset}.transform: {error}") from error
+    if settings["transform"]:
+        told = ", ".join(f"{name} of '{column}'" for column, name in settings["transform"].items())
+        logging.info("%s: z-scores are those of the %s", dataset, told)
+    try:
+        return transforms.of_series(wide, chosen), chosen
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
 
 
 def _patterns(held_out, own, source, dataset):

@@ -91,6 +91,7 @@ def impute(
     interval: str | None = None,
     plausible: Mapping[str, Sequence[float]] | None = None,
     round: Mapping[str, float] | None = None,
+    transform: Mapping[str, str] | None = None,
     windows: Mapping[str, Any] | None = None,
     run: Mapping[str, Any] | None = None,
     name: str = "mine",
@@ -109,6 +110,8 @@ def impute(
             a frame without times are this far apart.
         plausible: {column: (lowest, highest)} in its unit; values outside are taken as missing.
         round: {column: step}; what is filled in are multiples of it, as of 1 for counts.
+        transform: {column: `log`, `log1p` or `logit`}, so that what is filled in is above 0, 0 or more, or inside the
+            plausible range.
         windows: the config's keys of a dataset's windows, as {"length": 36}.
         run: the config's other keys of a run, as {"training": {"n_steps": 1300}}, which does train.
         name: of dataset and run, which tells random streams apart.
@@ -118,7 +121,8 @@ def impute(
     """
     times, spacing = _grid(frame, interval)
     own = {"level": level, "method": method, "sampling": {"n_samples": draws}}
-    dataset = {"interval": spacing, "plausible": plausible or {}, "round": round or {}, "windows": windows or {}}
+    named = {"plausible": plausible, "round": round, "transform": transform, "windows": windows}
+    dataset = {"interval": spacing, **{key: value or {} for key, value in named.items()}}
     report: list[str] = []
     one_thread = threadpoolctl.threadpool_limits(1, user_api="blas")  # as jobs have: more change the last digits
     with one_thread, tempfile.TemporaryDirectory(prefix="scoredag-") as folder, _told(report):
@@ -177,7 +181,8 @@ class _Run:
         """Make what the gaps are filled with: windows, models, and validation windows that choose among them."""
         patterns = [[name, entry] for name, entry in self.dataset["windows"]["held_out"].items()]
         windows = self.dataset["windows"] | {"held_out": patterns}
-        of_dataset = {key: self.dataset[key] for key in ("circular", "group")} | {"file": str(path)}
+        taken = ("circular", "group", "plausible", "transform")
+        of_dataset = {key: self.dataset[key] for key in taken} | {"file": str(path)}
         self._call("cut_windows", settings=windows | of_dataset | self.seed)
         self._call("fit_gaussian")
         training = _without(self.run["training"], "save_every")

@@ -19,6 +19,8 @@ CUT |= {
     "profile": "none",
     "file": None,
     "circular": {},
+    "plausible": {},
+    "transform": {},
     "group": None,
     "held_out": PATTERNS,
 }

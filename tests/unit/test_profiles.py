@@ -15,6 +15,7 @@ from scoredag.store import tables
 N = 48 * 60  # half-hours of 60 days
 SETTINGS = {"seed": 1, "length": 24, "block": 240, "shares": (0.7, 0.1, 0.2), "train_stride": 6, "split_seed": 1}
 SETTINGS |= {"statistics": "train", "max_windows": None, "max_validation_windows": 50, "file": None, "circular": {}}
+SETTINGS |= {"plausible": {}, "transform": {}}
 SETTINGS |= {"group": None, "held_out": [["random-50", {"pattern": "random", "share": 0.5, "length": None}]]}
 
 

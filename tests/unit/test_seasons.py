@@ -118,6 +118,8 @@ SETTINGS = {
     "profile": "none",
     "shares": [0.7, 0.1, 0.2],
     "circular": {},
+    "plausible": {},
+    "transform": {},
     "file": None,
     "group": None,
     "held_out": HELD_OUT,

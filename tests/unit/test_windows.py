@@ -521,7 +521,7 @@ SERIES |= {
     "profile": "none",
     "file": "data/mine.csv",
 }
-SERIES |= {"circular": {}, "group": None}
+SERIES |= {"circular": {}, "group": None, "plausible": {}, "transform": {}}
 OWN = ("mine", {"pattern": "own", "share": None, "length": None})
 RANDOM = ("random-20", {"pattern": "random", "share": 0.2, "length": None})
 BLOCKS = ("blocks-4", {"pattern": "blocks", "share": 0.1, "length": 4})

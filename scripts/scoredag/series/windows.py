@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from scoredag.errors import InputError
-from scoredag.series import tidy
+from scoredag.series import tidy, transforms
 from scoredag.store import tables
 
 SPLITS = ("train", "valid", "test")
@@ -304,9 +304,9 @@ def values_at(
     return values
 
 
-def z_scores(values: np.ndarray, stats: pd.DataFrame) -> np.ndarray:
-    """Values (..., K) in physical units, less their profile, as z-scores."""
-    return (values - stats["mean"].to_numpy()) / stats["std"].to_numpy()
+def z_scores(values: np.ndarray, stats: pd.DataFrame, profile: np.ndarray | float = 0.0) -> np.ndarray:
+    """Values (..., K) in physical units as z-scores: transformed where their feature is, less the profile."""
+    return (transforms.forward(values, stats) - profile - stats["mean"].to_numpy()) / stats["std"].to_numpy()
 
 
 def read(path: str, stats: pd.DataFrame, split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -320,7 +320,7 @@ def table(path: str, split: str) -> pd.DataFrame:
 
 
 def profile(table: pd.DataFrame, n_features: int) -> np.ndarray:
-    """What is subtracted from the values of windows, (N, K, L) in physical units; 0 where nothing is."""
+    """What is subtracted from the (transformed) values of windows, (N, K, L); 0 where nothing is."""
     shape = (-1, int(table["step"].max()) + 1, n_features)
     if "profile" in table:
         return table["profile"].to_numpy().reshape(shape).transpose(0, 2, 1)
@@ -341,10 +341,8 @@ def to_arrays(table: pd.DataFrame, stats: pd.DataFrame) -> tuple[np.ndarray, np.
     n_features = len(stats)
     length = int(table["step"].max()) + 1
     shape = (-1, length, n_features)
-    values = table["value"].to_numpy().reshape(shape)
-    if "profile" in table:
-        values = values - table["profile"].to_numpy().reshape(shape)
-    scores = z_scores(values, stats)
+    subtracted = table["profile"].to_numpy().reshape(shape) if "profile" in table else 0.0
+    scores = z_scores(table["value"].to_numpy().reshape(shape), stats, subtracted)
     names = list(table["role"].cat.categories)
     roles = np.array([ROLES.index(name) for name in names])[table["role"].cat.codes].reshape(shape)
     numbers = table["window"].to_numpy()[:: length * n_features]
