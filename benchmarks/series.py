@@ -58,7 +58,7 @@ def settings():
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     dataset = defaults(schema["$defs"]["dataset"]) | {"reader": "csv", "seed": 1}
     dataset["windows"] |= {"held_out": list(dataset["windows"]["held_out"].items()), "seed": 1}
-    dataset["windows"] |= {key: dataset[key] for key in ("circular", "file", "group")}
+    dataset["windows"] |= {key: dataset[key] for key in ("circular", "file", "group", "plausible", "transform")}
     return dataset
 
 

@@ -38,7 +38,7 @@ rule tidy_series:
         settings=settings(
             "datasets",
             "{dataset}",
-            without=["covariates", "file", "round", "units", "url", "windows"],
+            without=["covariates", "file", "round", "transform", "units", "url", "windows"],
             seed=config["seed"],
         ),
     script:
@@ -99,7 +99,9 @@ rule cut_windows:
             file=dataset_setting("file"),
             group=dataset_setting("group"),
             held_out=patterns,
+            plausible=logit_ranges,
             seed=config["seed"],
+            transform=dataset_setting("transform"),
         ),
     script:
         "../scripts/cut_windows.py"

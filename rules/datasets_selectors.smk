@@ -50,6 +50,12 @@ def trained_model(wildcards):
     return input_file(config["csdi"]["checkpoints"].get(of))
 
 
+def logit_ranges(wildcards):
+    """The plausible ranges of the columns of a dataset that have a logit."""
+    dataset = section("datasets", wildcards.dataset)
+    return {name: ends for name, ends in dataset["plausible"].items() if dataset["transform"].get(name) == "logit"}
+
+
 def patterns(wildcards):
     """Pairs of a name and a pattern of missing entries, in the config's order, which sorted keys would lose."""
     return list(map(list, checks.patterns(section("datasets", wildcards.dataset, "windows"))))

@@ -7,7 +7,7 @@ import pandas as pd
 
 from scoredag import job, streams
 from scoredag.errors import InputError
-from scoredag.series import angles, missingness, profiles, seasons, tidy, window_lengths, windows
+from scoredag.series import angles, missingness, profiles, seasons, tidy, transforms, window_lengths, windows
 from scoredag.store import tables
 
 ALIKE = 1.1  # ratio of periods up to which cycles of several features are told as one
@@ -29,13 +29,15 @@ def cut_windows(
     """Write the windows, the time each begins at, and the statistics of the training split.
 
     `settings["held_out"]` lists pairs of a name and a pattern of missing entries; `settings["file"]`, or None, is what
-    messages name. The sine and the cosine of an angle of `settings["circular"]` are hidden together, as gaps are. Where
-    `model_path` are weights, statistics are those of their training.
+    messages name. The sine and the cosine of an angle of `settings["circular"]` are hidden together, as gaps are.
+    Windows hold values as they are; statistics and profile are of transformed ones. Where `model_path` are weights,
+    statistics are those of their training.
     """
     key = f"datasets.{dataset}.windows"
     source = settings["file"] if isinstance(settings["file"], str) else f"datasets.{dataset}"
     wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
     series, lengths = tidy.series_of(wide)
+    transformed, transform = _transformed(wide, settings, source, dataset)
     chosen = window_lengths.choose(wide, lengths, *(settings[key] for key in ("length", "block", "shares", "held_out")))
     if settings["length"] == window_lengths.AUTO:
         logging.info("%s: windows of %d steps (%s), blocks of %d", dataset, chosen.length, chosen.why, chosen.block)
@@ -111,18 +113,18 @@ def cut_windows(
     if series is not None:
         starts["series"] = pd.Categorical.from_codes(whose, series)
     try:
-        statistics = _statistics(wide, splits, settings["statistics"], model_path)
-        profile = _profile(wide, table, steps, window_splits, splits, settings) if series is None else None
+        statistics = _statistics(transformed, splits, settings["statistics"], model_path, transform)
+        profile = _profile(transformed, table, steps, window_splits, splits, settings) if series is None else None
         if profile is not None:
             table["profile"] = profile.to_numpy()[steps].ravel()
-            statistics = _statistics(wide - profile, splits, settings["statistics"], model_path)
+            statistics = _statistics(transformed - profile, splits, settings["statistics"], model_path, transform)
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
     if model_path:
-        _tell_elsewhere(wide if profile is None else wide - profile, statistics, dataset)
+        _tell_elsewhere(transformed if profile is None else transformed - profile, statistics, dataset)
     profiles.write(profile, profile_path)
     _tell_cycles(wide, splits, lengths, settings, key)
-    tables.write(statistics, statistics_path, tables.STATISTICS)
+    tables.write(pd.concat([statistics, transform], axis=1), statistics_path, tables.STATISTICS)
     tables.write(starts, starts_path, tables.WINDOW_STARTS)
     tables.write(table, windows_path, tables.WINDOWS)
 
@@ -144,9 +146,11 @@ def _covariates(wide, settings, dataset):
     return found
 
 
-def _statistics(wide, splits, of, model_path):
+def _statistics(wide, splits, of, model_path, transform):
     """Statistics of a split, or those that a model was trained with."""
-    return windows.statistics_of_training(wide, model_path) if model_path else windows.statistics(wide, splits, of)
+    if model_path:
+        return windows.statistics_of_training(wide, model_path, transform)
+    return windows.statistics(wide, splits, of)
 
 
 def _tell_elsewhere(wide, statistics, dataset):
@@ -156,6 +160,22 @@ def _tell_elsewhere(wide, statistics, dataset):
             "%s: '%s' has mean %.4g and deviation %.4g, where the model was trained %.4g and %.4g; here it may err",
             dataset, row.feature, row.mean, row.std, row.mean_there, row.std_there,
         )  # fmt: skip
+
+
+def _transformed(wide, settings, source, dataset):
+    """The series with its features transformed, and which have which, as `transforms.choose` says it."""
+    try:
+        names, grouped = list(wide.columns), settings["group"] is not None
+        chosen = transforms.choose(names, settings["transform"], settings["plausible"], grouped)
+    except InputError as error:
+        raise InputError(f"datasets.{dataset}.transform: {error}") from error
+    if settings["transform"]:
+        told = ", ".join(f"{name} of '{column}'" for column, name in settings["transform"].items())
+        logging.info("%s: z-scores are those of the %s", dataset, told)
+    try:
+        return transforms.of_series(wide, chosen), chosen
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
 
 
 def _patterns(held_out, own, dataset):

@@ -9,7 +9,7 @@ import pandas as pd
 
 from scoredag import job, joint_scores, metrics, streams
 from scoredag.errors import InputError
-from scoredag.series import conformal, dressing, forecasts
+from scoredag.series import conformal, dressing, forecasts, transforms
 from scoredag.store import tables
 
 OF_DISTANCE = "distance_"  # in names of scores
@@ -38,6 +38,8 @@ def evaluate_csdi(
 ) -> None:
     """Write scores on z-scores by pattern, of all features and of each, with block bootstrap intervals.
 
+    Of each feature there are errors of the median in its unit, too.
+
     CSDI and point methods are scored as they are, CSDI also by the paper's formulas, and as validation windows make
     them distributions that hold what they say; so is their average, `auto`, whose weights are there, too. On the test
     windows CSDI has also the bound on the negative log-likelihood. In the validation split itself each half of the
@@ -53,7 +55,12 @@ def evaluate_csdi(
     if not len(here.targets.truth):
         raise InputError(f"datasets.*.windows.held_out: hides nothing in the {split} windows; raise its shares")
     parts = _calibrations(here, valid, split, (len(names), len(stats)))
-    methods = list(_methods(here, parts, settings["antithetic"]))
+    truth = tables.read_imputations(samples_path)[0]["truth"].to_numpy()
+
+    def physical(off):
+        return transforms.errors(off, truth, stats, here.targets.feature)
+
+    methods = list(_methods(here, parts, settings["antithetic"], physical))
     if scores_path:
         window, feature = here.targets.window, stats["feature"].to_numpy()[here.targets.feature]
         bounds, n_draws = _bounds(scores_path, window, feature)
@@ -91,8 +98,8 @@ def _calibrations(here, valid, split, sizes):
     return [(np.ones(len(here.targets.truth), bool), forecasts.calibrate(valid, *sizes))]
 
 
-def _methods(here, parts, antithetic) -> Iterator[tuple[str, Scored]]:
-    """(name, scores) of every method, as it is and as a distribution."""
+def _methods(here, parts, antithetic, physical) -> Iterator[tuple[str, Scored]]:
+    """(name, scores) of every method, as it is and as a distribution; `physical` as of `metrics.terms`."""
     truth = here.targets.truth
     names = [*parts[0][1].methods, metrics.AUTO] if parts else []
     calibrated = {name: np.empty((dressing.N_QUANTILES, len(truth))) for name in names}
@@ -101,16 +108,16 @@ def _methods(here, parts, antithetic) -> Iterator[tuple[str, Scored]]:
         for name, quantiles in calibrated.items():
             quantiles[:, chosen] = calibration.quantiles(name, part)
     scored = {
-        name: Scored(metrics.terms(quantiles, truth, are_quantiles=True), dressing.N_QUANTILES)
+        name: Scored(metrics.terms(quantiles, truth, are_quantiles=True, physical=physical), dressing.N_QUANTILES)
         for name, quantiles in calibrated.items()
     }
     for name, (point, deviations) in here.points.items():
         if deviations is None:
-            yield name, Scored(metrics.terms(point[None], truth), 1)
+            yield name, Scored(metrics.terms(point[None], truth, physical=physical), 1)
         if name in scored:
             yield name + metrics.DRESSED * (deviations is None), scored[name]
     independent = conformal.independent(here.draws, antithetic)
-    drawn = metrics.terms(here.draws, truth, independent=independent)
+    drawn = metrics.terms(here.draws, truth, independent=independent, physical=physical)
     yield metrics.CSDI, Scored(drawn | _joint(independent, here.targets), len(here.draws))
     as_in_paper = metrics.paper_terms(here.draws, truth) | {"crps": drawn["crps"]}
     yield metrics.CSDI + metrics.AS_IN_PAPER, Scored(as_in_paper, len(here.draws))
@@ -201,6 +208,8 @@ def _scores(terms, window, feature, names, counts):
         scores[metric] = np.stack(metrics.bootstrap(metric, *sums, counts))
     for column, (name, n) in enumerate(zip(["all", *(names[k] for k in scored)], n_targets, strict=True)):
         for metric, values in scores.items():
+            if not column and metric in metrics.PHYSICAL:  # features have units of their own
+                continue
             if column < values.shape[1] and np.isfinite(values[0, column]):  # some distances occur under some patterns
                 yield name, metric, *values[:, column].tolist(), n
 

@@ -25,6 +25,7 @@ from scoredag.series import (
     rounding,
     structural,
     tidy,
+    transforms,
 )
 from scoredag.series.windows import OBSERVED, read, steps_of, values_at, z_scores
 from scoredag.store import files, tables
@@ -103,17 +104,21 @@ def fill(
     )
     profile = np.broadcast_to(profiles.read(profile_path), wide.shape)
     firsts = np.array(list(windows), dtype=np.int64)
-    values = values_at(wide.to_numpy() - profile, firsts, length, lengths)
+    of_series = z_scores(wide.to_numpy(), stats, profile)
+    values = values_at(of_series, firsts, length, lengths)
     blind = [start for start, known in zip(windows, ~np.isnan(values).all(axis=(1, 2)), strict=True) if not known]
     quality = gaps.quality(spans, windows, blind, length, most, wide.shape)
     _report(wide, spans, windows, blind, length, most)
     lowest, highest = _bounds(wide.columns, **dataset)
-    grid = rounding.grid(rounded, stats["std"].to_numpy(), lowest, highest)
+    of_transform, is_open = transforms.lowest(stats)
+    lowest = np.maximum(lowest, of_transform)
+    grid = rounding.grid(rounded, transforms.deviations(wide, stats), lowest, highest)
+    grid = grid._replace(lowest=np.where(is_open, np.maximum(grid.lowest, grid.steps), grid.lowest))
 
     filled, lower, upper = wide.to_numpy(copy=True), *np.full((2, *wide.shape), np.nan)
     sampling = imputation.options(settings["sampling"], gaussian_path, choice_path)
     known = ~np.isnan(values).transpose(0, 2, 1)
-    scores = np.nan_to_num(z_scores(values, stats).astype(np.float32).transpose(0, 2, 1))
+    scores = np.nan_to_num(values.astype(np.float32).transpose(0, 2, 1))
     drawn = _drawn(model, firsts, scores, known, settings | {"sampling": sampling}, run, threads)
     pairs = ((samples, samples) for samples in drawn)
     if validation_path and windows:
@@ -128,14 +133,13 @@ def fill(
                 for name, forecast in baselines.fitted(training, roles == OBSERVED, law, names)
             }
             if baselines.STRUCTURAL in names:
-                methods[baselines.STRUCTURAL] = _structural(structural_path, wide - profile, stats, firsts, length)
+                methods[baselines.STRUCTURAL] = _structural(structural_path, of_series, lengths, stats, firsts, length)
             rngs = (streams.generator(settings["seed"], "levels", run, first) for first in windows)
             pairs = _calibrated(drawn, known, calibration, methods, rngs)
     for steps, which, *both in _merged(windows, pairs, length):
         shift = stats["mean"].to_numpy()[which] + profile[steps, which]
-        samples, joint = (
-            (part * stats["std"].to_numpy()[which] + shift).clip(lowest[which], highest[which]) for part in both
-        )
+        moved = (transforms.inverse(part * stats["std"].to_numpy()[which] + shift, stats, which) for part in both)
+        samples, joint = (part.clip(lowest[which], highest[which]) for part in moved)
         ends = metrics.interval(samples, settings["level"])
         if keep:
             keep(steps, which, grid.nearest(joint, which))
@@ -181,17 +185,17 @@ def _calibration(settings, validation, known, windows_path, starts, stats):
 
 def _errors(stats, mae):
     """Errors (K,), z-scores, of the features that have one in their units, in words; not of too many."""
-    rows = stats.assign(mae=mae * stats["std"]).dropna(subset="mae")
+    of = [f"the {transform} of " if transform else "" for transform in transforms.names(stats)]
+    rows = stats.assign(mae=mae * stats["std"], of=of).dropna(subset="mae")
     more = f" and so on ({len(rows)} features)" if len(rows) > TOLD else ""
-    return ", ".join(f"{row.mae:.3g} of '{row.feature}'" for row in rows.head(TOLD).itertuples()) + more
+    return ", ".join(f"{row.mae:.3g} of {row.of}'{row.feature}'" for row in rows.head(TOLD).itertuples()) + more
 
 
-def _structural(path, wide, stats, firsts, length):
-    """The forecast of the structural model, given the whole series: a function of a slice of the windows."""
-    scores, lengths = z_scores(wide.to_numpy(), stats), tidy.series_of(wide)[1]
+def _structural(path, scores, lengths, stats, firsts, length):
+    """The forecast of the structural model, given the whole series (T, K): a function of a slice of the windows."""
     smoothed = structural.smooth_all(components.load(path), list(stats["feature"]), scores, lengths)
-    steps = steps_of(firsts, length, len(wide))
-    return lambda part: tuple(of_series[steps[part]].transpose(0, 2, 1) for of_series in smoothed)
+    steps = steps_of(firsts, length, len(scores))
+    return lambda part: tuple(values[steps[part]].transpose(0, 2, 1) for values in smoothed)
 
 
 def _calibrated(drawn, known, calibration, methods, rngs):

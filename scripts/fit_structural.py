@@ -19,7 +19,7 @@ def fit_structural(
     names, lengths = tidy.series_of(wide)
     chosen = window_lengths.choose(wide, lengths, *(settings[key] for key in ("length", "block", "shares", "held_out")))
     splits = windows.split(lengths, names is not None, chosen.block, chosen.shares, settings["split_seed"])
-    scores = windows.z_scores(wide.to_numpy() - profiles.read(profile_path), stats)
+    scores = windows.z_scores(wide.to_numpy(), stats, profiles.read(profile_path))
     scores[splits != windows.SPLITS.index("train")] = np.nan
     times = wide.index.get_level_values(-1)
     models = {}

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scoredag import gaussian, job
-from scoredag.series import baselines, components, profiles, structural, tidy, windows
+from scoredag.series import baselines, components, profiles, structural, tidy, transforms, windows
 from scoredag.store import tables
 
 SPLITS = ("valid", "test")
@@ -25,7 +25,10 @@ def impute_baselines(
     baselines_path: str,
     dataset: str,
 ) -> None:
-    """Write each method's forecast of every target in physical units, and its deviation where the method has one."""
+    """Write each method's forecast of every target in physical units, and its deviation where the method has one.
+
+    A deviation is that of the transformed value, where its feature has a transform.
+    """
     paths = (series_path, profile_path, windows_path, starts_path, statistics_path, gaussian_path, structural_path)
     write_forecasts(*paths, baselines_path, dataset)
 
@@ -61,8 +64,9 @@ def write_forecasts(
                 write(_rows(split, method, numbers, here == windows.TARGET, *filled, stats, subtracted[split]))
             begin = _told(dataset, method, begin)
         models = components.load(structural_path)
-        wide = tidy.from_tidy(tables.read(series_path, tables.SERIES)) - profiles.read(profile_path)
-        smoothed = _smoothed(models, wide, starts_path, splits, stats)
+        wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
+        scores = windows.z_scores(wide.to_numpy(), stats, profiles.read(profile_path))
+        smoothed = _smoothed(models, wide, scores, starts_path, splits, stats)
         for split in written:
             numbers, _, here = splits[split]
             targets, more = here == windows.TARGET, (stats, subtracted[split])
@@ -77,9 +81,11 @@ def _told(dataset, method, begin):
     return now
 
 
-def _smoothed(models, wide, starts_path, splits, stats):
-    """Means and deviations (N, K, L) of the windows of each split, all targets of one pattern hidden at once."""
-    scores = windows.z_scores(wide.to_numpy(), stats)
+def _smoothed(models, wide, scores, starts_path, splits, stats):
+    """Means and deviations (N, K, L) of the windows of each split, all targets of one pattern hidden at once.
+
+    `scores` are the z-scores (T, K) of the series `wide`.
+    """
     starts = tables.read(starts_path, tables.WINDOW_STARTS).set_index("window")
     steps, patterns, result = {}, {}, {}
     for split, (numbers, _, roles) in splits.items():
@@ -116,7 +122,7 @@ def _rows(split, method, numbers, targets, filled, deviations, stats, profile):
         "step": step,
         "feature": pd.Categorical.from_codes(feature, stats["feature"]),
         "method": pd.Categorical.from_codes(np.full(n, baselines.NAMES.index(method)), baselines.NAMES),
-        "value": profile[entries] + mean + std * filled[entries],
+        "value": transforms.inverse(profile[entries] + mean + std * filled[entries], stats, feature),
         "deviation": np.full(n, np.nan) if deviations is None else std * deviations[entries],
     }
 

@@ -5,7 +5,7 @@ import numpy as np
 from scoredag import job, streams
 from scoredag.csdi import checkpoint, imputation
 from scoredag.job import logs
-from scoredag.series import windows
+from scoredag.series import transforms, windows
 from scoredag.store import tables
 
 
@@ -49,8 +49,9 @@ def impute_csdi(
             **sampling,
         ):
             held_out = (roles[batch] == windows.TARGET).transpose(0, 2, 1)  # by window, step, feature
-            physical = samples * scale + shift + profile[batch].astype(np.float32)
-            drawn = physical.transpose(1, 3, 2, 0)[held_out]
+            shifted = samples * scale + shift + profile[batch].astype(np.float32)
+            drawn = shifted.transpose(1, 3, 2, 0)[held_out]
+            drawn = transforms.inverse(drawn.T, stats, np.nonzero(held_out)[2]).T.astype(np.float32)
             rows = targets[targets["window"].isin(numbers[batch])].rename(columns={"value": "truth"})
             write(rows.assign(samples=list(drawn)))
             logs.tenths(batch, len(numbers), "windows")

@@ -5,7 +5,7 @@ import pandas as pd
 
 from scoredag import job, metrics
 from scoredag.figures import explore, panels, style
-from scoredag.series import features, gaps, tidy
+from scoredag.series import features, gaps, tidy, transforms
 from scoredag.store import files, tables
 
 N_GAPS, N_WINDOWS, N_SERIES = 20, 20, 40  # that the lists have, at most
@@ -104,7 +104,8 @@ def _worst(wide, lengths, samples_path, windows_path, starts_path, statistics_pa
     targets, samples = tables.read_imputations(samples_path)
     if targets.empty:
         return []
-    truth, drawn = metrics.z_scores(targets, samples, tables.read(statistics_path, tables.STATISTICS))
+    stats = tables.read(statistics_path, tables.STATISTICS)
+    truth, drawn = metrics.z_scores(*transforms.forward_targets(targets, samples, stats), stats)
     targets = targets.assign(crps=metrics.terms(drawn, truth)["crps"][0])
     scores = targets.groupby("window")["crps"].agg(["mean", "size"])
     scores = scores.sort_values("mean", ascending=False, kind="stable").head(N_WINDOWS)

@@ -10,7 +10,7 @@ from scoredag import job, streams
 from scoredag.csdi import batches, checkpoint, resume, training
 from scoredag.csdi.network import CSDI
 from scoredag.job import logs
-from scoredag.series import angles, windows
+from scoredag.series import angles, transforms, windows
 from scoredag.store import files, tables, weights
 
 
@@ -99,7 +99,7 @@ def _scope(options, stats):
     if options.embedding_rate != 0:
         return {
             "features": list(stats["feature"]),
-            "statistics": {name: stats[name].tolist() for name in ("mean", "std")},
+            "statistics": {name: stats[name].tolist() for name in ("mean", "std")} | transforms.metadata(stats),
         }
     bounds = {"features": options.crop_features, "steps": options.crop_steps}
     return {"trained_for": {name: list(bound) for name, bound in bounds.items() if bound}}

@@ -92,6 +92,7 @@ def impute(
     plausible: Mapping[str, Sequence[float]] | None = None,
     round: Mapping[str, float] | None = None,
     covariates: Sequence[str] = (),
+    transform: Mapping[str, str] | None = None,
     windows: Mapping[str, Any] | None = None,
     run: Mapping[str, Any] | None = None,
     name: str = "mine",
@@ -110,6 +111,8 @@ def impute(
             a frame without times are this far apart.
         plausible: {column: (lowest, highest)} in its unit; values outside are taken as missing.
         round: {column: step}; what is filled in are multiples of it, as of 1 for counts.
+        transform: {column: `log`, `log1p` or `logit`}, so that what is filled in is above 0, 0 or more, or inside the
+            plausible range.
         covariates: columns that are known where others are missing.
         windows: the config's keys of a dataset's windows, as {"length": 36}.
         run: the config's other keys of a run, as {"training": {"n_steps": 1300}}, which does train.
@@ -120,7 +123,8 @@ def impute(
     """
     times, spacing = _grid(frame, interval)
     own = {"level": level, "method": method, "sampling": {"n_samples": draws}}
-    dataset = {"interval": spacing, "plausible": plausible or {}, "round": round or {}, "windows": windows or {}}
+    named = {"plausible": plausible, "round": round, "transform": transform, "windows": windows}
+    dataset = {"interval": spacing, **{key: value or {} for key, value in named.items()}}
     dataset["covariates"] = list(covariates)
     report: list[str] = []
     one_thread = threadpoolctl.threadpool_limits(1, user_api="blas")  # as jobs have: more change the last digits
@@ -178,7 +182,8 @@ class _Run:
     def _learn(self, path):
         """Make what the gaps are filled with: windows, models, and validation windows that choose among them."""
         windows = self.dataset["windows"] | {"held_out": checks.patterns(self.dataset["windows"])}
-        of_dataset = {key: self.dataset[key] for key in ("circular", "covariates", "group")} | {"file": str(path)}
+        taken = ("circular", "covariates", "group", "plausible", "transform")
+        of_dataset = {key: self.dataset[key] for key in taken} | {"file": str(path)}
         trained = self.checkpoints.get(windows["statistics"], {"file": None})["file"]
         self._call("cut_windows", settings=windows | of_dataset | self.seed, model_path=trained)
         covariates = self.dataset["covariates"]

@@ -4,7 +4,7 @@
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ LEVELS = np.arange(1, 20) / 20
 N_RESAMPLES = 1000
 N_STRETCHES, MOST_IN_STRETCH = 6, 10  # of the bootstrap: at least so many, of at most so many windows
 GOLDEN = 0.6180339887498949  # multiples of it, less whole numbers, are spread evenly
+PHYSICAL = ("mae_physical", "rmse_physical")  # in the unit of a feature: of each alone
 PERCENTS = (50, 80, 90, 95)  # of the intervals that are scored
 
 
@@ -90,10 +91,10 @@ def ranks(samples: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def z_scores(targets: pd.DataFrame, samples: np.ndarray, stats: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Truth (n,) and samples (S, n) of imputed targets, from physical units to z-scores, float64.
+    """Truth (n,) and samples (S, n) of imputed targets as z-scores, float64.
 
     Args:
-        targets, samples: from `tables.read_imputations`.
+        targets, samples: from `tables.read_imputations`, transformed where their feature is, less the profile.
         stats: table of the statistics of the features.
     """
     feature = targets["feature"]
@@ -103,7 +104,12 @@ def z_scores(targets: pd.DataFrame, samples: np.ndarray, stats: pd.DataFrame) ->
 
 
 def terms(
-    samples: np.ndarray, truth: np.ndarray, *, independent: np.ndarray | None = None, are_quantiles: bool = False
+    samples: np.ndarray,
+    truth: np.ndarray,
+    *,
+    independent: np.ndarray | None = None,
+    are_quantiles: bool = False,
+    physical: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> Terms:
     """What each entry adds to each score: the score of some entries is the `ratio` of their sums.
 
@@ -113,18 +119,22 @@ def terms(
         independent: those of the samples, (R, n), that are independent of each other, where not all are: antithetic
             pairs cover their middle too often. Intervals are theirs.
         are_quantiles: whether `samples` are the quantiles at k / (S + 1) in place of draws.
+        physical: function of errors (n,) to those in the unit of each entry.
 
     Returns:
-        {score: (numerators (n,), denominators (n,))} of MAE, RMSE and CRPS, and `interval_terms` at those of
-        `PERCENTS` that the samples are enough for.
+        {score: (numerators (n,), denominators (n,))} of MAE, RMSE and CRPS, of those of `PHYSICAL` if there are
+        units, and `interval_terms` at those of `PERCENTS` that the samples are enough for.
     """
     samples = samples.astype(np.float64)
-    errors, one = np.abs(np.median(samples, axis=0) - truth), np.ones(len(truth))
+    off, one = np.median(samples, axis=0) - truth, np.ones(len(truth))
     scores = {
-        "mae": (errors, one),
-        "rmse": (errors**2, one),
+        "mae": (np.abs(off), one),
+        "rmse": (off**2, one),
         "crps": (_pinball(samples, truth, LEVELS, "weibull" if are_quantiles else "linear"), np.abs(truth)),
     }
+    if physical:
+        in_units = np.abs(physical(off))
+        scores |= {"mae_physical": (in_units, one), "rmse_physical": (in_units**2, one)}
     independent = samples if independent is None else independent
     for percent in PERCENTS:
         if len(independent) >= samples_for(percent):
@@ -162,7 +172,7 @@ def ratio(score: str, numerator: np.ndarray, denominator: np.ndarray) -> np.ndar
     """The score from the sums of its `terms`; NaN where there is nothing to score."""
     with np.errstate(invalid="ignore", divide="ignore"):
         value = numerator / denominator
-    return np.sqrt(value) if score == "rmse" else value
+    return np.sqrt(value) if score.startswith("rmse") else value
 
 
 def stretches(starts: np.ndarray, series: np.ndarray) -> np.ndarray:

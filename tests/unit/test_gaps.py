@@ -14,7 +14,19 @@ from plot_gaps import plot_gaps
 from scoredag.csdi import checkpoint
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
-from scoredag.series import angles, completing, conformal, dressing, forecasts, gaps, profiles, readers, tidy, windows
+from scoredag.series import (
+    angles,
+    completing,
+    conformal,
+    dressing,
+    forecasts,
+    gaps,
+    profiles,
+    readers,
+    tidy,
+    transforms,
+    windows,
+)
 from scoredag.store import tables
 
 LENGTH = 24
@@ -512,3 +524,34 @@ def test_sine_and_cosine_keep_their_range_and_come_back_as_an_angle(results):
     known = angle.notna().to_numpy()
     assert (again["A_dir"].to_numpy()[known] == angle[known]).all()
     assert again["A_dir"].between(1, 360).all()
+
+
+def test_a_series_with_transforms_is_filled_as_the_transformed_series(results):
+    """Ends of intervals are those of the transformed values, mapped back, and nothing leaves its bounds."""
+    folder, wide = results
+    dataset = {"group": None, "plausible": {"B_wind": [950, 1050]}}
+    physical = pd.DataFrame({"A_temp": np.exp(3 * wide["A_temp"]), "B_wind": wide["B_wind"]})
+    moved = pd.DataFrame(
+        {"A_temp": 3 * wide["A_temp"], "B_wind": np.log((wide["B_wind"] - 949.5) / (1050.5 - wide["B_wind"]))}
+    )
+    save(moved, folder)
+    plain = fill(folder, {"group": None, "plausible": {}})
+    chosen = transforms.choose(list(wide), {"A_temp": "log", "B_wind": "logit"}, dataset["plausible"], False)
+    stats = pd.concat([tables.read(folder / "statistics.parquet", tables.STATISTICS), chosen], axis=1)
+    tables.write(stats, folder / "statistics.parquet", tables.STATISTICS)
+    tables.write(tidy.to_tidy(physical), folder / "series.parquet", tables.SERIES)
+    table = fill(folder, dataset)
+    feature = table["feature"].cat.codes.to_numpy()
+    for name in ("lower", "upper"):
+        expected = transforms.inverse(plain[name].to_numpy(), stats, feature)
+        assert (table[name].isna() == plain[name].isna()).all()
+        expected = np.where(feature == 1, expected.clip(950, 1050), expected)
+        np.testing.assert_allclose(table[name], expected, rtol=0.02, atol=1e-12)
+    assert (table["lower"].dropna() <= table["value"][table["imputed"]]).all()
+    assert (table["value"][table["imputed"]] <= table["upper"].dropna()).all()
+    assert table["lower"].min() > 0 and table.loc[feature == 1, "upper"].max() <= 1050
+    _, drawn = complete(folder, dataset=dataset)
+    assert drawn[:, :, 0].min() > 0 and drawn[:, :, 1].min() >= 950 and drawn[:, :, 1].max() <= 1050
+    whole = fill(folder, dataset | {"round": {"A_temp": 0.25}})
+    filled = whole[(whole["feature"] == "A_temp") & whole["imputed"]]
+    assert filled["lower"].min() >= 0.25 and (filled["value"] % 0.25 == 0).all()

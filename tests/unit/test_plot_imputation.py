@@ -20,6 +20,8 @@ CUT |= {
     "file": None,
     "circular": {},
     "covariates": [],
+    "plausible": {},
+    "transform": {},
     "group": None,
     "held_out": PATTERNS,
 }

@@ -22,6 +22,7 @@ SETTINGS |= {
     "circular": {},
     "covariates": [],
 }
+SETTINGS |= {"plausible": {}, "transform": {}}
 SETTINGS |= {"group": None, "held_out": [["random-50", {"pattern": "random", "share": 0.5, "length": None}]]}
 
 

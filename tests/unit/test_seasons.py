@@ -119,6 +119,8 @@ SETTINGS = {
     "shares": [0.7, 0.1, 0.2],
     "circular": {},
     "covariates": [],
+    "plausible": {},
+    "transform": {},
     "file": None,
     "group": None,
     "held_out": HELD_OUT,

@@ -84,7 +84,7 @@ def test_the_log_says_what_was_chosen_and_why(tmp_path, caplog):
         "max_validation_windows": 50,
         "profile": "none",
     }
-    settings |= {"file": None, "circular": {}, "covariates": [], "group": None}
+    settings |= {"file": None, "circular": {}, "covariates": [], "group": None, "plausible": {}, "transform": {}}
     settings["held_out"] = [["few", {"pattern": "random", "share": 0.2, "length": None}]]
     cut_windows(*paths, settings, "mine")
     assert "mine: windows of 12 steps (the series has 203 steps), blocks of 12" in caplog.text

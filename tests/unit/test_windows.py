@@ -511,6 +511,10 @@ def test_new_data_have_the_statistics_of_the_trained_model_and_the_log_says_wher
     [
         ({"statistics": None}, "has no statistics of a training; name weights that were trained on a series"),
         (
+            {"statistics": {"mean": [0.0] * 3, "std": [1.0] * 3, "transform": ["log", None, None]}},
+            r"its training had the transforms \['log', None, None\], but the dataset has none; write the same",
+        ),
+        (
             {"features": ["a", "b", "c"]},
             r"trained on \['a', 'b', 'c'\], but the series has \['wind', 'pressure', 'humid'\]",
         ),
@@ -582,7 +586,7 @@ SERIES |= {
     "profile": "none",
     "file": "data/mine.csv",
 }
-SERIES |= {"circular": {}, "covariates": [], "group": None}
+SERIES |= {"circular": {}, "covariates": [], "group": None, "plausible": {}, "transform": {}}
 OWN = ("mine", {"pattern": "own", "share": None, "length": None})
 RANDOM = ("random-20", {"pattern": "random", "share": 0.2, "length": None})
 BLOCKS = ("blocks-4", {"pattern": "blocks", "share": 0.1, "length": 4})

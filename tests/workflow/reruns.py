@@ -59,6 +59,7 @@ CHANGES = {
     "datasets.nyc-weather.url": {"url": "https://example.org/x", "file": "nyc-weather.csv"},
     "datasets.*.time_format": "%Y",
     "datasets.*.round": {"round": {"temp": 0.5}},
+    "datasets.*.transform": {"transform": {"temp": "log"}},
     "datasets.*.windows.length": 36,
     "datasets.*.windows.block": 120,
     "datasets.*.windows.shares": [0.6, 0.2, 0.2],

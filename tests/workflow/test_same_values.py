@@ -7,7 +7,8 @@ import scoredag
 
 CONFIG = """
 datasets:
-  mine: {reader: csv, file: mine.csv, time: when, plausible: {flow: [0, 2000]}, round: {flow: 1}}
+  mine: {reader: csv, file: mine.csv, time: when, plausible: {flow: [0, 2000]}, round: {flow: 1},
+    transform: {flow: logit}}
 csdi:
   runs:
     mine: {training: {n_steps: 0}, level: 0.8, sampling: {n_steps: 2, n_samples: 6}}
@@ -32,6 +33,7 @@ def test_a_call_and_a_run_give_the_same(project):
         level=0.8,
         plausible={"flow": (0, 2000)},
         round={"flow": 1},
+        transform={"flow": "logit"},
         run={"sampling": {"n_steps": 2}},
     )
     assert any("filled by an average of quantiles" in line for line in result.report)

@@ -292,6 +292,7 @@ def check_dataset(key: str, dataset: Config, schema: Config, home: Path) -> None
         if lowest > highest:
             fail(f"{key}.plausible.{column}", f"the lowest, {lowest:g}, exceeds the highest, {highest:g}")
     check_round(f"{key}.round", dataset)
+    check_transform(f"{key}.transform", dataset)
     check_query(key, dataset, schema)
     check_files(key, dataset, home)
 
@@ -335,10 +336,25 @@ def check_round(key: str, dataset: Config) -> None:
     for column, step in dataset["round"].items():
         if not math.isfinite(step):
             fail(f"{key}.{column}", f"{step} is not a finite number; write a step, as 1 or 0.2")
-        if re.sub("_(sin|cos)$", "", column) in dataset["circular"]:
-            fail(f"{key}.{column}", "is circular: sine and cosine are filled in, which have no step; leave it out")
-        if column not in (dataset["features"] or [column]):
-            fail(f"{key}.{column}", f"is not one of the features, {', '.join(dataset['features'])}")
+        _check_column(f"{key}.{column}", column, dataset, "step")
+
+
+def check_transform(key: str, dataset: Config) -> None:
+    """Refuse transforms of columns that can have none, and a logit without a range."""
+    for column, name in dataset["transform"].items():
+        _check_column(f"{key}.{column}", column, dataset, "transform")
+        if name == "logit":
+            lowest, highest = dataset["plausible"].get(column, (0, 0))
+            if not (lowest < highest and math.isfinite(highest - lowest)):
+                fail(f"{key}.{column}", f"logit needs a range; write plausible: {{{column}: [0, 100]}}, say")
+
+
+def _check_column(key, column, dataset, what):
+    """Refuse a column of which there is no feature, or a sine and a cosine, which have no such thing as `what`."""
+    if re.sub("_(sin|cos)$", "", column) in dataset["circular"]:
+        fail(key, f"is circular: sine and cosine are filled in, which have no {what}; leave it out")
+    if column not in (dataset["features"] or [column]):
+        fail(key, f"is not one of the features, {', '.join(dataset['features'])}")
 
 
 def check_reader(key: str, dataset: Config, schema: Config) -> None:

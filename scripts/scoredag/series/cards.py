@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from scoredag import metrics
-from scoredag.series import features, forecasts, gaps, grids, missingness
+from scoredag.series import features, forecasts, gaps, grids, missingness, transforms
 
 MAX_FEATURES = 40  # with a row each
 N_WIDEST = 3  # features that are named for their errors
@@ -153,10 +153,9 @@ def _statistics(model):
     """The table of the features' statistics."""
     table = model.statistics
     rows = [["feature", "mean", "standard deviation", "missing"]]
-    rows += [
-        [features.label(row.feature, model.units), f"{row.mean:.4g}", f"{row.std:.4g}", _percent(row.missing_fraction)]
-        for row in table.head(MAX_FEATURES).itertuples()
-    ]
+    for row, transform in zip(table.head(MAX_FEATURES).itertuples(), transforms.names(table), strict=False):
+        label = features.label(row.feature, model.units) + (f", its {transform}" if transform else "")
+        rows.append([label, f"{row.mean:.4g}", f"{row.std:.4g}", _percent(row.missing_fraction)])
     more = f"\nand {len(table) - MAX_FEATURES:,} more.\n" if len(table) > MAX_FEATURES else ""
     return (
         "The model sees z-scores: values less the mean, over the standard deviation; where the dataset subtracts trend "
@@ -310,7 +309,7 @@ def _widest(model, scores):
     if len(totals) > 1:
         widest = sorted(totals, key=lambda name: -totals[name])[:N_WIDEST]
         texts = [
-            f"{name}, {_number(totals[name])} ({_number(totals[name] * std[name])} {_unit(name, model.units)})"
+            f"{name}, {_number(totals[name])} ({_number(totals[name] * std[name])} {_unit(name, model)})"
             for name in widest
         ]
         yield f"The largest MAE in z-scores, over all patterns: {'; '.join(texts)}."
@@ -318,10 +317,13 @@ def _widest(model, scores):
         yield f"No value was held out of {_names(missing)}: {NONE}."
 
 
-def _unit(feature, units):
-    """The feature's unit, in words where there is none."""
-    column = features.column_of(feature, units)
-    return "in its own unit" if column is None else units[column]
+def _unit(feature, model):
+    """The feature's unit, in words where there is none, or where errors are those of its transform."""
+    row = list(model.statistics["feature"]).index(feature)
+    if transform := transforms.names(model.statistics)[row]:
+        return f"of its {transform}"
+    column = features.column_of(feature, model.units)
+    return "in its own unit" if column is None else model.units[column]
 
 
 def _error(scores, pattern, feature):

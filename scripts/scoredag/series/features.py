@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from scoredag.errors import InputError
+
 
 def column_of(feature: str, columns: Iterable[str], grouped: bool = True) -> str | None:
     """The one of `columns` that the feature comes from; None if there is none.
@@ -23,6 +25,18 @@ def is_column(name: str, features: Sequence[str], grouped: bool) -> bool:
         return name in features
     groups = tuple(feature.removesuffix(name) for feature in features if feature.endswith(f"_{name}"))
     return bool(groups) and all(feature.startswith(groups) for feature in features)
+
+
+def columns_of(names: Sequence[str], columns: Iterable[str], grouped: bool) -> list[str | None]:
+    """The one of `columns` that each feature comes from, None where there is none.
+
+    Raises:
+        InputError: one of `columns` has no feature.
+    """
+    for column in columns:
+        if not is_column(column, names, grouped):
+            raise InputError(f"there is no feature '{column}'; the features are {', '.join(names)}")
+    return [column_of(name, columns, grouped) for name in names]
 
 
 def label(feature: str, units: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from scoredag import metrics
 from scoredag.metrics import AUTO, CSDI, z_scores
-from scoredag.series import averaging, conformal, dressing, windows
+from scoredag.series import averaging, conformal, dressing, transforms, windows
 from scoredag.store import files, tables
 
 # What is averaged besides CSDI: of few validation windows, weights of more methods are noise (docs/experiments.md)
@@ -326,6 +326,7 @@ def read(
     feature = order[rows["feature"].cat.codes]
     step = rows["step"].to_numpy()
     subtracted = windows.profile(table, len(stats))[row, feature, step]
+    rows, samples = transforms.forward_targets(rows, samples, stats)
     truth, draws = z_scores(rows.assign(truth=rows["truth"] - subtracted), samples - subtracted, stats)
     of_window = starts.set_index("window").loc[window]
     targets = Targets(
@@ -347,6 +348,6 @@ def _points(path, split, feature, stats, subtracted):
     result = {}
     for method, rows in table.groupby("method", observed=True, sort=False):
         deviations = rows["deviation"].to_numpy() / std
-        values = (rows["value"].to_numpy() - subtracted - mean) / std
+        values = (transforms.forward(rows["value"].to_numpy(), stats, feature) - subtracted - mean) / std
         result[str(method)] = values, None if np.isnan(deviations).all() else deviations
     return result

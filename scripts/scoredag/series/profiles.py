@@ -1,7 +1,7 @@
 """Profile of a series: trend and cycles of day, week and year, which windows do not see as a whole.
 
 It is subtracted before windows are cut, where that helps the joint Gaussian on validation windows, and added back to
-all that is written in physical units.
+all that is written in physical units. Of a feature with a transform it is that of the transformed series.
 """
 
 import logging
@@ -116,6 +116,6 @@ def write(profile: pd.DataFrame | None, path: files.PathLike) -> None:
 
 
 def read(path: files.PathLike) -> np.ndarray | float:
-    """What is subtracted from the series, (T, K) in physical units; 0 where nothing is."""
+    """What is subtracted from the (transformed) series, (T, K); 0 where nothing is."""
     table = tables.read(path, tables.SERIES)
     return tidy.from_tidy(table).to_numpy() if len(table) else 0.0

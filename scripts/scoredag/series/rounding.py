@@ -60,10 +60,7 @@ def steps_of(
     for column in steps:
         if column in circular or any(features.column_of(part, [column], grouped) for part in parts):
             raise InputError(f"'{column}' is circular: sine and cosine are filled in, which have no step; leave it out")
-        if not features.is_column(column, names, grouped):
-            raise InputError(f"there is no feature '{column}'; the features are {', '.join(names)}")
-    columns = [features.column_of(name, steps, grouped) for name in names]
-    return [None if column is None else steps[column] for column in columns]
+    return [None if column is None else steps[column] for column in features.columns_of(names, steps, grouped)]
 
 
 def _decimals(step):

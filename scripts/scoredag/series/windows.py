@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from scoredag.errors import InputError
-from scoredag.series import tidy
+from scoredag.series import tidy, transforms
 from scoredag.store import files, tables, weights
 
 SPLITS = ("train", "valid", "test")
@@ -167,15 +167,18 @@ def statistics(wide: pd.DataFrame, splits: np.ndarray, of: str = "train") -> pd.
     )
 
 
-def statistics_of_training(wide: pd.DataFrame, path: files.PathLike) -> pd.DataFrame:
+def statistics_of_training(
+    wide: pd.DataFrame, path: files.PathLike, transform: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """The statistics by which a trained model's windows were normalised; the missing share is that of the series.
 
     Args:
-        wide: the series, (n_steps, K).
+        wide: the series, (n_steps, K), transformed.
         path: of the model's weights.
+        transform: from `transforms.choose`; the model's has to be the same.
 
     Raises:
-        InputError: weights without statistics, or of other features.
+        InputError: weights without statistics, of other features, or with other transforms.
     """
     metadata = weights.metadata(path)
     known = metadata.get("statistics")
@@ -183,7 +186,14 @@ def statistics_of_training(wide: pd.DataFrame, path: files.PathLike) -> pd.DataF
         raise InputError(f"{path}: has no statistics of a training; name weights that were trained on a series")
     if metadata["features"] != list(wide.columns):
         raise InputError(f"{path}: trained on {metadata['features']}, but the series has {list(wide.columns)}")
-    return pd.DataFrame({"feature": wide.columns, **known, "missing_fraction": wide.isna().mean().to_numpy()})
+    here = {} if transform is None else transforms.metadata(transform)
+    if {name: known[name] for name in transforms.MORE if name in known} != here:
+        trained, own = (stats.get("transform", "none") for stats in (known, here))
+        raise InputError(
+            f"{path}: its training had the transforms {trained}, but the dataset has {own}; write the same"
+        )
+    moments = {name: known[name] for name in ("mean", "std")}
+    return pd.DataFrame({"feature": wide.columns, **moments, "missing_fraction": wide.isna().mean().to_numpy()})
 
 
 def elsewhere(wide: pd.DataFrame, stats: pd.DataFrame) -> pd.DataFrame:
@@ -335,9 +345,9 @@ def values_at(
     return values
 
 
-def z_scores(values: np.ndarray, stats: pd.DataFrame) -> np.ndarray:
-    """Values (..., K) in physical units, less their profile, as z-scores."""
-    return (values - stats["mean"].to_numpy()) / stats["std"].to_numpy()
+def z_scores(values: np.ndarray, stats: pd.DataFrame, profile: np.ndarray | float = 0.0) -> np.ndarray:
+    """Values (..., K) in physical units as z-scores: transformed where their feature is, less the profile."""
+    return (transforms.forward(values, stats) - profile - stats["mean"].to_numpy()) / stats["std"].to_numpy()
 
 
 def read(path: str, stats: pd.DataFrame, split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -351,7 +361,7 @@ def table(path: str, split: str) -> pd.DataFrame:
 
 
 def profile(table: pd.DataFrame, n_features: int) -> np.ndarray:
-    """What is subtracted from the values of windows, (N, K, L) in physical units; 0 where nothing is."""
+    """What is subtracted from the (transformed) values of windows, (N, K, L); 0 where nothing is."""
     shape = (-1, int(table["step"].max()) + 1, n_features)
     if "profile" in table:
         return table["profile"].to_numpy().reshape(shape).transpose(0, 2, 1)
@@ -372,10 +382,8 @@ def to_arrays(table: pd.DataFrame, stats: pd.DataFrame) -> tuple[np.ndarray, np.
     n_features = len(stats)
     length = int(table["step"].max()) + 1
     shape = (-1, length, n_features)
-    values = table["value"].to_numpy().reshape(shape)
-    if "profile" in table:
-        values = values - table["profile"].to_numpy().reshape(shape)
-    scores = z_scores(values, stats)
+    subtracted = table["profile"].to_numpy().reshape(shape) if "profile" in table else 0.0
+    scores = z_scores(table["value"].to_numpy().reshape(shape), stats, subtracted)
     names = list(table["role"].cat.categories)
     roles = np.array([ROLES.index(name) for name in names])[table["role"].cat.codes].reshape(shape)
     numbers = table["window"].to_numpy()[:: length * n_features]

@@ -94,6 +94,7 @@ MISSINGNESS = _schema(
 WINDOWS = _schema(window=pa.int32(), step=pa.int32(), feature=_NAME, value=pa.float64(), role=_NAME, split=_NAME)
 WINDOW_STARTS = _schema(window=pa.int32(), start=_TIME, held_out=_NAME)
 STATISTICS = _schema(feature=pa.string(), mean=pa.float64(), std=pa.float64(), missing_fraction=pa.float64())
+TRANSFORMED = _schema(transform=pa.string(), low=pa.float64(), high=pa.float64())
 STRUCTURAL = _schema(feature=pa.string(), component=pa.string(), parameter=pa.string(), value=pa.float64())
 IMPUTED = _schema(
     time=_TIME,
@@ -182,7 +183,7 @@ def of_several(schema: pa.Schema) -> pa.Schema:
 def write(frame: Columns, path: files.PathLike, schema: pa.Schema) -> None:
     """Write a data frame, or a dict of columns, as Parquet with exactly the columns of `schema`.
 
-    Tables of `OF_SERIES` keep a column `series`, and windows a column `profile`.
+    Tables of `OF_SERIES` keep a column `series`, windows a column `profile`, and statistics those of `TRANSFORMED`.
     """
     with writing(path, _with_more(schema, frame)) as write_part:
         write_part(frame)
@@ -302,6 +303,8 @@ def _with_more(schema, names):
         return of_several(schema)
     if schema == WINDOWS and "profile" in names:  # what is subtracted from values
         return pa.schema([*schema, ("profile", pa.float64())])
+    if schema == STATISTICS and "transform" in names:  # of values, before z-scores are taken
+        return pa.schema([*schema, *TRANSFORMED])
     return schema
 
 
