@@ -63,6 +63,7 @@ CHANGES = {
     "datasets.*.windows.length": 36,
     "datasets.*.windows.block": 120,
     "datasets.*.windows.shares": [0.6, 0.2, 0.2],
+    "datasets.*.windows.statistics": "all",
     "datasets.*.windows.held_out": {"held_out": {"more": {"pattern": "outages", "share": 0.1, "length": None}}},
     "datasets.*.windows.held_out.*.pattern": {"pattern": "outages", "length": None},
     "datasets.*.windows.held_out.*.length": {"length": 5, "pattern": "blocks"},
