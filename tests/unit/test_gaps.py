@@ -530,9 +530,9 @@ def test_a_series_with_transforms_is_filled_as_the_transformed_series(results):
     """Ends of intervals are those of the transformed values, mapped back, and nothing leaves its bounds."""
     folder, wide = results
     dataset = {"group": None, "plausible": {"B_wind": [950, 1050]}}
-    physical = pd.DataFrame({"A_temp": np.exp(3 * wide["A_temp"]), "B_wind": wide["B_wind"]})
+    physical = pd.DataFrame({"A_temp": np.exp(wide["A_temp"] / 50), "B_wind": wide["B_wind"]})
     moved = pd.DataFrame(
-        {"A_temp": 3 * wide["A_temp"], "B_wind": np.log((wide["B_wind"] - 949.5) / (1050.5 - wide["B_wind"]))}
+        {"A_temp": wide["A_temp"] / 50, "B_wind": np.log((wide["B_wind"] - 949.5) / (1050.5 - wide["B_wind"]))}
     )
     save(moved, folder)
     plain = fill(folder, {"group": None, "plausible": {}})
