@@ -28,7 +28,7 @@ KINDS = ("draws", "shuffled", "quantiles")
 def imputed(results, run, dataset, split, folder):
     """The path of independent draws of the windows of a split."""
     of_run = results / "csdi" / run
-    settings = record.read(of_run / "samples.parquet")["settings"]
+    settings = record.read(of_run / "validation_samples.parquet")["settings"]
     settings["sampling"] |= {"antithetic": False, "n_samples": N_DRAWS}
     names = ("windows", "statistics")
     paths = {f"{name}_path": results / "datasets" / dataset / f"{name}.parquet" for name in names}
