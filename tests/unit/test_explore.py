@@ -28,6 +28,8 @@ CUT |= {
     "file": None,
     "circular": {},
     "covariates": [],
+    "plausible": {},
+    "transform": {},
     "group": None,
     "held_out": [("few", {"pattern": "random", "share": 0.2, "length": None})],
 }

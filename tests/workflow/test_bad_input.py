@@ -339,14 +339,14 @@ def test_a_series_too_short_for_its_blocks_is_told_which_would_do(project):
     target = "results/datasets/mine/windows.parquet"
     (project.folder / "overlay.yaml").write_text(overlay % 240, encoding="utf-8")
     line = complaint(project, target, configfiles=("overlay.yaml",))
-    assert "mine.csv: 200 steps" in line and "32 train, 0 valid, 0 test" in line and line.endswith("write block: 37")
-    (project.folder / "overlay.yaml").write_text(overlay % 37, encoding="utf-8")
+    assert "mine.csv: 200 steps" in line and "32 train, 0 valid, 0 test" in line and line.endswith("write block: 62")
+    (project.folder / "overlay.yaml").write_text(overlay % 62, encoding="utf-8")
     done = project.snakemake(target, configfiles=("overlay.yaml",))
     assert done.returncode == 0, done.stdout
 
 
 def test_each_bad_feature_is_one_line_and_leaves_no_windows(project):
-    splits = windows.assign_splits(720, 24, (0.7, 0.1, 0.2))
+    splits = windows.assign_splits(720, 24, (0.6, 0.2, 0.2))
     times = pd.date_range("2020-01-01", periods=720, freq="1h")
     good = pd.DataFrame({"x": np.arange(720.0) % 7, "y": np.arange(720) % 5 + 0.25}, times)
     bad = {

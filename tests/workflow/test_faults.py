@@ -32,7 +32,7 @@ EXPECTED = {
     """if it stands for a missing value, write missing: ["calm"]""",
     "blank.csv": "the feature 'y' has no value at all; leave its column or its rows out",
     "row.csv": "1 row; a series needs at least two",
-    "short.csv": "20 steps in blocks of 8 (datasets.short.windows.block) give 1 train, 0 valid, 1 test windows; "
+    "short.csv": "20 steps in blocks of 8 (datasets.short.windows.block) give 1 train, 1 valid, 0 test windows; "
     "each split needs one: the series is too short; write length and block so small that the series is six times as "
     "long and a held_out whose runs fit",
     "broad.csv": "10000 features take about 0.002 GB of memory to read, and CSDI 7264 times as long as 18 features; "

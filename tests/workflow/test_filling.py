@@ -31,7 +31,8 @@ def test_completed_series_and_aggregates_are_made_by_path_alone(root, edited, mo
     assert (rows["feature"].astype(str).to_numpy()[::20] == missing["feature"].astype(str).to_numpy()).all()
     assert rows["draw"].tolist() == list(range(20)) * len(missing) and np.isfinite(rows["value"]).all()
     aggregates = pq.read_table(edited.folder / RUN / "aggregates.parquet")
-    names = ["period", "start", "feature", "statistic", "estimate", "lower", "upper", "missing", "n_steps"]
+    names = ["period", "start", "feature", "statistic", "estimate", "lower", "upper"]
+    names += ["shifted", "shifted_lower", "shifted_upper", "missing", "n_steps"]
     assert aggregates.column_names == names and set(aggregates["period"].to_pylist()) == {"day"}
     with Image.open(edited.folder / RUN / "aggregates.png") as image:
         assert min(image.size) > 400 and len(image.convert("RGB").getcolors(maxcolors=1 << 24)) > 20
@@ -83,7 +84,7 @@ def test_gaps_ask_for_no_more_than_their_own_jobs(edited):
 
 def the_whole_series_is_there(folder):
     table = pq.read_table(folder / RUN / "imputed.parquet")
-    assert table.column_names == ["time", "feature", "value", "lower", "upper", "imputed"]
+    assert table.column_names == ["time", "feature", "value", "lower", "upper", "imputed", "quality"]
     imputed = table.to_pandas()
     series = pd.read_parquet(folder / "results/datasets/nyc-weather/series.parquet")
     missing = series["value"].isna().to_numpy()

@@ -205,7 +205,7 @@ READERS = {
     "physionet-2012": Reader(
         lambda paths, *_: physionet.read(paths[0]),
         frozenset(Options._fields) - {"time", "time_format", "start", "time_zone", "decimal", "encoding", "interval"}
-        | {"group", "round"},
+        | {"covariates", "group", "round", "transform"},
     ),
     "simulated": Reader(lambda _, settings, seed: _simulated(settings, seed)),
 }
