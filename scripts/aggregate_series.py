@@ -25,9 +25,10 @@ def aggregate_series(completed_path: str, series_path: str, aggregates_path: str
     if angular:
         logging.info("angles have no sums and means: %s are left out", ", ".join(angular))
     frames = (frame[names].to_numpy() for frame in completing.completed(series_path, completed_path))
-    shifts = _shifts(names, settings, run) * wide[names].isna().to_numpy()
-    parts = [[periods.aggregates(values + shift, groups.firsts) for shift in (0.0, shifts)] for values in frames]
-    drawn, shifted = np.stack(parts, axis=1)
+    is_missing = wide[names].isna().to_numpy()
+    shifts = [0.0, *([_shifts(names, settings, run) * is_missing] if settings["shift"] else [])]
+    parts = [[periods.aggregates(values + shift, groups.firsts) for shift in shifts] for values in frames]
+    drawn, *shifted = np.stack(parts, axis=1)
     percent = round(100 * settings["level"])
     if 1 < len(drawn) < metrics.samples_for(percent):
         logging.warning(
@@ -35,28 +36,22 @@ def aggregate_series(completed_path: str, series_path: str, aggregates_path: str
             "{draws: %d} or more",
             len(drawn), percent, metrics.samples_for(percent),
         )  # fmt: skip
-    missing = np.add.reduceat(wide[names].isna().to_numpy(), groups.firsts, axis=0, dtype=np.int64)
+    missing = np.add.reduceat(is_missing, groups.firsts, axis=0, dtype=np.int64)
     logging.info(
         "%d periods of a %s, with up to %d steps; values are missing in %.0f %% of them and their features",
         len(groups.firsts), period, groups.counts.max(), 100 * (missing > 0).mean(),
     )  # fmt: skip
-    shifted = shifted if settings["shift"] else np.full_like(drawn, np.nan)
-    columns = _columns("estimate", "", drawn, settings["level"]) | _columns(
-        "shifted", "shifted_", shifted, settings["level"]
-    )
+    columns = _columns("estimate", "", drawn, settings["level"])
+    columns |= _columns("shifted", "shifted_", *(shifted or [np.full_like(drawn, np.nan)]), settings["level"])
     _write(aggregates_path, wide, names, period, groups, columns, missing)
 
 
 def _shifts(names, settings, run):
     """What is added to filled values of each feature, (K,)."""
-    grouped = settings["group"] is not None
-    for column in settings["shift"]:
-        if not features.is_column(column, names, grouped):
-            known = ", ".join(names)
-            raise InputError(
-                f"csdi.runs.{run}.aggregates.shift: there is no feature '{column}'; the features are {known}"
-            )
-    columns = (features.column_of(name, settings["shift"], grouped) for name in names)
+    try:
+        columns = features.columns_of(names, settings["shift"], settings["group"] is not None)
+    except InputError as error:
+        raise InputError(f"csdi.runs.{run}.aggregates.shift: {error}") from error
     return np.array([settings["shift"].get(column, 0.0) for column in columns])
 
 

@@ -85,9 +85,10 @@ def cut_windows(
     own_steps = first_steps - (ends - lengths)[whose]
 
     steps = windows.steps_of(first_steps, length, len(wide))
-    n_covered = len(np.unique(steps[steps < ends[whose, None]]))  # a short series does not go on in the next
-    if n_covered < len(wide):
-        logging.info("%s: %d of %d steps lie in no window", dataset, len(wide) - n_covered, len(wide))
+    seen = np.zeros(len(wide), bool)
+    seen[steps[steps < ends[whose, None]]] = True  # a short series does not go on in the next
+    if not seen.all():
+        logging.info("%s: %d of %d steps lie in no window", dataset, (~seen).sum(), len(wide))
 
     hideable = ~wide.columns.isin(_covariates(wide, settings, dataset))
 

@@ -55,7 +55,7 @@ def evaluate_csdi(
     if not len(here.targets.truth):
         raise InputError(f"datasets.*.windows.held_out: hides nothing in the {split} windows; raise its shares")
     parts = _calibrations(here, valid, split, (len(names), len(stats)))
-    truth = tables.read_imputations(samples_path)[0]["truth"].to_numpy()
+    truth = tables.read_truth(samples_path)
 
     def physical(off):
         return transforms.errors(off, truth, stats, here.targets.feature)

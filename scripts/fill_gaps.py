@@ -164,12 +164,13 @@ def _calibration(settings, validation, known, windows_path, starts, stats):
             len(alike.targets.truth),
         )
         return None
-    verdict = forecasts.judge(alike, len(stats))
+    verdict, n_own = forecasts.judge(alike, len(stats)), np.isin(validation.targets.pattern, own).sum()
+    of_own, of_others = "as those of the gaps are missing", "with about as much given as at the gaps"
     logging.info(
         "on %d validation values, hidden %s, each half of the time calibrated by the other: CRPS %s; "
         "90 %% intervals of auto hold %.0f %%; its mean absolute error is %s",
         len(alike.targets.truth),
-        "as those of the gaps are missing" if own else "with about as much given as at the gaps",
+        of_others if not n_own else of_own if n_own == len(alike.targets.truth) else f"{of_own}, or {of_others}",
         ", ".join(f"{crps:.3f} of {name}" for name, crps in verdict.crps.items()), 100 * verdict.held,
         _errors(stats, verdict.mae),
     )  # fmt: skip

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from scoredag.errors import InputError
 from scoredag.series import features
 
 DIGITS = 12  # of an angle that is joined again, with which what was written comes back as it was
@@ -49,14 +48,10 @@ def features_of(
     Raises:
         InputError: a column that no feature comes from.
     """
-    found = {}
-    for column in columns:
-        parts = components(names, [column] if column in circular else [], group is not None)
-        of_column = [name for name in names if features.column_of(name, columns, group is not None) == column]
-        found[column] = {*parts, *of_column}
-        if not found[column]:
-            raise InputError(f"there is no feature '{column}'; the features are {', '.join(names)}")
-    return [name for name in names if any(name in part for part in found.values())]
+    grouped = group is not None
+    parts = components(names, [column for column in columns if column in circular], grouped)
+    others = features.columns_of(names, [column for column in columns if column not in circular], grouped)
+    return [name for name, column in zip(names, others, strict=True) if column is not None or name in parts]
 
 
 def as_one(names: Iterable[str], periods: Iterable[str], grouped: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -266,6 +266,11 @@ def read_imputations(path: files.PathLike) -> tuple[pd.DataFrame, np.ndarray]:
     return table.drop_columns("samples").to_pandas(), matrix.T
 
 
+def read_truth(path: files.PathLike) -> np.ndarray:
+    """The true values (M,) of a table of imputed targets alone."""
+    return _read(path, imputations(_n_samples(path)), ["truth"], None)["truth"].to_numpy()
+
+
 def _table(frame, schema):
     columns = [frame[field.name] for field in schema]
     # pandas gives empty columns the dtype object; let Arrow take the schema's type
