@@ -5,7 +5,8 @@
 Windows are imputed as `complete_series` does it, without antithetic pairs, and draws get the distributions of `auto`
 from the validation windows of the run. In the validation split each half of the time calibrates the other. Rows are
 the draws of completed.parquet; these with every entry in another order; and quantiles in place of draws, as
-imputed.parquet has them. Prints the tables of docs/experiments.md.
+imputed.parquet has them. Prints the table of docs/filling.md, and for the validation split the rows
+of docs/experiments.md of the default, of shuffled draws and of quantiles.
 """
 
 import argparse

@@ -14,17 +14,18 @@ from scoredag.series import forecasts
 from scoredag.store import tables
 
 THREE = ("joint Gaussian", "structural")  # and CSDI
+FOUR = ("linear", *THREE)
 SIX = ("linear", "ridge", "masked ridge", *THREE)
 ALL = ("mean", "last value", "linear", "spline", "nearest neighbours", *SIX[1:])
 VARIANTS = {
     "CSDI and nine methods": (ALL, 100, 2),
     "CSDI, linear, both ridges, joint Gaussian, structural": (SIX, 100, 2),
-    "CSDI, linear, joint Gaussian, structural": (("linear", *THREE), 100, 2),
+    "CSDI, linear, joint Gaussian, structural": (FOUR, 100, 2),
     "CSDI, joint Gaussian, structural": (THREE, 100, 2),
-    "three methods, features weigh less (PRIOR 300)": (THREE, 300, 2),
-    "three methods, one weight for all features": (THREE, 10**9, 2),
-    "three methods, a pattern's own weights however few its places (PRIOR_PLACES 0)": (THREE, 100, 0),
-    "three methods, patterns weigh less (PRIOR_PLACES 5)": (THREE, 100, 5),
+    "four methods, features weigh less (PRIOR 300)": (FOUR, 300, 2),
+    "four methods, one weight for all features": (FOUR, 10**9, 2),
+    "four methods, a pattern's own weights however few its places (PRIOR_PLACES 0)": (FOUR, 100, 0),
+    "four methods, patterns weigh less (PRIOR_PLACES 5)": (FOUR, 100, 5),
 }
 
 

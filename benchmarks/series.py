@@ -23,7 +23,8 @@ from peaks import peak
 
 import cut_windows
 import tidy_series
-from scoredag.series import tidy, windows
+from scoredag.job import checks
+from scoredag.series import tidy, window_lengths, windows
 from scoredag.store import tables
 
 SCHEMA = Path(__file__).resolve().parents[1] / "config/schema.yaml"
@@ -53,12 +54,18 @@ def defaults(node):
     }
 
 
+def held_out(node, chosen):
+    """Pairs of a name and a pattern of missing entries, with the defaults of its node of the schema."""
+    return [(name, defaults(node) | entry) for name, entry in checks.patterns(chosen)]
+
+
 def settings():
     """Those of a dataset about which the config says nothing."""
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     dataset = defaults(schema["$defs"]["dataset"]) | {"reader": "csv", "seed": 1}
-    dataset["windows"] |= {"held_out": list(dataset["windows"]["held_out"].items()), "seed": 1}
-    dataset["windows"] |= {key: dataset[key] for key in ("circular", "file", "group", "plausible", "transform")}
+    dataset["windows"] |= {"held_out": held_out(schema["$defs"]["pattern"], dataset["windows"]), "seed": 1}
+    taken = ("circular", "covariates", "file", "group", "plausible", "transform")
+    dataset["windows"] |= {key: dataset[key] for key in taken}
     return dataset
 
 
@@ -69,15 +76,17 @@ def run_tidy_series(table, folder):
 
 def run_cut_windows(table, folder):
     """The script of that name, statistics included."""
-    paths = [folder / f"{name}.parquet" for name in ("series", "windows", "window_starts", "statistics")]
+    paths = [folder / f"{name}.parquet" for name in ("series", "windows", "window_starts", "statistics", "profile")]
     cut_windows.cut_windows(*paths, settings()["windows"], "long")
 
 
 def run_statistics(table, folder):
     """The statistics alone, from the file."""
     wide = tidy.from_tidy(tables.read(folder / "series.parquet", tables.SERIES))
-    chosen = settings()["windows"]
-    windows.statistics(wide, windows.assign_splits(len(wide), chosen["block"], chosen["shares"]))
+    chosen = window_lengths.choose(
+        wide, [len(wide)], *(settings()["windows"][key] for key in ("length", "block", "shares", "held_out"))
+    )
+    windows.statistics(wide, windows.assign_splits(len(wide), chosen.block, chosen.shares))
 
 
 STEPS = {"tidy_series": run_tidy_series, "cut_windows": run_cut_windows, "statistics": run_statistics}
