@@ -31,7 +31,7 @@ def plot_explore(
     wide, cubes = _read(imputed_path, series_path)
     lengths = tidy.series_of(wide)[1]
     shown = {
-        "gaps": _longest(wide, cubes["missing"], lengths, filled=imputed_path is not None),
+        "gaps": _longest(wide, cubes, lengths),
         "windows": _worst(wide, lengths, samples_path, windows_path, starts_path, statistics_path, settings["level"]),
     }
     of_lists = [span.series for spans in shown.values() for span in spans]
@@ -57,8 +57,9 @@ def _read(imputed_path, series_path):
         return wide, {"value": value, "lower": none, "upper": none, "missing": np.isnan(value)}
     table = tables.read(imputed_path, tables.IMPUTED)
     wide = tidy.from_tidy(table)
-    columns = {"value": "value", "lower": "lower", "upper": "upper", "missing": "imputed"}
-    return wide, {key: table[name].to_numpy().reshape(wide.shape) for key, name in columns.items()}
+    names = ("value", "lower", "upper", "imputed")
+    value, lower, upper, imputed = (table[name].to_numpy().reshape(wide.shape) for name in names)
+    return wide, {"value": value, "lower": lower, "upper": upper, "missing": imputed | np.isnan(value)}
 
 
 def _series(wide, cubes, lengths, number):
@@ -81,13 +82,16 @@ def _span(lengths, first, stop, *others):
     return explore.Span(number, int(first) - begin, int(min(stop, ends[number])) - begin, *others)
 
 
-def _longest(wide, missing, lengths, filled):
+def _longest(wide, cubes, lengths):
     """The longest gaps, the longest first; those of several features at the same steps are one."""
-    spans = gaps.find(missing, lengths)
+    spans = gaps.find(cubes["missing"], lengths)
     spans = spans.assign(length=spans["stop"] - spans["first"]).sort_values("length", ascending=False, kind="stable")
     chosen = spans.drop_duplicates(["first", "stop"]).head(N_GAPS)
-    times = _times(wide)
-    return [_gap(wide, lengths, spans, times, gap.first, gap.stop, filled) for gap in chosen.itertuples()]
+    times, is_filled = _times(wide), ~np.isnan(cubes["value"])
+    return [
+        _gap(wide, lengths, spans, times, gap.first, gap.stop, is_filled[gap.first, gap.feature])
+        for gap in chosen.itertuples()
+    ]
 
 
 def _gap(wide, lengths, spans, times, first, stop, filled):

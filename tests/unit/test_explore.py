@@ -217,6 +217,22 @@ def test_gaps_that_the_run_does_not_fill_are_told(make, wide):
     assert np.isnan(numbers(data["series"][0]["features"][0]["value"], "<f4")[40:60]).all()
 
 
+def test_a_gap_that_stays_missing_is_told_beside_those_that_are_filled(make, wide):
+    _, _, paths = make(wide)
+    table = tables.read(paths["imputed"], tables.IMPUTED)
+    times = wide.index[40:60]
+    left = table["time"].isin(times) & (table["feature"] == wide.columns[0])
+    assert table.loc[left, "imputed"].all()
+    table.loc[left, ["value", "lower", "upper"]], table.loc[left, "imputed"] = np.nan, False
+    tables.write(table, paths["imputed"], tables.IMPUTED)
+    page = paths["imputed"].with_name("explore.html")
+    taken = (paths[name] for name in ("series", "samples", "cut", "starts", "statistics"))
+    plot_explore(paths["imputed"], *taken, page, SETTINGS, "mine")
+    first, *others = data_of(page.read_text(encoding="utf-8"))["gaps"]
+    assert (first["first"], first["stop"]) == (40, 60) and first["said"].endswith("this run does not fill it.")
+    assert others and all(gap["said"].endswith("median and band as filled.") for gap in others)
+
+
 def test_of_many_series_those_of_the_lists_are_there(make):
     n_series, n_steps = 60, 24
     times = pd.date_range("2020-01-01", periods=n_steps, freq="1h", tz="UTC")
