@@ -166,13 +166,12 @@ class _Run:
         """The series of the table at `path`, filled."""
         self._call("tidy_series", file_paths=[str(path)], settings=self.dataset | self.seed)
         wide = tidy.from_tidy(tables.read(self.folder / "series", tables.SERIES))
+        draws = [np.empty((self.run["sampling"]["n_samples"], 0))]
         if not wide.isna().to_numpy().any():
             logging.info("no value is missing; there is nothing to fill")
             lower, upper = np.full((2, *wide.shape), np.nan)
-            none = np.empty((self.run["sampling"]["n_samples"], 0))
-            return _Filled(wide, wide.to_numpy(), lower, upper, np.zeros(wide.shape, np.int8), none)
+            return _Filled(wide, wide.to_numpy(), lower, upper, np.zeros(wide.shape, np.int8), *draws)
         self._learn(path)
-        draws: list[np.ndarray] = []
         of_dataset = {key: self.dataset[key] for key in ("circular", "group", "plausible", "round")}
         of_dataset |= {"name": self.name}
         settings = self._settings("device", "level", "max_gap", "method") | {"dataset": of_dataset}

@@ -67,6 +67,15 @@ def test_draws_are_whole_series_around_the_median(frame, result):
     assert result.completed(3).index.equals(frame.index)
 
 
+def test_where_every_gap_is_too_long_nothing_is_filled(frame):
+    with_one = frame.ffill().bfill()
+    with_one.iloc[50:54, 0] = np.nan
+    result = scoredag.impute(with_one, draws=3, run={"max_gap": "3h"})
+    assert result.filled.equals(with_one) and result.samples.shape == (3, 0) and result.draws.shape == (3, 120, 2)
+    assert set(result.quality.iloc[50:54, 0]) == {"missing"} and not result.missing.to_numpy().any()
+    assert "gaps of more than 3 steps, which stay missing (max_gap): 1" in "\n".join(result.report)
+
+
 def test_the_report_says_what_was_chosen(result):
     text = "\n".join(result.report)
     assert "windows of 8 steps (the series has 120 steps)" in text
