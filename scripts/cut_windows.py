@@ -67,8 +67,9 @@ def cut_windows(
             logging.info("%s: of the %s windows only %d (%s)", dataset, split, of_split.sum(), name)
     first_steps, window_splits = first_steps[kept], window_splits[kept]
 
-    own = missingness.OwnGaps(wide.isna().to_numpy(), lengths, length, _steps_of_day(wide.index))
-    names, patterns = _patterns(settings["held_out"], own, dataset)
+    is_missing = wide.isna().to_numpy()
+    own = missingness.OwnGaps(is_missing, lengths, length, _steps_of_day(tidy.spacing(wide)))
+    names, patterns = _patterns(settings["held_out"], own, is_missing, dataset)
     which, codes = windows.assign_patterns(window_splits, len(patterns))
     n_repeats = windows.repeats(window_splits, enough)
     if n_repeats > 1:
@@ -179,19 +180,18 @@ def _transformed(wide, settings, source, dataset):
         raise InputError(f"{source}: {error}") from error
 
 
-def _patterns(held_out, own, dataset):
+def _patterns(held_out, own, is_missing, dataset):
     """Names and patterns of missing entries; without gaps `own` is none."""
     found = [(name, entry) for name, entry in held_out if len(own) or entry["pattern"] != missingness.OWN]
     if len(found) < len(held_out):
-        logging.info("%s: no value is missing: no windows with gaps like its own", dataset)
+        why = "no stretch as long as a window has some gaps" if is_missing.any() else "no value is missing"
+        logging.info("%s: %s: no windows with gaps like its own", dataset, why)
     return zip(*found, strict=True)
 
 
-def _steps_of_day(index):
+def _steps_of_day(spacing):
     """Steps from one time of day to the same, 1 where a step is a day or more or does not divide one."""
-    times = index.get_level_values(-1)
-    spacing = times[1] - times[0]
-    return DAY // spacing if spacing < DAY and not DAY % spacing else 1
+    return DAY // spacing if spacing is not None and spacing < DAY and not DAY % spacing else 1
 
 
 def _split(lengths, several, block, settings):

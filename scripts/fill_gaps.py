@@ -98,7 +98,7 @@ def fill(
     length = tables.greatest(windows_path, "step") + 1
     rounded = _steps(list(wide.columns), **dataset)
     spans = gaps.find(wide.isna().to_numpy(), lengths)
-    most = _most_steps(settings["max_gap"], wide.index.get_level_values(-1), run)
+    most = _most_steps(settings["max_gap"], tidy.spacing(wide), run)
     windows = gaps.plan(
         spans[spans["stop"] - spans["first"] <= most], len(wide) if several is None else lengths, length
     )
@@ -235,10 +235,10 @@ def _merged(windows, pairs, length):
         yield steps, which, samples, joint
 
 
-def _most_steps(max_gap, times, run):
+def _most_steps(max_gap, step, run):
     """Steps of a gap that is filled."""
     try:
-        return gaps.most_steps(max_gap, times)
+        return gaps.most_steps(max_gap, step)
     except InputError as error:
         raise InputError(f"csdi.runs.{run}.max_gap: {error}") from error
 

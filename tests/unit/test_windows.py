@@ -811,6 +811,15 @@ def test_windows_of_several_series_say_whose_they_are(cut, several):
     assert (splits == 1).all() and len(splits) == len(LENGTHS)
 
 
+def test_a_first_series_of_one_step_tells_no_spacing(cut, several):
+    """The distance to the next series is none: it may be 0, or go back."""
+    one = several.iloc[:1].rename(index={several.index[0][0]: "!"}, level="series")
+    assert tidy.spacing(one) is None and tidy.spacing(pd.concat([one, several])) == pd.Timedelta("1h")
+    gappy = several.assign(wind=several["wind"].where(np.arange(len(several)) % 7 > 0))
+    _, starts = cut(RANDOM, OWN, series=pd.concat([one, gappy]))
+    assert (starts["series"] == "!").any() and set(starts["held_out"].dropna()) == {"random-20", "mine"}
+
+
 def test_long_series_are_cut_into_blocks(cut, several):
     table, starts = cut(RANDOM, series=several.iloc[:84], block=12, length=5)
     splits = table.groupby("window")["split"].first()

@@ -57,21 +57,20 @@ def is_long(gaps: pd.DataFrame, length: int) -> pd.Series:
     return gaps["stop"] - gaps["first"] > max(length - 2, min(length, 2))
 
 
-def most_steps(max_gap: int | str | None, times: pd.DatetimeIndex) -> float:
+def most_steps(max_gap: int | str | None, step: pd.Timedelta | None) -> float:
     """How long a gap may be in order to be filled, in steps; infinite where nothing is said.
 
     Args:
         max_gap: steps, or a span of time such as `6h`.
-        times: of the series, two or more.
+        step: from one step to the next; None where every series has one step.
 
     Raises:
         InputError: the span is shorter than a step.
     """
-    if max_gap is None:
+    if max_gap is None or step is None:
         return np.inf
     if not isinstance(max_gap, str):
         return max_gap
-    step = times[1] - times[0]
     steps = pd.Timedelta(max_gap) // step
     if not steps:
         raise InputError(f"'{max_gap}' is less than a step of the series, {step}; write steps, or more time")

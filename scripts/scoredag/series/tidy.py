@@ -45,3 +45,12 @@ def series_of(wide: pd.DataFrame) -> tuple[pd.Index | None, np.ndarray]:
     codes = wide.index.codes[0]
     firsts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]])
     return wide.index.levels[0][codes[firsts]], np.diff(np.r_[firsts, len(codes)])
+
+
+def spacing(wide: pd.DataFrame) -> pd.Timedelta | None:
+    """The time from one step to the next, the first two of the longest series; None where every series has one step."""
+    _, lengths = series_of(wide)
+    longest = int(np.argmax(lengths))
+    first = int(lengths[:longest].sum())
+    times = wide.index.get_level_values(-1)
+    return times[first + 1] - times[first] if lengths[longest] > 1 else None
