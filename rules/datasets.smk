@@ -38,7 +38,7 @@ rule tidy_series:
         settings=settings(
             "datasets",
             "{dataset}",
-            without=["covariates", "file", "round", "transform", "units", "url", "windows"],
+            without=["file", "round", "transform", "units", "url", "windows"],
             seed=config["seed"],
         ),
     script:

@@ -123,7 +123,7 @@ def cut_windows(
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
     if model_path:
-        _tell_elsewhere(transformed if profile is None else transformed - profile, statistics, dataset)
+        windows.tell_elsewhere(transformed if profile is None else transformed - profile, statistics)
     profiles.write(profile, profile_path)
     _tell_cycles(wide, splits, lengths, settings, key)
     tables.write(pd.concat([statistics, transform], axis=1), statistics_path, tables.STATISTICS)
@@ -153,15 +153,6 @@ def _statistics(wide, splits, of, model_path, transform):
     if model_path:
         return windows.statistics_of_training(wide, model_path, transform)
     return windows.statistics(wide, splits, of)
-
-
-def _tell_elsewhere(wide, statistics, dataset):
-    """Say which features are not as they were where the model was trained."""
-    for row in windows.elsewhere(wide, statistics).itertuples():
-        logging.warning(
-            "%s: '%s' has mean %.4g and deviation %.4g, where the model was trained %.4g and %.4g; here it may err",
-            dataset, row.feature, row.mean, row.std, row.mean_there, row.std_there,
-        )  # fmt: skip
 
 
 def _transformed(wide, settings, source, dataset):

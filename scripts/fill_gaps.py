@@ -57,13 +57,7 @@ def fill_gaps(
     """Write the whole series with its missing values imputed: tidy with intervals, and wide as CSV."""
     paths = (model_path, gaussian_path, choice_path, validation_path, baselines_path, structural_path)
     more = (windows_path, starts_path, series_path, profile_path, statistics_path)
-    wide, filled, *columns = fill(*paths, *more, settings, run, threads)
-    _write(wide, filled, *columns, imputed_path)
-    dataset = settings["dataset"]
-    with files.replacing(csv_path) as partial:
-        wide.iloc[:] = filled
-        joined = angles.join(wide, dataset["circular"], dataset["plausible"], dataset["group"] is not None)
-        joined.to_csv(partial)
+    write(*fill(*paths, *more, settings, run, threads), imputed_path, csv_path, settings["dataset"])
 
 
 def fill(
@@ -82,12 +76,14 @@ def fill(
     run: str,
     threads: int,
     keep: Callable[[np.ndarray, np.ndarray, np.ndarray], None] | None = None,
+    previous: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The series; its values with missing ones imputed, the ends of their intervals, and `gaps.quality`, (T, K) each.
 
     With imputed validation windows, draws get the distribution that these choose: the average with simpler methods, or
     CSDI's alone, corrected. `keep` is called with steps (n,), features (n,) and joint draws (S, n) of the missing
-    values, some at a time, in the order of steps, then features.
+    values, some at a time, in the order of steps, then features. `previous` is what was written of a series of the same
+    start: windows in which nothing has changed since are not drawn again, and their gaps keep what they have.
     """
     model = checkpoint.load(model_path)
     stats = tables.read(statistics_path, tables.STATISTICS)
@@ -99,9 +95,7 @@ def fill(
     rounded = _steps(list(wide.columns), **dataset)
     spans = gaps.find(wide.isna().to_numpy(), lengths)
     most = _most_steps(settings["max_gap"], tidy.spacing(wide), run)
-    windows = gaps.plan(
-        spans[spans["stop"] - spans["first"] <= most], len(wide) if several is None else lengths, length
-    )
+    windows = _plan(spans, most, len(wide) if several is None else lengths, length)
     profile = np.broadcast_to(profiles.read(profile_path), wide.shape)
     firsts = np.array(list(windows), dtype=np.int64)
     of_series = z_scores(wide.to_numpy(), stats, profile)
@@ -109,13 +103,20 @@ def fill(
     blind = [start for start, known in zip(windows, ~np.isnan(values).all(axis=(1, 2)), strict=True) if not known]
     quality = gaps.quality(spans, windows, blind, length, most, wide.shape)
     _report(wide, spans, windows, blind, length, most)
+    filled, lower, upper = wide.to_numpy(copy=True), *np.full((2, *wide.shape), np.nan)
+    given = (~np.isnan(values)).mean() if windows else None
+    if previous is not None and several is None:
+        windows, kept, before = _since(previous, wide, windows, most, length)
+        for column, old in zip((filled, lower, upper), before, strict=True):
+            column[kept] = old[kept[: len(old)]]
+        is_drawn = np.isin(firsts, list(windows))
+        firsts, values = firsts[is_drawn], values[is_drawn]
     lowest, highest = _bounds(wide.columns, **dataset)
     of_transform, is_open = transforms.lowest(stats)
     lowest = np.maximum(lowest, of_transform)
     grid = rounding.grid(rounded, transforms.deviations(wide, stats), lowest, highest)
     grid = grid._replace(lowest=np.where(is_open, np.maximum(grid.lowest, grid.steps), grid.lowest))
 
-    filled, lower, upper = wide.to_numpy(copy=True), *np.full((2, *wide.shape), np.nan)
     sampling = imputation.options(settings["sampling"], gaussian_path, choice_path)
     known = ~np.isnan(values).transpose(0, 2, 1)
     scores = np.nan_to_num(values.astype(np.float32).transpose(0, 2, 1))
@@ -124,7 +125,7 @@ def fill(
     if validation_path and windows:
         starts = tables.read(starts_path, tables.WINDOW_STARTS)
         validation = forecasts.read(validation_path, baselines_path, windows_path, starts, stats, "valid")
-        calibration = _calibration(settings, validation, known, windows_path, starts, stats)
+        calibration = _calibration(settings, validation, given, windows_path, starts, stats)
         if calibration:
             _, training, roles = read(windows_path, stats, "train")
             law, names = gaussian.load(gaussian_path), calibration.used(0)
@@ -149,14 +150,36 @@ def fill(
     return wide, filled, lower, upper, quality
 
 
-def _calibration(settings, validation, known, windows_path, starts, stats):
-    """What validation windows like those with gaps, of which `known` is known, say; None where they are too few."""
+def _since(previous, wide, windows, most, length):
+    """The windows in which something has changed since a series was written.
+
+    And which entries (T, K) the others fill, and what was written there: values and ends of intervals, (T_then, K).
+    """
+    columns = ("imputed", "value", "lower", "upper")
+    imputed, *before = (previous[name].to_numpy().reshape(-1, wide.shape[1]) for name in columns)
+    observed = np.where(imputed, np.nan, before[0])
+    earlier = _plan(gaps.find(np.isnan(observed)), most, len(observed), length)
+    again = gaps.touched(windows, earlier, gaps.changed(observed, wide.to_numpy()), length)
+    logging.info("%d of %d windows are drawn; in the others nothing has changed", len(again), len(windows))
+    kept = np.zeros(wide.shape, bool)
+    for part in (part for first in windows.keys() - again for part in windows[first]):
+        kept[part.first : part.stop, part.feature] = True
+    return {first: parts for first, parts in windows.items() if first in again}, kept, before
+
+
+def _plan(spans, most, lengths, length):
+    """The windows that fill gaps of up to `most` steps."""
+    return gaps.plan(spans[spans["stop"] - spans["first"] <= most], lengths, length)
+
+
+def _calibration(settings, validation, given, windows_path, starts, stats):
+    """What validation windows like those with gaps say, of which a share is `given`; None where they are too few."""
     names = list(starts["held_out"].cat.categories)
     own = [names.index(missingness.OWN)] if missingness.OWN in names else []
     numbers, _, roles = read(windows_path, stats, "valid")
     patterns = starts.set_index("window")["held_out"].loc[numbers].to_numpy()
     shares = pd.Series((roles == OBSERVED).mean(axis=(1, 2))).groupby(patterns, observed=False).mean()
-    alike = forecasts.alike(validation, shares.to_numpy(), known.mean(axis=(1, 2)).mean(), own)
+    alike = forecasts.alike(validation, shares.to_numpy(), given, own)
     if len(alike.targets.truth) < forecasts.FEW:
         logging.warning(
             "%d validation targets are too few to choose methods and to correct intervals by them; gaps are filled "
@@ -286,6 +309,8 @@ def _tell_beyond(wide, filled, steps, circular, grouped):
             continue
         column = "its column" if grouped else name  # {group}_{feature} is no key of `plausible` and `round`
         imputed, observed = values[np.isnan(observed) & ~np.isnan(values)], observed[~np.isnan(observed)]
+        if not len(observed):
+            continue
         low, high = observed.min(), observed.max()
         n_below, n_above = (imputed < low).sum(), (imputed > high).sum()
         if max(n_below, n_above) > BEYOND * len(imputed):
@@ -337,10 +362,22 @@ def _drawn(model, firsts, scores, known, settings, run, threads):
             logs.tenths(batch, len(scores), "windows")
 
 
-def _write(wide, filled, lower, upper, quality, path):
-    """The tidy table, some steps at a time; an observed value has no interval, nor has one that stays missing."""
+def write(
+    wide: pd.DataFrame,
+    filled: np.ndarray,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    quality: np.ndarray,
+    imputed_path: files.PathLike,
+    csv_path: files.PathLike,
+    dataset: dict,
+) -> None:
+    """Write what `fill` returns: tidy, some steps at a time, and wide as CSV.
+
+    An observed value has no interval, nor has one that stays missing.
+    """
     several = wide.index.nlevels > 1
-    with tables.writing(path, tables.of_several(tables.IMPUTED) if several else tables.IMPUTED) as write:
+    with tables.writing(imputed_path, tables.of_several(tables.IMPUTED) if several else tables.IMPUTED) as write:
         for first in range(0, len(wide), ROWS):
             part = slice(first, first + ROWS)
             rows = tidy.to_tidy(wide.iloc[part])
@@ -353,6 +390,9 @@ def _write(wide, filled, lower, upper, quality, path):
                     quality=pd.Categorical.from_codes(quality[part].ravel(), gaps.QUALITIES),
                 )
             )
+    with files.replacing(csv_path) as partial:
+        whole = pd.DataFrame(filled, wide.index, wide.columns)
+        angles.join(whole, dataset["circular"], dataset["plausible"], dataset["group"] is not None).to_csv(partial)
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ def impute(
         round: {column: step}; what is filled in are multiples of it, as of 1 for counts.
         transform: {column: `log`, `log1p` or `logit`}, so that what is filled in is above 0, 0 or more, or inside the
             plausible range.
-        covariates: columns that are known where others are missing.
+        covariates: columns that are known where others are missing; hour, weekday and month are those of the times.
         windows: the config's keys of a dataset's windows, as {"length": 36}.
         run: the config's other keys of a run, as {"training": {"n_steps": 1300}}, which does train.
         name: of dataset and run, which tells random streams apart.
@@ -212,9 +212,9 @@ class _Run:
         named = {key: self.run[key] for key in names}
         return named | {"sampling": _without(self.run["sampling"], "threads")} | self.seed
 
-    def _call(self, script, function=None, **given):
+    def _call(self, name, function=None, **given):
         """Call a function of a script. Its files lie in the folder, each by the name that its parameter has."""
-        function = _script(script)[function or script]
+        function = script(name)[function or name]
         known = {"dataset": self.name, "run": self.name, "threads": min(os.cpu_count() or 1, MOST_THREADS)} | given
         for parameter in inspect.signature(function).parameters:
             stem = parameter.removesuffix("_path")
@@ -224,12 +224,16 @@ class _Run:
 
 
 @functools.cache
-def _script(name: str) -> dict[str, Any]:
-    """What a script of the workflow defines; as no job, it runs nothing."""
+def script(name: str) -> dict[str, Any]:
+    """What a script of the workflow defines; as no job, it runs nothing.
+
+    Raises:
+        InputError: the library is not in the workflow's folder.
+    """
     path = HOME / "scripts" / f"{name}.py"
     if not path.exists():
         raise InputError(
-            f"{path}: is not there; impute takes the workflow's folder: install the project from it, editable"
+            f"{path}: is not there; this takes the workflow's folder: install the project from it, editable"
         )
     return runpy.run_path(str(path), run_name=name)
 
@@ -338,13 +342,14 @@ def _table(frame, times):
 
 def _result(frame, times, series, report):
     """The result in the frame's own times, names and types."""
-    grid = series.wide.index
+    grid, own = series.wide.index, slice(frame.shape[1])  # the calendar's covariates come after
     whole = frame if len(grid) == len(frame) else frame.reindex(_own_times(grid, times, frame.index))
-    missing = ~np.isin(series.quality, [gaps.OBSERVED, gaps.LEFT])
+    missing = ~np.isin(series.quality[:, own], [gaps.OBSERVED, gaps.LEFT])
     framed = functools.partial(pd.DataFrame, index=whole.index, columns=whole.columns)
-    filled = _with(whole, series.filled, missing)
-    quality = framed(np.array(gaps.QUALITIES, object)[series.quality])
-    return Imputed(filled, framed(series.lower), framed(series.upper), framed(missing), quality, series.samples, report)
+    filled = _with(whole, series.filled[:, own], missing)
+    quality = framed(np.array(gaps.QUALITIES, object)[series.quality[:, own]])
+    lower, upper = framed(series.lower[:, own]), framed(series.upper[:, own])
+    return Imputed(filled, lower, upper, framed(missing), quality, series.samples, report)
 
 
 def _own_times(grid, times, index):

@@ -555,3 +555,33 @@ def test_a_series_with_transforms_is_filled_as_the_transformed_series(results):
     whole = fill(folder, dataset | {"round": {"A_temp": 0.25}})
     filled = whole[(whole["feature"] == "A_temp") & whole["imputed"]]
     assert filled["lower"].min() >= 0.25 and (filled["value"] % 0.25 == 0).all()
+
+
+def test_windows_are_touched_by_new_rows_new_values_and_other_gaps_alone():
+    """A gap over several windows is drawn as a whole; a plan of the same series touches nothing."""
+    values = np.zeros((400, 2))
+    for feature, first, stop in [(0, 20, 25), (1, 100, 160), (0, 300, 303)]:
+        values[first:stop, feature] = np.nan
+
+    def touched(now, before=values):
+        plans = [gaps.plan(gaps.find(np.isnan(part)), len(part), LENGTH) for part in (now, before)]
+        return plans[0], gaps.touched(*plans, gaps.changed(before, now), LENGTH)
+
+    windows, none = touched(values)
+    assert not none and len(windows) > 5
+    assert touched(np.r_[values, np.ones((10, 2))])[1] == set()
+    grown = np.r_[values, np.full((10, 2), np.nan)]
+    assert touched(grown)[1] == {first for first in touched(grown)[0] if first + LENGTH > 400}
+    revised = values.copy()
+    revised[18, 1] = 5.0
+    (near,) = touched(revised)[1]
+    assert near <= 18 < near + LENGTH
+    end = values.copy()
+    end[165, 1] = 5.0  # seen by the last of the windows of the long gap
+    plan, long = touched(end)
+    assert (
+        long == {first for first, parts in plan.items() if any(part.feature == 1 for part in parts)} and len(long) > 3
+    )
+    filled = values.copy()
+    filled[20:25, 0] = 1.0
+    assert touched(filled)[1] == set()

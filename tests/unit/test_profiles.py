@@ -109,3 +109,16 @@ def test_forecasts_are_written_in_physical_units(cut):
         table = tables.read(folder / "windows.parquet", tables.WINDOWS).set_index(["window", "step", "feature"])
         errors[key] = (means - table.loc[means.index, "value"]).abs().groupby("feature", observed=True).mean()
     assert (errors["calendar"] < 0.2 * errors["none"]).all() and errors["calendar"]["y"] < 2.5
+
+
+def test_a_profile_goes_on_as_it_was():
+    """Its own values within the series, trend and cycles of the same coefficients before and after it."""
+    wide = series(1.0)
+    training = np.arange(N) < 0.7 * N
+    profile = pd.DataFrame(profiles.estimate(wide, training).values, wide.index, wide.columns)
+    steps = np.arange(-96, N + 96)
+    longer = profiles.extended(profile, steps)
+    assert (longer[96:-96] == profile.to_numpy()).all()
+    day = profile.to_numpy()[96:] - profile.to_numpy()[:-96]  # two days of the trend alone, but for the week's cycle
+    np.testing.assert_allclose(longer[-96:] - profile.to_numpy()[-96:], day[-7 * 48 : -5 * 48], atol=1e-8)
+    np.testing.assert_allclose(profiles.extended(profile, steps[::-1])[::-1], longer, atol=1e-12)

@@ -5,7 +5,11 @@ import re
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+import pytest
 from PIL import Image
+
+from scoredag.__main__ import main
+from scoredag.job import record
 
 TINY, MORE = "config/presets/tiny.yaml", "more.yaml"
 RUN = "results/csdi/nyc-weather"
@@ -62,7 +66,7 @@ def run_again(project):
     return project.folder
 
 
-def test_gaps_ask_for_no_more_than_their_own_jobs(edited):
+def test_gaps_ask_for_no_more_than_their_own_jobs(edited, caplog):
     (edited.folder / MORE).write_text(OVERLAY, encoding="utf-8")
     assert edited.jobs(configfiles=(TINY, MORE)) == {"fill_gaps", "plot_gaps", "plot_explore"}
     assert edited.jobs(f"{RUN}/gaps.png") == {"fill_gaps", "plot_gaps"}
@@ -70,6 +74,7 @@ def test_gaps_ask_for_no_more_than_their_own_jobs(edited):
     the_whole_series_is_there(edited.folder)
     the_corrected_intervals_are_scored(edited.folder)
     one_core_gives_the_same_bytes(edited)
+    new_data_are_filled_by_the_run(edited.folder, caplog)
     again = edited.snakemake(configfiles=(TINY, MORE))
     assert "Nothing to be done" in again.stdout, again.stdout
     edited.edit("config/config.yaml", "pressure: mbar", "pressure: hPa")
@@ -108,6 +113,58 @@ def one_core_gives_the_same_bytes(project):
     done = project.snakemake(target, "--cores", "1", "--forcerun", "fill_gaps", configfiles=(TINY, MORE))
     assert done.returncode == 0, done.stdout
     assert [path.read_bytes() for path in paths] == before
+
+
+def new_data_are_filled_by_the_run(folder, caplog):
+    """Its own file to the same bytes; of a longer one only what new rows touch; another one not at all."""
+    model, whole = folder / RUN / "model.safetensors", folder / "data/nyc-weather.csv"
+    table = pd.read_csv(whole, dtype=str, keep_default_na=False)
+    times = sorted(table["time_hour"].unique())
+
+    def applied(last, output="filled", **more):
+        part = folder / "part.csv"
+        table[table["time_hour"] < times[last]].to_csv(part, index=False)
+        words = [word for key, value in more.items() for word in ("--set", f"{key}={value}")]
+        main(["apply", str(model), str(part), "--output", str(folder / output), *words])
+        return pd.read_parquet(folder / output / "imputed.parquet")
+
+    def drawn():
+        found = re.findall(r"(\d+) of (\d+) windows are drawn", caplog.text)
+        caplog.clear()
+        return found
+
+    caplog.set_level("INFO")
+
+    main(["apply", str(model), str(whole), "--output", str(folder / "same")])
+    for name in ("imputed.csv", "imputed.parquet"):
+        same, own = folder / "same" / name, folder / RUN / name
+        assert record.digest(same) == record.digest(own)
+    first = applied(1000)
+    assert drawn() == []
+    longer = applied(1100)
+    ((n_drawn, n_windows),) = drawn()
+    assert 0 < int(n_drawn) < int(n_windows) / 2
+    early = longer.iloc[: len(first) - 12 * first["feature"].nunique()]  # a window before the first new row
+    pd.testing.assert_frame_equal(early, first.iloc[: len(early)])
+    anew = applied(1100, "anew")
+    assert (longer["quality"] == anew["quality"]).all() and longer["value"].notna().all()
+    assert (longer["value"] - anew["value"]).abs().max() < 0.05  # the structural model sees new rows everywhere
+    for last, more, message in [
+        (5, {}, "part.csv: 5 steps are fewer than a window of the model, 12"),
+        (100, {"features": "[temp]"}, "has no feature 'EWR_pressure'"),
+        (100, {"tme": "time"}, "'tme' is not a key"),
+    ]:
+        with pytest.raises(SystemExit, match=re.escape(message)):
+            applied(last, "refused", **more)
+    with pytest.raises(SystemExit, match="no such file"):
+        main(["apply", str(folder / "none.safetensors"), str(whole), "--output", str(folder / "refused")])
+    choice = folder / RUN / "start_choice.parquet"
+    kept = choice.read_bytes()
+    choice.write_bytes((folder / RUN / "history.parquet").read_bytes())
+    with pytest.raises(SystemExit, match=r"is not what .* was made with"):
+        applied(100, "refused")
+    choice.write_bytes(kept)
+    assert not (folder / "refused").exists()
 
 
 def the_corrected_intervals_are_scored(folder):

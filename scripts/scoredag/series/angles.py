@@ -49,8 +49,9 @@ def features_of(
         InputError: a column that no feature comes from.
     """
     grouped = group is not None
-    parts = components(names, [column for column in columns if column in circular], grouped)
-    others = features.columns_of(names, [column for column in columns if column not in circular], grouped)
+    angular = [column for column in columns if column in circular or {f"{column}_sin", f"{column}_cos"} <= {*names}]
+    parts = components(names, angular, grouped)
+    others = features.columns_of(names, [column for column in columns if column not in angular], grouped)
     return [name for name, column in zip(names, others, strict=True) if column is not None or name in parts]
 
 

@@ -157,6 +157,40 @@ def _plan(gaps, n_steps, length):
     return {start: given for start, given in windows.items() if given}
 
 
+def changed(before: np.ndarray, now: np.ndarray) -> np.ndarray:
+    """Whether each step (T,) of a series (T, K) has other observed values than `before`, fewer steps, has there."""
+    same = np.isclose(before, now[: len(before)], rtol=0, atol=0, equal_nan=True).all(axis=1)
+    return np.r_[~same, np.ones(len(now) - len(same), bool)]
+
+
+def touched(
+    windows: Mapping[int, Sequence[Part]], before: Mapping[int, Sequence[Part]], changed: np.ndarray, length: int
+) -> set[int]:
+    """First steps of the windows that give something else than they did in an earlier plan.
+
+    A step has changed in them, or they fill other gaps, or fill one together with a window of which this holds.
+
+    Args:
+        windows: from `plan`.
+        before: the earlier plan.
+        changed: boolean (T,), as `changed` says it.
+        length: L.
+    """
+    sums = np.r_[0, np.cumsum(changed)]
+    found = {
+        first
+        for first, parts in windows.items()
+        if before.get(first) != parts or sums[min(first + length, len(changed))] > sums[first]
+    }
+    waiting = list(found)
+    while waiting:
+        parts = windows[waiting.pop()]
+        others = {other for part in parts for other in (part.before, part.after) if other is not None} - found
+        found |= others
+        waiting += others
+    return found
+
+
 def merge(
     windows: dict[int, list[Part]], drawn: Iterable[np.ndarray], length: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -37,16 +37,7 @@ def estimate(wide: pd.DataFrame, training: np.ndarray) -> Profile:
         wide: one series, (T, K), on a regular grid.
         training: boolean (T,), the steps that it is estimated from.
     """
-    n = len(wide)
-    steps = np.arange(n)
-    columns, parts = [np.ones(n), 2 * steps / n - 1], ["trend"]
-    for name, period in seasons.calendar(wide.index).items():
-        if LEAST_STEPS < period <= n / CYCLES:
-            parts.append(name)
-            for harmonic in range(1, min(HARMONICS[name], int(period / 2)) + 1):
-                angle = 2 * np.pi * harmonic * steps / period
-                columns += [np.cos(angle), np.sin(angle)]
-    design = np.column_stack(columns)
+    parts, design = _design(wide.index, np.arange(len(wide)))
     penalty = np.r_[0.0, np.full(design.shape[1] - 1, RIDGE)]
     values = np.zeros(wide.shape)
     for column, observed in zip(values.T, wide.to_numpy().T, strict=True):
@@ -56,7 +47,35 @@ def estimate(wide: pd.DataFrame, training: np.ndarray) -> Profile:
             middle = observed[known].mean()
             normal = rows.T @ rows + len(rows) * np.diag(penalty)
             column[:] = middle + design @ np.linalg.solve(normal, rows.T @ (observed[known] - middle))
-    return Profile(values, tuple(parts))
+    return Profile(values, parts)
+
+
+def extended(profile: pd.DataFrame, steps: np.ndarray) -> np.ndarray:
+    """A profile (T, K) at other times (n, K): its trend and cycles go on.
+
+    Args:
+        profile: what `estimate` gave, or zeros, on the grid of its series.
+        steps: (n,), of this grid, of which the first is 0; others may be less, or beyond the last one.
+    """
+    inside = (steps >= 0) & (steps < len(profile)) & (steps % 1 == 0)
+    _, design = _design(profile.index, np.arange(len(profile)))
+    coefficients, *_ = np.linalg.lstsq(design, profile.to_numpy(), rcond=None)
+    values = _design(profile.index, steps)[1] @ coefficients
+    values[inside] = profile.to_numpy()[steps[inside].astype(int)]
+    return values
+
+
+def _design(times, steps):
+    """Names of the parts that a series on a grid of `times` has, and what they are made of at `steps` of it, (n, P)."""
+    n = len(times)
+    columns, parts = [np.ones(len(steps)), 2 * steps / n - 1], ["trend"]
+    for name, period in seasons.calendar(times).items():
+        if LEAST_STEPS < period <= n / CYCLES:
+            parts.append(name)
+            for harmonic in range(1, min(HARMONICS[name], int(period / 2)) + 1):
+                angle = 2 * np.pi * harmonic * steps / period
+                columns += [np.cos(angle), np.sin(angle)]
+    return tuple(parts), np.column_stack(columns)
 
 
 def helps(

@@ -16,7 +16,7 @@ import pandas as pd
 
 from scoredag.errors import InputError
 from scoredag.intake import cells, delimited, formats, queries
-from scoredag.series import angles, grids, physionet, times
+from scoredag.series import angles, calendar, grids, physionet, times
 
 log = logging.getLogger(__name__)
 PathLike = str | os.PathLike[str]
@@ -212,7 +212,7 @@ READERS = {
 
 
 def read(kind: str, paths: Sequence[PathLike], settings: Mapping[str, Any], seed: int) -> pd.DataFrame:
-    """The wide series of a dataset, by the reader `kind`, one of `READERS`.
+    """The wide series of a dataset, by the reader `kind`, one of `READERS`, with the calendar's covariates.
 
     Args:
         kind: of the reader.
@@ -220,7 +220,8 @@ def read(kind: str, paths: Sequence[PathLike], settings: Mapping[str, Any], seed
         settings: of the dataset, as in the config.
         seed: of a simulation.
     """
-    return READERS[kind].read(paths, settings, seed)
+    wide = READERS[kind].read(paths, settings, seed)
+    return calendar.add(wide, settings["covariates"], settings["group"] is not None)
 
 
 def _table(paths, options, marks):

@@ -1,6 +1,7 @@
 """Windows of a series: split without leaks, cut, held-out targets, normalise."""
 
 import itertools
+import logging
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -9,6 +10,8 @@ import pandas as pd
 from scoredag.errors import InputError
 from scoredag.series import tidy, transforms
 from scoredag.store import files, tables, weights
+
+log = logging.getLogger(__name__)
 
 SPLITS = ("train", "valid", "test")
 ROLES = ("observed", "target", "missing")
@@ -205,6 +208,15 @@ def elsewhere(wide: pd.DataFrame, stats: pd.DataFrame) -> pd.DataFrame:
     both = here.merge(stats, on="feature", suffixes=("", "_there"))
     ratio = both["std"] / both["std_there"]
     return both[((both["mean"] - both["mean_there"]).abs() > FAR * both["std_there"]) | (ratio > 2) | (ratio < 0.5)]
+
+
+def tell_elsewhere(wide: pd.DataFrame, stats: pd.DataFrame) -> None:
+    """Log which features `elsewhere` names."""
+    for row in elsewhere(wide, stats).itertuples():
+        log.warning(
+            "'%s' has mean %.4g and deviation %.4g, where the model was trained %.4g and %.4g; here it may err",
+            row.feature, row.mean, row.std, row.mean_there, row.std_there,
+        )  # fmt: skip
 
 
 def _refuse_absurd(values, train):
