@@ -17,6 +17,7 @@ include: "rules/langevin.smk"
 include: "rules/likelihood.smk"
 include: "rules/datasets.smk"
 include: "rules/csdi.smk"
+include: "rules/notebooks.smk"
 
 
 complete(workflow.rules)
@@ -32,3 +33,4 @@ rule all:
         LIKELIHOOD_FILES,
         DATASET_FILES,
         CSDI_FILES,
+        NOTEBOOK_FILES,

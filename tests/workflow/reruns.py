@@ -20,7 +20,7 @@ from snakemake.exceptions import WorkflowError
 
 ROOT = Path(__file__).parents[2]
 SNAPSHOT = ROOT / "tests/reruns.yaml"
-FOLDERS = ("config", "data", "envs", "profiles", "report", "rules", "scripts")
+FOLDERS = ("config", "data", "envs", "notebooks", "profiles", "report", "rules", "scripts")
 sys.path.append(str(ROOT / "docs"))
 make_keys = importlib.import_module("make_pages")
 

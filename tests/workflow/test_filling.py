@@ -16,6 +16,24 @@ RUN = "results/csdi/nyc-weather"
 OVERLAY = "csdi: {runs: {nyc-weather: {fill_gaps: true}}}\n"
 
 
+def test_notebooks_are_executed_by_path_and_by_config(edited):
+    """Each is made of its results alone, and again when its source, or a module that it imports, changes."""
+    pages = [f"results/notebooks/{name}.html" for name in ("csdi", "langevin")]
+    assert edited.jobs(*pages) == {"execute_notebook"}
+    done = edited.snakemake(*pages)
+    assert done.returncode == 0, done.stdout
+    for page in pages:
+        text = (edited.folder / page).read_text(encoding="utf-8")
+        assert "data:image/png;base64," in text and "Traceback" not in text
+    assert edited.jobs(*pages) == set()
+    edited.edit("notebooks/langevin.py", "## Questions", "## Some questions")
+    assert edited.jobs(pages[0]) == set() and edited.jobs(pages[1]) == {"execute_notebook"}
+    (edited.folder / MORE).write_text("notebooks: [csdi]\n", encoding="utf-8")
+    assert edited.jobs(configfiles=(TINY, MORE)) == set()
+    edited.edit("scripts/scoredag/csdi/diffusion.py", "N_STEPS = 50", "N_STEPS = 50  # T")
+    assert "execute_notebook" in edited.jobs(configfiles=(TINY, MORE))
+
+
 COMPLETING = {"complete_series", "aggregate_series", "plot_aggregates"}
 
 
