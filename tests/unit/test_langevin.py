@@ -262,7 +262,10 @@ def test_islands_are_found_by_annealing_and_tempering_alone(root):
         options = {key: value for key, value in options.items() if key not in ("label", "animate")}
         return diagnostics.occupancy_total_variation(gmm, last(gmm, n_particles=4000, **options))
 
-    assert wrong_share("overdamped") > 0.3
+    variants["mala"] = {"kernel": "mala", "step_size": 0.1}
+    variants["underdamped"] = {"kernel": "underdamped", "step_size": 0.45, "friction": 0.5}
+    for stuck in ("overdamped", "mala", "underdamped"):
+        assert wrong_share(stuck) > 0.3
     assert wrong_share("annealed") < 0.05
     assert wrong_share("tempering") < 0.05
 
