@@ -46,4 +46,5 @@ def weights_of(name):
 
 def beside_exact():
     """The score model whose dynamics are shown beside those of the exact score; None for none."""
-    return config["likelihood"]["dynamics"]["score_model"] or next(iter(networks()), None)
+    chosen = config["likelihood"]["dynamics"]["score_model"] or next(iter(networks()), None)
+    return None if chosen == "exact" else chosen  # rows of that name are the exact score's

@@ -70,7 +70,7 @@ def frames(
     One figure, which changes from frame to frame: to lay it out takes longer than to draw it.
     """
     models = list(dict.fromkeys(model for model, kind in paths if kind != _FORWARD))
-    drawn = style.figure(7.8, 2.75 * len(models) + 0.3)
+    drawn = style.figure(7.8, 2.6 * len(models) + 0.9)
     places = drawn.subplots(len(models), 3, squeeze=False, sharex=True, sharey=True)
     panels = [(places[0, 0], paths["none", _FORWARD])]
     places[0, 0].set_title(f"{_FORWARD},\nrun backward")
