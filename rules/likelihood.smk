@@ -13,6 +13,7 @@ LIKELIHOOD_FILES = [
         file=(
             ["bounds.parquet", "summary.parquet", "estimators.parquet", "score_errors.parquet"]
             + ["bounds.png", "gaps.png", "statements.png", "estimators.png", "score_errors.png"]
+            + ["dynamics.parquet", "dynamics_distances.parquet", "dynamics.png", "dynamics.gif"]
             if config["likelihood"]["score_models"]
             else []
         ),
@@ -139,6 +140,27 @@ rule sweep_score_error:
         "../scripts/sweep_score_error.py"
 
 
+rule simulate_dynamics:
+    """Follow particles by the forward SDE, the reverse SDE and the probability flow, and measure their marginals."""
+    input:
+        parameters="results/gmm/parameters.parquet",
+        weights=weights_of(beside_exact()),
+    output:
+        dynamics="results/likelihood/dynamics.parquet",
+        distances="results/likelihood/dynamics_distances.parquet",
+    params:
+        settings=settings(
+            "likelihood",
+            "dynamics",
+            errors=errors_of(beside_exact()) if beside_exact() else {},
+            process=process(),
+            score_model=beside_exact(),
+            seed=config["seed"],
+        ),
+    script:
+        "../scripts/simulate_dynamics.py"
+
+
 rule plot_bounds:
     """Draw the bound of each point against its negative log-likelihood."""
     input:
@@ -229,3 +251,44 @@ rule plot_score_errors:
         ),
     script:
         "../scripts/plot_score_errors.py"
+
+
+rule plot_dynamics:
+    """Draw particles by the three dynamics, at a few times and on their paths."""
+    input:
+        parameters="results/gmm/parameters.parquet",
+        dynamics="results/likelihood/dynamics.parquet",
+    output:
+        figure=figure(
+            "results/likelihood/dynamics.png",
+            "Likelihood",
+            "The same particles by the forward SDE from data, and by the reverse SDE and the probability flow "
+            "from where it ended, for the exact score and for a score model: over contours of p_t, and six "
+            "particles on their paths. The marginals are the same, the paths are not.",
+            label="three dynamics",
+            variant="all",
+        ),
+    params:
+        settings=settings("likelihood", "dynamics", only=["times"], process=process()),
+    script:
+        "../scripts/plot_dynamics.py"
+
+
+rule animate_dynamics:
+    """Show particles by the three dynamics on their way from noise to data."""
+    input:
+        parameters="results/gmm/parameters.parquet",
+        dynamics="results/likelihood/dynamics.parquet",
+    output:
+        animation=figure(
+            "results/likelihood/dynamics.gif",
+            "Likelihood",
+            "The same particles by the reverse SDE and the probability flow, and by the forward SDE as a film "
+            "that is run backward, over contours of p_t.",
+            label="three dynamics, animated",
+            variant="all",
+        ),
+    params:
+        settings=settings(process=process()),
+    script:
+        "../scripts/animate_dynamics.py"

@@ -10,7 +10,12 @@ def process():
 
 def score_errors(wildcards):
     """The errors of a score model; an empty map for a network."""
-    model = section("likelihood", "score_models", wildcards.score_model)
+    return errors_of(wildcards.score_model)
+
+
+def errors_of(name):
+    """The same, by the score model's name."""
+    model = section("likelihood", "score_models", name)
     return {} if model["weighting"] else {error: model[error] for error in checks.EXACT_SCORE}
 
 
@@ -31,5 +36,15 @@ def networks():
 
 def network_weights(wildcards):
     """The weights of a score model that is a network; else []."""
-    name = wildcards.score_model
+    return weights_of(wildcards.score_model)
+
+
+def weights_of(name):
+    """The same, by the score model's name."""
     return f"results/likelihood/{name}/model.safetensors" if name in networks() else []
+
+
+def beside_exact():
+    """The score model whose dynamics are shown beside those of the exact score; None for none."""
+    chosen = config["likelihood"]["dynamics"]["score_model"] or next(iter(networks()), None)
+    return None if chosen == "exact" else chosen  # rows of that name are the exact score's

@@ -1,5 +1,6 @@
 """Langevin dynamics: the compiled score, closed forms, streams, snapshots, what it refuses."""
 
+import itertools
 import math
 import re
 from pathlib import Path
@@ -13,7 +14,7 @@ from scipy import stats
 from scipy.linalg import solve_discrete_lyapunov
 
 from scoredag.errors import InputError
-from scoredag.gmm import langevin, mixing, mixture, mixture_files, particles
+from scoredag.gmm import diagnostics, langevin, mixing, mixture, mixture_files, particles
 from scoredag.simd import random
 from scoredag.store import tables
 
@@ -248,6 +249,53 @@ def test_tempering_crosses_where_langevin_stays():
     )
     assert stuck < 0.01
     assert found == pytest.approx(0.7, abs=5 * np.sqrt(0.3 * 0.7 / 1000))
+
+
+def test_islands_are_found_by_annealing_and_tempering_alone(root):
+    """The preset on fewer particles, which start from N(0, I)."""
+    gmm = mixture_files.read(root / "data/gmm-islands.csv")
+    preset = yaml.safe_load((root / "config/presets/islands.yaml").read_text(encoding="utf-8"))
+    variants = preset["langevin"]["variants"]
+
+    def wrong_share(name):
+        options = {"n_steps": 1000, "noise_covariance": None} | variants[name]
+        options = {key: value for key, value in options.items() if key not in ("label", "animate")}
+        return diagnostics.occupancy_total_variation(gmm, last(gmm, n_particles=4000, **options))
+
+    variants["mala"] = {"kernel": "mala", "step_size": 0.1}
+    variants["underdamped"] = {"kernel": "underdamped", "step_size": 0.45, "friction": 0.5}
+    for stuck in ("overdamped", "mala", "underdamped"):
+        assert wrong_share(stuck) > 0.3
+    assert wrong_share("annealed") < 0.05
+    assert wrong_share("tempering") < 0.05
+
+
+def test_islands_are_a_barrier_of_at_least_twelve_nats_apart(root):
+    """Along the straight line between neighbours."""
+    gmm = mixture_files.read(root / "data/gmm-islands.csv")
+    ways = np.linspace(0, 1, 301)[:, None]
+    barriers = []
+    for a, b in itertools.combinations(gmm.means, 2):
+        levels = gmm.log_density(a + ways * (b - a))
+        barriers.append(min(levels[0], levels[-1]) - levels.min())
+    assert min(barriers) > 12
+
+
+@pytest.mark.parametrize("half", [2.75, 3.25, 3.75])
+def test_the_time_to_cross_is_the_mean_time_of_first_passage(half):
+    """Of Langevin dynamics between two islands of deviation one: a double integral (Gardiner, Stochastic methods)."""
+    gmm = mixture.GaussianMixture([0.5, 0.5], [[-half, 0.0], [half, 0.0]], [np.eye(2)] * 2)
+    x = np.linspace(-half - 8, half, 4001)
+    density = np.exp(-((x + half) ** 2) / 2) + np.exp(-((x - half) ** 2) / 2)
+    below = np.cumsum(density)
+    between = x >= -half
+    crossing = (below[between] / density[between]).sum() * (x[1] - x[0]) ** 2
+    height = half**2 / 2 - math.log(2)
+    assert 0.9 < crossing * half / (2 * math.pi) ** 0.5 / math.pi / math.exp(height) < 1.3  # exponential in it
+    start, n_steps = np.tile([-half, 0.0], (2000, 1)), round(crossing / 2 / 0.05)
+    found = last(gmm, n_particles=2000, n_steps=n_steps, step_size=0.05, start=start)
+    expected = (1 - math.exp(-1)) / 2  # there and back, after half of that time
+    assert (found[:, 0] > 0).mean() == pytest.approx(expected, rel=0.1)
 
 
 def test_a_step_beyond_the_stability_limit_is_said(gaussian, caplog):

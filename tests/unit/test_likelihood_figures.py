@@ -1,10 +1,15 @@
 """Figures of the likelihood bound: what stands where, from small tables."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
-from scoredag.figures import likelihoods, style
+from scoredag.figures import dynamics, likelihoods, style
+from scoredag.gmm import views
+from scoredag.gmm.mixture import GaussianMixture
 
 
 def bounds_table(names):
@@ -98,3 +103,56 @@ def test_both_laws_have_divergence_and_bound(tmp_path):
     for name in ("a.png", "b.png"):
         style.save(likelihoods.score_errors(table), tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def paths_table(models):
+    kinds = [
+        ("none", "forward SDE"),
+        *((model, kind) for model in models for kind in ("reverse SDE", "probability flow")),
+    ]
+    times, rng = [0.001, 0.5, 1.0], np.random.default_rng(0)
+    rows = [(*key, t, i, *rng.standard_normal(2)) for key in kinds for t in times for i in range(20)]
+    return pd.DataFrame(rows, columns=["score_model", "dynamics", "time", "particle", "x", "y"])
+
+
+@pytest.mark.parametrize("models", [["exact"], ["exact", "mine"]])
+def test_every_dynamics_has_a_row_and_its_particles_are_where_the_table_has_them(models):
+    table = paths_table(models)
+    times, paths = dynamics.paths_of(table)
+    gmm = GaussianMixture([1.0], [[0.0, 0.0]], [np.eye(2)])
+    drawn = dynamics.panels(paths, times, [0, 2], [gmm, gmm], views.view_of(gmm))
+    rows = np.reshape(drawn.axes, (-1, 3))
+    assert len(rows) == 1 + 2 * len(models)
+    assert [axes.get_title() for axes in rows[0, :2]] == ["t = 0", "t = 1"]
+    row = rows[-1]  # the flow of the last model
+    part = table[(table["score_model"] == models[-1]) & (table["dynamics"] == "probability flow")]
+    for axes, t in zip(row, (0.001, 1.0), strict=False):
+        cloud = axes.collections[1].get_offsets()
+        np.testing.assert_array_equal(cloud, part.loc[part["time"] == t, ["x", "y"]])
+        assert axes.get_aspect() == 1
+    course = row[2].lines[0]
+    np.testing.assert_array_equal(course.get_xdata(), times)
+    np.testing.assert_array_equal(course.get_ydata(), part.loc[part["particle"] == 0, "x"])
+    # a cross where it starts: at T, but for the forward SDE
+    assert row[2].lines[1].get_xdata() == [1.0] and rows[0, 2].lines[1].get_xdata() == [0.001]
+    assert not any("$" in text for text in texts_of(drawn))
+
+
+@pytest.mark.parametrize("models", [["exact"], ["exact", "mine"]])
+def test_frames_of_the_dynamics_are_the_same_bytes(models, tmp_path):
+    times, paths = dynamics.paths_of(paths_table(models))
+    gmm = GaussianMixture([1.0], [[0.0, 0.0]], [np.eye(2)])
+    for name in ("a.gif", "b.gif"):
+        frames = dynamics.frames(paths, times, [2, 1, 0], [gmm] * 3, views.view_of(gmm))
+        style.save_animation(frames, tmp_path / name, milliseconds=100, n_colours=256)
+    assert (tmp_path / "a.gif").read_bytes() == (tmp_path / "b.gif").read_bytes()
+    with Image.open(tmp_path / "a.gif") as image:
+        assert image.n_frames == 3
+        shown = []
+        for i in range(3):
+            image.seek(i)
+            shown.append(np.asarray(image.convert("RGB")))
+    red, green, blue = np.moveaxis(shown[0].astype(int), -1, 0)
+    for colour in ((0, 114, 178), (213, 94, 0)):  # of followed particles
+        assert (abs(red - colour[0]) + abs(green - colour[1]) + abs(blue - colour[2]) < 12).sum() > 20
+    assert all((one != other).any() for one, other in itertools.pairwise(shown))

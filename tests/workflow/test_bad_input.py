@@ -113,6 +113,11 @@ def run(settings):
             "likelihood: {score_models: {network-variance: {bias: [1, 0]}}}",
             ["likelihood.score_models.network-variance.bias", "leave it out"],
         ),
+        (
+            "likelihood: {dynamics: {score_model: mine}}",
+            ["likelihood.dynamics.score_model", "'mine'", "network-variance"],
+        ),
+        ("likelihood: {dynamics: {times: [0, 2]}}", ["likelihood.dynamics.times", "2"]),
         ("langevin: {shard_size: 700}", ["langevin.shard_size", "700"]),
         ("langevin: 3", ["langevin", "object"]),
         ("gmm: {file: absent.csv}", ["gmm.file", "absent.csv"]),

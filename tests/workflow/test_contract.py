@@ -41,6 +41,8 @@ COLUMNS = {
     "likelihood/summary.parquet": "statement score_model left right slack std_error",
     "likelihood/estimators.parquet": "estimator times bound std_error deviation",
     "likelihood/score_errors.parquet": "law error amount divergence bound std_error",
+    "likelihood/dynamics.parquet": "score_model dynamics time particle x y",
+    "likelihood/dynamics_distances.parquet": "score_model dynamics time metric value",
     "datasets/nyc-weather/series.parquet": "time feature value",
     "datasets/nyc-weather/missingness.parquet": "kind feature other time bin count total share",
     "datasets/nyc-weather/windows.parquet": "window step feature value role split",
@@ -311,6 +313,24 @@ def test_the_summary_names_each_statement(results):
     }
     np.testing.assert_allclose(summary["slack"], summary["right"] - summary["left"])
     assert (summary["slack"] > -5 * summary["std_error"]).all()
+
+
+def test_the_same_particles_move_by_three_dynamics(results):
+    table = pd.read_parquet(results / "likelihood/dynamics.parquet")
+    kinds = ("reverse SDE", "probability flow")
+    expected = [
+        ("none", "forward SDE"),
+        *((model, kind) for model in ("exact", "network-likelihood") for kind in kinds),
+    ]
+    assert list(dict.fromkeys(zip(table["score_model"], table["dynamics"], strict=True))) == expected
+    assert table["time"].nunique() == 6 and table["particle"].nunique() == 100 and len(table) == 5 * 6 * 100
+    last = table[table["time"] == 1].set_index("particle")[["x", "y"]].to_numpy().reshape(5, 100, 2)
+    np.testing.assert_allclose(last, last[:1].repeat(5, axis=0))
+    distances = pd.read_parquet(results / "likelihood/dynamics_distances.parquet")
+    assert np.isfinite(distances["value"]).all()
+    of_metrics = {metric: part["value"].max() for metric, part in distances.groupby("metric")}
+    assert list(of_metrics) == ["mean_log_density", "neighbour_distance", "round_trip_error", "sliced_wasserstein2"]
+    assert of_metrics["round_trip_error"] < 1e-2
 
 
 def test_the_score_network_says_what_it_was_trained_on(results):

@@ -45,6 +45,13 @@ def test_the_official_preset_is_about_both_series(project):
     assert "results/downloads/ETTh1.csv" in plan and "results/csdi/nyc-weather/" not in plan
 
 
+def test_the_preset_of_islands_is_about_its_own_variants(project):
+    plan = project.snakemake("--summary", configfiles=("config/presets/islands.yaml",)).stdout
+    for variant in ("overdamped", "patient", "annealed", "tempering"):
+        assert f"results/langevin/{variant}/samples.parquet" in plan
+    assert "results/langevin/b/" not in plan
+
+
 def test_a_dataset_is_downloaded_once_wherever_it_comes_from(project, mirror):
     """Through the mirror, from which it may go; another url or a file at hand is no reason to run again."""
     series = "results/datasets/etth1/series.parquet"
@@ -240,6 +247,12 @@ def test_the_default_run_teaches_what_the_readme_says(project):
     assert ((bounds["bound"] - bounds["nll"]) / bounds["bound_std_error"]).min() > -4  # of 600 points
     slack = summary.set_index(["statement", "score_model"])["slack"]
     assert slack["1", "scaled"] > 0.2 and slack["1", "biased"] > 0.2 and slack["1", "widened"] < 0.01
+    distances = pd.read_parquet(results / "likelihood/dynamics_distances.parquet")
+    at_data = distances[(distances["time"] < 1e-3) & (distances["metric"] == "mean_log_density")]
+    logs = at_data.set_index(["score_model", "dynamics"])["value"].sort_index()
+    assert (logs.drop("network-likelihood") - logs["none", "exact"]).abs().max() < 0.15  # of 0.04, its standard error
+    network = logs["network-likelihood"]
+    assert network["probability flow"] < network["reverse SDE"] - 0.1 < logs["exact"].min() - 0.15
     csdi = pd.read_parquet(results / "csdi/nyc-weather/metrics.parquet")
     crps = csdi[(csdi["metric"] == "crps") & (csdi["feature"] == "all")]
     table = crps.pivot(index="held_out", columns="method", values="value")

@@ -23,6 +23,7 @@ AFTER_SCORES = {"write_card", *SCORE_FIGURES}
 AFTER_TRAINING = {"choose_start", "impute_csdi", "score_windows", "evaluate_csdi", "write_card"}
 AFTER_TRAINING |= OF_VALIDATION | CSDI_FIGURES
 AFTER_ESTIMATE = {"estimate_bound", "gather_bounds", "plot_bounds", "plot_statements"}
+OF_DYNAMICS = {"simulate_dynamics", "plot_dynamics", "animate_dynamics"}
 
 
 def nothing_to_do(project, *arguments):
@@ -282,7 +283,7 @@ def test_nothing_is_to_be_done_after_a_comment_or_reordered_keys(edited):
             "config/presets/tiny.yaml",
             "training: {n_steps: 20}",
             "training: {n_steps: 21}",
-            {"train_score", "solve_likelihood", "plot_bound_gaps"} | AFTER_ESTIMATE,
+            {"train_score", "solve_likelihood", "plot_bound_gaps"} | AFTER_ESTIMATE | OF_DYNAMICS,
         ),
         ("scripts/scoredag/csdi/network.py", "LAYERS = 4", "LAYERS = 3", {"train_csdi"} | AFTER_TRAINING),
         (
@@ -295,7 +296,7 @@ def test_nothing_is_to_be_done_after_a_comment_or_reordered_keys(edited):
             "scripts/scoredag/gmm/diagnostics.py",
             "np.pi",
             "3.14",
-            {"measure_langevin", "measure_convergence", "plot_convergence"},
+            {"measure_langevin", "measure_convergence", "plot_convergence"} | OF_DYNAMICS,
         ),
     ],
     ids=lambda value: value.split("/")[-1] if isinstance(value, str) else None,
@@ -354,7 +355,9 @@ def test_without_score_models_nothing_is_made_of_likelihoods(project, each):
     none = {"likelihood": {"score_models": dict.fromkeys(names) if each else None}}
     (project.folder / "none.yaml").write_text(json.dumps(none), encoding="utf-8")
     jobs = project.jobs(configfiles=("config/presets/tiny.yaml", "none.yaml"))
-    assert "read_mixture" in jobs and not jobs & ({"solve_likelihood", "sweep_score_error"} | AFTER_ESTIMATE)
+    assert "read_mixture" in jobs and not jobs & (
+        {"solve_likelihood", "sweep_score_error"} | AFTER_ESTIMATE | OF_DYNAMICS
+    )
 
 
 def test_the_order_of_variants_is_that_of_figures(edited):

@@ -106,8 +106,13 @@ def _letters(path):
     return set(map(chr, font_manager.get_font(path).get_charmap()))
 
 
-def save_animation(figures: Iterable[Figure], path: str | os.PathLike[str], milliseconds: int) -> None:
-    """Write figures of one size as an endless GIF, each shown for `milliseconds`, the last five times as long."""
+def save_animation(
+    figures: Iterable[Figure], path: str | os.PathLike[str], milliseconds: int, n_colours: int = 64
+) -> None:
+    """Write figures of one size as an endless GIF, each shown for `milliseconds`, the last five times as long.
+
+    Colours of few pixels need a larger `n_colours`, at most 256, to be kept.
+    """
     images = []
     for drawn in figures:
         canvas = FigureCanvasAgg(drawn)
@@ -115,7 +120,7 @@ def save_animation(figures: Iterable[Figure], path: str | os.PathLike[str], mill
         with _lettered(drawn):
             canvas.draw()
         pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-        images.append(pixels.quantize(64, dither=Image.Dither.NONE))
+        images.append(pixels.quantize(n_colours, dither=Image.Dither.NONE))
     durations = [milliseconds] * (len(images) - 1) + [5 * milliseconds]
     with files.replacing(path) as partial:
         images[0].save(partial, save_all=True, append_images=images[1:], duration=durations, loop=0, optimize=False)

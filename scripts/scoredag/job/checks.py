@@ -270,6 +270,10 @@ def check_likelihood(likelihood: Config) -> None:
         lowest, highest = likelihood[name]
         if not (lowest < highest and math.isfinite(highest)):
             fail(f"likelihood.{name}", f"{likelihood[name]} does not rise; write the lowest and the highest")
+    chosen = likelihood["dynamics"]["score_model"]
+    if chosen is not None and chosen not in likelihood["score_models"]:
+        known = ", ".join(likelihood["score_models"]) or "none"
+        fail("likelihood.dynamics.score_model", f"'{chosen}' is not in score_models; known are {known}")
     for name, model in likelihood["score_models"].items():
         for error, none in EXACT_SCORE.items():
             key = f"likelihood.score_models.{name}.{error}"

@@ -80,6 +80,12 @@ SCORE_ERRORS = _schema(
     bound=pa.float64(),
     std_error=pa.float64(),
 )
+DYNAMICS = _schema(
+    score_model=_NAME, dynamics=_NAME, time=pa.float64(), particle=pa.int64(), x=pa.float64(), y=pa.float64()
+)
+DYNAMICS_DISTANCES = _schema(
+    score_model=pa.string(), dynamics=pa.string(), time=pa.float64(), metric=pa.string(), value=pa.float64()
+)
 SERIES = _schema(time=_TIME, feature=_NAME, value=pa.float64())
 MISSINGNESS = _schema(
     kind=_NAME,
