@@ -20,6 +20,7 @@
 # To open it elsewhere, install the project first, in its folder: `pip install --editable .`, and start Jupyter there.
 
 # %%
+# %matplotlib inline
 from pathlib import Path
 
 import matplotlib.pyplot as plt

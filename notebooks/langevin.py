@@ -20,6 +20,7 @@
 # To open it elsewhere, install the project first, in its folder: `pip install --editable .`, and start Jupyter there.
 
 # %%
+# %matplotlib inline
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd

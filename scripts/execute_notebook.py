@@ -15,7 +15,6 @@ from scoredag.errors import InputError
 from scoredag.figures import notebook_page
 from scoredag.store import files
 
-INLINE = "module://matplotlib_inline.backend_inline"  # whatever the environment says
 PARAMETERS = "parameters"  # tag of the cell whose values the settings replace
 
 
@@ -36,7 +35,7 @@ def execute_notebook(
         sheet, timeout=None, kernel_name="python3", record_timing=False, resources={"metadata": {"path": os.getcwd()}}
     )
     try:
-        client.execute(env=os.environ | {"MPLBACKEND": INLINE})
+        client.execute()
     except CellExecutionError as error:
         logging.error("%s", error)
         number, cell = next(

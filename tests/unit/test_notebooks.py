@@ -19,6 +19,7 @@ RESULTS = "elsewhere"
 NAMES = ["none"]
 
 # %%
+# %matplotlib inline
 import matplotlib.pyplot as plt
 
 print(RESULTS, NAMES)
