@@ -198,7 +198,7 @@ def test_numbers_on_logarithmic_axes_are_plain():
     counts = np.array([[1, 3], [50, 700]])
     for drawn in (
         chains.convergence(convergence_table(), {"a": "a", "b": "b"}),
-        chains.sweep(sweep),
+        chains.sweep(sweep, -0.6, 0.01),
         plane.binned(a_mixture(), counts, {"outside": 0, "not finite": 0}, views.view_of(a_mixture()), "t"),
     ):
         drawn.canvas.draw()
@@ -208,12 +208,38 @@ def test_numbers_on_logarithmic_axes_are_plain():
             assert sum(bool(label) for label in axes.get_yticklabels()) > 1 or not axes.axison
 
 
-def test_the_line_of_order_tau_goes_through_the_smaller_biases_that_are_told():
+def test_biases_keep_their_sign_and_stand_beside_the_slope_of_theory():
     rows = [("overdamped", 0.1, 50, 0.001, 0.01), ("overdamped", 0.2, 25, -0.06, 0.01), ("mala", 0.1, 50, 0.0, 0.01)]
     table = pd.DataFrame(rows, columns=["kernel", "step_size", "n_steps", "bias", "std_error"])
-    axes = chains.sweep(table).axes[0]
-    (line,) = [line for line in axes.lines if line.get_label().startswith("O(tau)")]
-    np.testing.assert_allclose(line.get_ydata() / line.get_xdata(), 0.3)
+    drawn = chains.sweep(table, -0.3, 0.01)
+    for axes, scale in zip(drawn.axes, (0, 1), strict=True):
+        _, theory = axes.lines[:2]
+        assert theory.get_label() == "theory for small tau: -0.300 tau (+- 0.02)"
+        sizes, drops = theory.get_data()
+        np.testing.assert_allclose(drops, -0.3 * sizes ** (1 - scale))
+        points = axes.containers[0].lines[0]  # bars come with it
+        np.testing.assert_allclose(
+            points.get_ydata().astype(float), np.array([0.001, -0.06]) / np.array([0.1, 0.2]) ** scale
+        )
+
+
+def test_modes_have_their_share_beside_them_or_a_cross():
+    shares = pd.DataFrame({"x": [-2.0, 2.0, 0.0], "y": [0.0, 0.5, 9.0], "share": [0.9875, 0.0025, 0.0]})
+    axes = plane.scatter(a_mixture(), np.zeros((4, 2)), views.view_of(a_mixture()), "blue", "t", shares).axes[0]
+    assert {text.get_text(): text.xy for text in axes.texts} == {"98.8 %": (-2.0, 0.0), "0.25 %": (2.0, 0.5)}
+    (crosses,) = [line for line in axes.lines if line.get_marker() == "x"]
+    assert crosses.get_xydata().tolist() == [[0.0, 9.0]]
+    assert crosses.get_label() == "mode that no particle reaches (1 of 3)"
+
+
+def test_panels_of_the_comparison_have_one_height_whatever_lies_outside():
+    samples = {"one": np.zeros((5, 2)), "two": np.full((5, 2), 99.0)}
+    drawn = plane.comparison(a_mixture(), samples, views.view_of(a_mixture()), "blue")
+    drawn.draw_without_rendering()
+    panels = drawn.axes[:3]
+    assert len({round(axes.get_position().height, 6) for axes in panels}) == 1
+    assert [text.get_text() for text in panels[2].texts] == ["5 of 5 samples outside"]
+    assert drawn.axes[-1].get_ylabel() == "log-density (nats), clipped below"
 
 
 def test_trajectories_start_at_crosses_and_end_at_dots():

@@ -17,6 +17,7 @@ from scoredag.store import files
 COLUMNS = {
     "gmm/parameters.parquet": "component weight mean_x mean_y cov_xx cov_xy cov_yy",
     "gmm/exact.parquet": "particle x y",
+    "gmm/modes.parquet": "mode x y log_density",
     **{f"langevin/{variant}/samples.parquet": "particle step x y" for variant in "abcd"},
     **{
         f"langevin/{variant}/{name}.parquet": "particle step x y"
@@ -26,6 +27,9 @@ COLUMNS = {
     "langevin/metrics.parquet": "variant metric value",
     "langevin/convergence.parquet": "variant step metric value",
     "langevin/sweep.parquet": "kernel step_size n_steps bias std_error",
+    "langevin/theory.parquet": "variant quantity value std_error",
+    "langevin/stationary.parquet": "variant component cov_xx cov_xy cov_yy circulation",
+    "langevin/a/modes.parquet": "mode x y log_density n_particles share",
     **{
         f"likelihood/{model}/{table}.parquet": columns
         for model in ("exact", "widened", "network-likelihood")
