@@ -82,6 +82,7 @@ rule trace_langevin:
         settings=settings(
             history=config["langevin"]["history"],
             n_particles=lambda wildcards: section("langevin", "variants", wildcards.variant, "n_particles"),
+            has_noise=lambda wildcards: has_noise(section("langevin", "variants", wildcards.variant)),
             seed=config["seed"],
             variant=settings(
                 "langevin", "variants", "{variant}", without=["animate", "label", "n_particles", "snapshots"]
@@ -192,7 +193,13 @@ rule measure_langevin:
     output:
         metrics="results/langevin/metrics.parquet",
     params:
-        settings=settings("langevin", "metrics", variants=list(config["langevin"]["variants"]), seed=config["seed"]),
+        settings=settings(
+            "langevin",
+            "metrics",
+            variants=list(config["langevin"]["variants"]),
+            without_noise=variants(lambda variant: not has_noise(variant)),
+            seed=config["seed"],
+        ),
     script:
         "../scripts/measure_langevin.py"
 
@@ -221,16 +228,21 @@ rule plot_convergence:
     """Draw how the particles of each Langevin variant come near the mixture."""
     input:
         convergence="results/langevin/convergence.parquet",
+        rates=of_variants("rates.parquet"),
     output:
         figure=figure(
             "results/langevin/convergence.png",
             "Langevin",
             "Distances between the particles and exact samples, over the steps. The dotted line is the noise "
-            "floor: the same distance between two exact samples of the same size.",
+            "floor: the same distance between two exact samples of the same size. A variant whose means still "
+            "change in the second half of its steps ends in open circles: its law is not reached yet.",
             variant="all",
         ),
     params:
-        settings=settings(titles=[[variant, title(variant)] for variant in config["langevin"]["variants"]]),
+        settings=settings(
+            titles=[[variant, title(variant)] for variant in config["langevin"]["variants"]],
+            n_particles=config["langevin"]["history"]["n_particles"],
+        ),
     script:
         "../scripts/plot_convergence.py"
 

@@ -183,13 +183,15 @@ def convergence_table():
 
 
 def test_convergence_has_a_panel_a_metric_and_the_noise_floor():
-    drawn = chains.convergence(convergence_table(), {"a": "a: first", "b": "b"})
+    drawn = chains.convergence(convergence_table(), {"a": "a: first", "b": "b"}, ["b"], 1000)
     assert len(drawn.axes) == len(chains._METRICS) + 1
     labels = [text.get_text() for text in drawn.axes[-1].get_legend().get_texts()]
-    assert labels == ["a: first", "b", "exact samples: noise floor"]
+    assert labels == ["a: first", "b\n(still moves at its last step)", "noise floor: exact samples of 1,000"]
     for axes in drawn.axes[:-1]:
         assert [len(line.get_xdata()) for line in axes.lines] == [3, 3, 2]
         assert axes.lines[-1].get_ydata() == [0.1, 0.1]
+        assert [line.get_marker() for line in axes.lines[:2]] == ["None", "o"]
+        assert axes.get_xlabel() == "step" and axes.xaxis.get_tick_params()["labelbottom"]
 
 
 def test_numbers_on_logarithmic_axes_are_plain():
@@ -197,7 +199,7 @@ def test_numbers_on_logarithmic_axes_are_plain():
     sweep = pd.DataFrame(rows, columns=["kernel", "step_size", "n_steps", "bias", "std_error"])
     counts = np.array([[1, 3], [50, 700]])
     for drawn in (
-        chains.convergence(convergence_table(), {"a": "a", "b": "b"}),
+        chains.convergence(convergence_table(), {"a": "a", "b": "b"}, [], 1000),
         chains.sweep(sweep, -0.6, 0.01),
         plane.binned(a_mixture(), counts, {"outside": 0, "not finite": 0}, views.view_of(a_mixture()), "t"),
     ):

@@ -1,6 +1,7 @@
 """Figures of the convergence of Langevin dynamics, and of its bias."""
 
 import itertools
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
@@ -20,26 +21,35 @@ _MARKERS = "osD^v"
 _KERNELS = {"overdamped": "overdamped (unadjusted)", "mala": "mala (accepted or rejected)"}
 
 
-def convergence(table: pd.DataFrame, titles: dict[str, str]) -> Figure:
-    """A panel a metric, over steps; `table` has variant, step, metric, value, `titles` are {variant: title}."""
-    drawn = style.figure(10.0, 6.2)
-    panels = drawn.subplots(2, 3, sharex=True).ravel()
+def convergence(table: pd.DataFrame, titles: dict[str, str], moving: Collection[str], n_particles: int) -> Figure:
+    """A panel a metric, over steps.
+
+    Args:
+        table: variant, step, metric, value.
+        titles: {variant: title}.
+        moving: variants that have not come to rest at their last step, which is marked.
+        n_particles: of the noise floor.
+    """
+    drawn = style.figure(10.0, 6.6)
+    panels = drawn.subplots(2, 3).ravel()
+    floor_label = f"noise floor: exact samples of {n_particles:,}"
     for axes, (metric, label) in zip(panels, _METRICS.items(), strict=False):
         values = table[table["metric"] == metric]
         looks = zip(titles.items(), itertools.cycle(style.CYCLE), itertools.cycle(_STYLES), strict=False)
         for (variant, title), colour, line in looks:
             part = values[values["variant"] == variant].sort_values("step")
-            axes.plot(part["step"], part["value"], color=colour, linestyle=line, label=title)
+            end, words = ("o", f"{title}\n(still moves at its last step)") if variant in moving else (None, title)
+            axes.plot(
+                part["step"], part["value"], color=colour, linestyle=line, label=words,
+                marker=end, markevery=[-1], markersize=7, markerfacecolor="white", clip_on=False,
+            )  # fmt: skip
         floor = values.loc[values["variant"] == "exact", "value"].item()
-        axes.axhline(floor, color=style.BLACK, linewidth=0.8, linestyle=(0, (1, 2)), label="exact samples: noise floor")
-        axes.set(yscale="log", ylabel=label)
+        axes.axhline(floor, color=style.BLACK, linewidth=0.8, linestyle=(0, (1, 2)), label=floor_label)
+        axes.set(yscale="log", ylabel=label, xlabel="step")
         axes.set_xscale("symlog", linthresh=1)
-        axes.set_xlim(left=0)
+        axes.set_xlim(0, table["step"].max())
         style.plain_numbers(axes.xaxis)
         style.plain_numbers(axes.yaxis)
-    for axes in panels[2:5]:
-        axes.set_xlabel("step")
-        axes.tick_params(labelbottom=True)
     panels[-1].set_axis_off()
     panels[-1].legend(*panels[0].get_legend_handles_labels(), loc="center", frameon=False)
     return drawn

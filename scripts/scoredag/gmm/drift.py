@@ -7,8 +7,9 @@ import numpy as np
 
 from scoredag.gmm.mixture import GaussianMixture
 
-N_PARTICLES = 4000  # that are compared, the first ones
+N_PARTICLES = 6000  # that are compared, the first ones
 CLEAR = 4.0  # standard errors; by chance one of three means is so far off in 1 of 5,000 variants
+LARGE = 0.08  # of the deviation of single particles' changes; less would be clear of any law, with enough particles
 
 
 def middle(n_steps: int, n_levels: int = 1) -> int:
@@ -17,27 +18,31 @@ def middle(n_steps: int, n_levels: int = 1) -> int:
 
 
 def measure(gmm: GaussianMixture, before: np.ndarray, after: np.ndarray) -> dict[str, float]:
-    """How far the means of x, y and log p of particles (N, 2) move from `before` to `after`, and z-scores of that.
+    """How far the means of x, y and log p of particles (N, 2) move from `before` to `after`.
 
     The particles are the same, so that differences of each have mean 0 if their law does not change, whatever it is.
     Those that are not finite are left out, and a mean that no particle changes.
 
     Returns:
-        drift_x, drift_y, drift_log_density (unit of x, nats), and drift_z_x and so on, in standard errors.
+        drift_x, drift_y, drift_log_density (unit of x, nats); drift_effect_x and so on, over the deviation of single
+        particles' changes; drift_z_x and so on, over the standard error.
     """
     kept = np.isfinite(before).all(axis=1) & np.isfinite(after).all(axis=1)
     ends = [np.column_stack([x[kept], gmm.log_density(x[kept])]) for x in (before, after)]
-    changes = ends[1] - ends[0]
-    measured, scores = {}, {}
-    for name, change in zip(("x", "y", "log_density"), changes.T, strict=True):
+    measured = {"drift": {}, "drift_effect": {}, "drift_z": {}}
+    for name, change in zip(("x", "y", "log_density"), (ends[1] - ends[0]).T, strict=True):
         if len(change) > 1 and change.std() > 0:
-            measured[f"drift_{name}"] = float(change.mean())
-            scores[f"drift_z_{name}"] = float(change.mean() / (change.std(ddof=1) / math.sqrt(len(change))))
-    return measured | scores
+            effect = float(change.mean() / change.std(ddof=1))
+            measured["drift"][name] = float(change.mean())
+            measured["drift_effect"][name] = effect
+            measured["drift_z"][name] = effect * math.sqrt(len(change))
+    return {f"{kind}_{name}": value for kind, values in measured.items() for name, value in values.items()}
 
 
 def clearest(metrics: Mapping[str, float]) -> str | None:
-    """Of metrics of a variant with those of `measure`, the mean that moves most clearly; None if none does."""
+    """Of metrics of a variant with those of `measure`, the mean that moves most; None if none does clearly and far."""
     scores = {name.removeprefix("drift_z_"): abs(z) for name, z in metrics.items() if name.startswith("drift_z_")}
     name = max(scores, key=scores.__getitem__, default=None)
-    return name if name is not None and scores[name] > CLEAR else None
+    if name is None or scores[name] < CLEAR or abs(metrics[f"drift_effect_{name}"]) < LARGE:
+        return None
+    return name
