@@ -154,12 +154,12 @@ rule plot_trajectories:
         figure=figure(
             "results/langevin/{variant}/trajectories.png",
             "Langevin",
-            "The paths of a few particles of variant {variant} from their start (crosses) to their last step "
-            "(dots), over contours of the mixture's density.",
+            "The paths of a few particles of variant {variant} from their start (crosses) to the last step that is "
+            "drawn (dots), over contours of the mixture's density. Without noise, arrows show the way.",
             variant="{variant}",
         ),
     params:
-        settings=plane_settings(["n_trajectories"]),
+        settings=plane_settings(["n_trajectories"], description=lambda wildcards: description(wildcards.variant)),
     script:
         "../scripts/plot_trajectories.py"
 

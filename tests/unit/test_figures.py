@@ -244,13 +244,38 @@ def test_panels_of_the_comparison_have_one_height_whatever_lies_outside():
     assert drawn.axes[-1].get_ylabel() == "log-density (nats), clipped below"
 
 
-def test_trajectories_start_at_crosses_and_end_at_dots():
-    paths = np.random.default_rng(0).normal(size=(3, 20, 2)).cumsum(axis=1)
-    axes = plane.trajectories(a_mixture(), paths, views.view_of(a_mixture()), "t").axes[0]
+def test_short_paths_are_drawn_whole_from_crosses_to_dots_with_arrows_in_a_view_of_their_own():
+    paths = np.random.default_rng(0).normal(size=(3, 20, 2)).cumsum(axis=1) / 20
+    axes = plane.trajectories(a_mixture(), paths, np.arange(20), views.view_of(a_mixture()), "t").axes[0]
     dots = [line.get_xydata()[0] for line in axes.lines if line.get_marker() == "o" and len(line.get_xdata()) == 1]
     np.testing.assert_array_equal(dots, paths[:, -1])
     (crosses,) = [line for line in axes.lines if line.get_marker() == "x"]
     np.testing.assert_array_equal(crosses.get_xydata(), paths[:, 0])
+    assert axes.get_title() == "t\nshown: 3 particles, all steps" and len(axes.texts) == 2 * 3
+    low, high = paths.min(axis=(0, 1)), paths.max(axis=(0, 1))
+    for (start, end), least, most in zip((axes.get_xlim(), axes.get_ylim()), low, high, strict=True):
+        assert start < least < most < end and end - start == pytest.approx(1.2 * (high - low).max())
+
+
+def test_of_long_paths_the_first_steps_of_two_are_drawn():
+    paths = 3 * np.random.default_rng(0).normal(size=(6, 500, 2))
+    view = views.view_of(a_mixture())
+    axes = plane.trajectories(a_mixture(), paths, np.arange(0, 1000, 2), view, "t").axes[0]
+    drawn = [line.get_xydata() for line in axes.lines if line.get_marker() == "."]
+    n = len(drawn[0])
+    assert len(drawn) == 2 and 5 < n < 50
+    np.testing.assert_array_equal(drawn, paths[:2, :n])
+    assert axes.get_title() == f"t\nshown: 2 particles, steps 0 to {2 * (n - 1)}" and not axes.texts
+    np.testing.assert_allclose(axes.get_xlim(), [-view.half_width, view.half_width])
+
+
+@pytest.mark.parametrize("far", [np.nan, np.inf, 1e300])
+def test_paths_that_leave_for_good_are_drawn_as_far_as_they_can_be_seen(far, tmp_path):
+    paths = np.zeros((2, 9, 2))
+    paths[:, 5:] = far
+    drawn = plane.trajectories(a_mixture(), paths, np.arange(9), views.view_of(a_mixture()), "t")
+    style.save(drawn, tmp_path / "t.png")
+    assert np.isfinite(drawn.axes[0].get_xlim()).all()
 
 
 def test_many_samples_are_binned_in_parts_and_none_is_lost():

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from scoredag.figures import style
 _GRID = 200
 _FLOOR = 9  # nats below the peak at which the map of the log-density ends
 _CONTOURS = (-6, -4, -2, -0.7)  # nats below the peak
+_LINES = 14  # half-widths of the view: length of all lines that can be told apart in it
 _CELLS_PER_HALF_WIDTH = 200  # markers in one cell count as one place
 _MOST_SHARES = 12  # modes with a number beside them
 _TOTAL_AREA = 1.8e4  # square points of all markers together
@@ -45,6 +46,13 @@ class View(Protocol):
     @property
     def half_width(self) -> float:
         """Half its width."""
+
+
+class _Square(NamedTuple):
+    """A `View` of our own."""
+
+    centre: np.ndarray
+    half_width: float
 
 
 def density(gmm: Mixture, view: View, ellipses: bool) -> Figure:
@@ -119,20 +127,70 @@ def count(batches: Iterable[np.ndarray], view: View, n_cells: int = 300) -> tupl
     return counts, lost
 
 
-def trajectories(gmm: Mixture, chains: np.ndarray, view: View, title: str) -> Figure:
-    """The paths of a few particles, `chains` (C, T, 2), over contours of the density; a dot where each ends."""
-    drawn = style.figure(6.0, 6.0)
+def trajectories(gmm: Mixture, chains: np.ndarray, steps: np.ndarray, view: View, title: str) -> Figure:
+    """The paths of a few particles over contours of the density, and dots where they end.
+
+    Short paths are drawn whole, with arrows, and the view is narrowed to them. Of long ones, as of noisy particles,
+    which would hide each other, one or two are drawn, as far as they can be followed.
+
+    Args:
+        gmm: the mixture.
+        chains: (C, T, 2), where C particles are at the T steps.
+        steps: (T,).
+        view: the view of the mixture.
+        title: of the figure; a line says what is drawn.
+    """
+    chains, whole = _followed(chains, view)
+    if whole:
+        view = _about(chains, view)
+    drawn = style.figure(6.0, 6.2)
     axes = drawn.subplots()
     _contours(axes, _density_grid(gmm, view))
     for chain, colour in zip(chains, itertools.cycle(style.CYCLE), strict=False):
-        axes.plot(*chain.T, color=colour, linewidth=0.5, alpha=0.8)
-        axes.plot(*chain[-1], "o", color=colour, markersize=6, markeredgecolor="white", zorder=3)
-    axes.plot(*chains[:, 0].T, "x", color=style.BLACK, markersize=5, label="start")
+        marker = None if whole else "."
+        axes.plot(*chain.T, color=colour, linewidth=1.0, alpha=0.8, marker=marker, markersize=3)
+        if whole:
+            _arrows(axes, chain, colour)
+        axes.plot(*chain[-1], "o", color=colour, markersize=7, markeredgecolor="white", zorder=3)
+    axes.plot(*chains[:, 0].T, "x", color=style.BLACK, markersize=6, markeredgewidth=1.5, zorder=4, label="start")
     axes.plot([], [], "o", color=style.GREY, label="end")
     axes.legend(loc="upper right", frameon=True)
-    axes.set_title(title)
+    n_chains, last = len(chains), steps[chains.shape[1] - 1]
+    particles = "1 particle" if n_chains == 1 else f"{n_chains} particles"
+    axes.set_title(f"{title}\nshown: {particles}, " + ("all steps" if whole else f"steps {steps[0]} to {last}"))
     _plane(axes, view)
     return drawn
+
+
+def _followed(chains, view):
+    """What is drawn of the chains, and whether it is all: two, and so few steps that lines can be told apart."""
+    lengths = np.linalg.norm(np.nan_to_num(np.diff(chains, axis=1)), axis=2)
+    most = _LINES * view.half_width
+    if lengths.sum() <= most:
+        return chains, True
+    few = chains[:2]
+    n_steps = int((lengths[:2].sum(axis=0).cumsum() <= most).sum())
+    return few[:, : max(n_steps, 1) + 1], False
+
+
+def _about(chains, view):
+    """The square about all chains; `view` if they take up more than half of that, or are not finite."""
+    points = chains.reshape(-1, 2)
+    low, high = points.min(axis=0), points.max(axis=0)
+    half_width = 0.6 * (high - low).max()
+    if not 0 < half_width < 0.6 * view.half_width:
+        return view
+    return _Square((low + high) / 2, half_width)
+
+
+def _arrows(axes, chain, colour):
+    """Two heads along a path, at a third and two thirds of its length."""
+    lengths = np.append(0, np.linalg.norm(np.diff(chain, axis=0), axis=1).cumsum())
+    for share in (1 / 3, 2 / 3):
+        i = min(int(np.searchsorted(lengths, share * lengths[-1])), len(chain) - 1)
+        if lengths[i] > lengths[max(i - 1, 0)]:
+            head = {"arrowstyle": "-|>", "color": colour, "mutation_scale": 14, "shrinkA": 0, "shrinkB": 0}
+            axes.annotate("", chain[i], chain[i - 1], arrowprops=head)
 
 
 def frames(gmm: Mixture, snapshots: dict[int, np.ndarray], view: View, colour: str, title: str) -> Iterator[Figure]:

@@ -29,7 +29,7 @@ def measure(gmm: GaussianMixture, before: np.ndarray, after: np.ndarray) -> dict
     """
     kept = np.isfinite(before).all(axis=1) & np.isfinite(after).all(axis=1)
     ends = [np.column_stack([x[kept], gmm.log_density(x[kept])]) for x in (before, after)]
-    measured = {"drift": {}, "drift_effect": {}, "drift_z": {}}
+    measured: dict[str, dict[str, float]] = {"drift": {}, "drift_effect": {}, "drift_z": {}}
     for name, change in zip(("x", "y", "log_density"), (ends[1] - ends[0]).T, strict=True):
         if len(change) > 1 and change.std() > 0:
             effect = float(change.mean() / change.std(ddof=1))
@@ -42,7 +42,8 @@ def measure(gmm: GaussianMixture, before: np.ndarray, after: np.ndarray) -> dict
 def clearest(metrics: Mapping[str, float]) -> str | None:
     """Of metrics of a variant with those of `measure`, the mean that moves most; None if none does clearly and far."""
     scores = {name.removeprefix("drift_z_"): abs(z) for name, z in metrics.items() if name.startswith("drift_z_")}
-    name = max(scores, key=scores.__getitem__, default=None)
-    if name is None or scores[name] < CLEAR or abs(metrics[f"drift_effect_{name}"]) < LARGE:
+    if not scores:
         return None
-    return name
+    name = max(scores, key=scores.__getitem__)
+    moves = scores[name] > CLEAR and abs(metrics[f"drift_effect_{name}"]) > LARGE
+    return name if moves else None
