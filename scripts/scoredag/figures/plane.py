@@ -164,7 +164,7 @@ def trajectories(gmm: Mixture, chains: np.ndarray, steps: np.ndarray, view: View
 
 def _followed(chains, view):
     """What is drawn of the chains, and whether it is all: two, and so few steps that lines can be told apart."""
-    lengths = np.linalg.norm(np.nan_to_num(np.diff(chains, axis=1)), axis=2)
+    lengths = np.nan_to_num(np.hypot(*np.moveaxis(np.diff(chains, axis=1), -1, 0)))
     most = _LINES * view.half_width
     if lengths.sum() <= most:
         return chains, True

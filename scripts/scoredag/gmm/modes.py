@@ -43,7 +43,7 @@ def climb(gmm: GaussianMixture, x: np.ndarray) -> np.ndarray:
     """Where the density leads uphill from `x` (N, 2), a mode or a saddle; NaN where 500 steps end nowhere; (N, 2).
 
     Each step is the higher one of Newton's and of the mean-shift iteration for mixtures, which never descends
-    (Carreira-Perpinan 2000, equation 10).
+    (Carreira-Perpinan 2000).
     """
     size = max(_PAIRS // gmm.n_components, 1)
     parts = [_climb(gmm, np.array(x[i : i + size], dtype=np.float64)) for i in range(0, len(x), size)]

@@ -14,9 +14,9 @@ def bias_slope(log_densities: np.ndarray, scores: np.ndarray) -> tuple[float, fl
     """The bias of E log p in nats per unit of the step size tau, as tau -> 0, and its standard error.
 
     The law of x + tau score(x) + sqrt(2 tau) zeta has, to first order, the density of the mixture times
-    1 + tau (rho - E rho) with rho = |score|^2 / 4 + (lap log p) / 2 (Talay & Tubaro 1990, theorem 3; derived in
-    docs/langevin.md). So the slope is Cov(log p, rho) = -(I - Cov(V, lap V)) / 4 with V = -log p and I = E |score|^2.
-    As Cov(V, lap V) = Cov(V, |score|^2) - I, no second derivative is needed.
+    1 + tau (rho - E rho) with rho = |score|^2 / 4 + (lap log p) / 2 (Talay & Tubaro 1990; derived in docs/langevin.md).
+    So the slope is Cov(log p, rho) = -(I - Cov(V, lap V)) / 4 with V = -log p and I = E |score|^2. As
+    Cov(V, lap V) = Cov(V, |score|^2) - I, no second derivative is needed.
 
     Args:
         log_densities: log p (N,), in nats, at exact samples.
