@@ -1,4 +1,6 @@
-MIXTURE_FILES = expand("results/gmm/{file}", file=["parameters.parquet", "exact.parquet", "density.png"])
+MIXTURE_FILES = expand(
+    "results/gmm/{file}", file=["parameters.parquet", "exact.parquet", "modes.parquet", "density.png"]
+)
 
 
 rule read_mixture:
@@ -24,6 +26,16 @@ rule draw_exact:
         settings=settings("gmm", only=["n_exact"], seed=config["seed"]),
     script:
         "../scripts/draw_exact.py"
+
+
+rule find_modes:
+    """Find the modes of the mixture."""
+    input:
+        parameters="results/gmm/parameters.parquet",
+    output:
+        modes="results/gmm/modes.parquet",
+    script:
+        "../scripts/find_modes.py"
 
 
 rule plot_density:

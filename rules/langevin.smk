@@ -15,7 +15,8 @@ LANGEVIN_FILES = [
         ],
     ),
     *expand("results/langevin/{variant}/animation.gif", variant=variants(lambda variant: variant["animate"])),
-    *expand("results/langevin/{table}.parquet", table=["metrics", "convergence", "sweep"]),
+    *expand("results/langevin/{variant}/modes.parquet", variant=variants(lambda variant: not has_noise(variant))),
+    *expand("results/langevin/{table}.parquet", table=["metrics", "convergence", "sweep", "theory", "stationary"]),
     *expand("results/langevin/{figure}.png", figure=["comparison", "convergence", "sweep"]),
 ]
 
@@ -81,6 +82,7 @@ rule trace_langevin:
         settings=settings(
             history=config["langevin"]["history"],
             n_particles=lambda wildcards: section("langevin", "variants", wildcards.variant, "n_particles"),
+            has_noise=lambda wildcards: has_noise(section("langevin", "variants", wildcards.variant)),
             seed=config["seed"],
             variant=settings(
                 "langevin", "variants", "{variant}", without=["animate", "label", "n_particles", "snapshots"]
@@ -90,21 +92,55 @@ rule trace_langevin:
         "../scripts/trace_langevin.py"
 
 
+rule count_modes:
+    """Count the particles of a Langevin variant without noise at each mode of the mixture."""
+    input:
+        parameters="results/gmm/parameters.parquet",
+        modes="results/gmm/modes.parquet",
+        samples="results/langevin/{variant}/samples.parquet",
+    output:
+        shares="results/langevin/{variant}/modes.parquet",
+    wildcard_constraints:
+        variant=either(variants(lambda variant: not has_noise(variant))),
+    params:
+        settings=settings("langevin", "metrics", only=["n_particles"]),
+    script:
+        "../scripts/count_modes.py"
+
+
+rule predict_langevin:
+    """Tabulate what theory says of overdamped Langevin steps on the mixture."""
+    input:
+        parameters="results/gmm/parameters.parquet",
+    output:
+        theory="results/langevin/theory.parquet",
+        stationary="results/langevin/stationary.parquet",
+    threads: config["langevin"]["threads"]
+    params:
+        settings=settings(variants=overdamped_settings, seed=config["seed"]),
+    script:
+        "../scripts/predict_langevin.py"
+
+
 rule plot_scatter:
     """Draw the samples of one Langevin variant over the density."""
     input:
         parameters="results/gmm/parameters.parquet",
         samples="results/langevin/{variant}/samples.parquet",
+        shares=with_modes("results/langevin/{variant}/modes.parquet"),
     output:
         figure=figure(
             "results/langevin/{variant}/scatter.png",
             "Langevin",
             "Particles of Langevin variant {variant} at the last step, over contours of the mixture's density "
-            "at 0.7, 2, 4 and 6 nats below its peak. The title counts particles outside the axes.",
+            "at 0.7, 2, 4 and 6 nats below its peak. The title counts particles outside the axes. Without noise, "
+            "numbers are the shares of the particles at each mode, and crosses are modes that none reaches.",
             variant="{variant}",
         ),
     params:
-        settings=plane_settings(["colour", "most_markers"]),
+        settings=plane_settings(
+            ["colour", "most_markers"], description=lambda wildcards: description(wildcards.variant)
+        ),
     script:
         "../scripts/plot_scatter.py"
 
@@ -118,12 +154,12 @@ rule plot_trajectories:
         figure=figure(
             "results/langevin/{variant}/trajectories.png",
             "Langevin",
-            "The paths of a few particles of variant {variant} from their start (crosses) to their last step "
-            "(dots), over contours of the mixture's density.",
+            "The paths of a few particles of variant {variant} from their start (crosses) to the last step that is "
+            "drawn (dots), over contours of the mixture's density. Without noise, arrows show the way.",
             variant="{variant}",
         ),
     params:
-        settings=plane_settings(["n_trajectories"]),
+        settings=plane_settings(["n_trajectories"], description=lambda wildcards: description(wildcards.variant)),
     script:
         "../scripts/plot_trajectories.py"
 
@@ -157,7 +193,13 @@ rule measure_langevin:
     output:
         metrics="results/langevin/metrics.parquet",
     params:
-        settings=settings("langevin", "metrics", variants=list(config["langevin"]["variants"]), seed=config["seed"]),
+        settings=settings(
+            "langevin",
+            "metrics",
+            variants=list(config["langevin"]["variants"]),
+            without_noise=variants(lambda variant: not has_noise(variant)),
+            seed=config["seed"],
+        ),
     script:
         "../scripts/measure_langevin.py"
 
@@ -186,16 +228,21 @@ rule plot_convergence:
     """Draw how the particles of each Langevin variant come near the mixture."""
     input:
         convergence="results/langevin/convergence.parquet",
+        rates=of_variants("rates.parquet"),
     output:
         figure=figure(
             "results/langevin/convergence.png",
             "Langevin",
             "Distances between the particles and exact samples, over the steps. The dotted line is the noise "
-            "floor: the same distance between two exact samples of the same size.",
+            "floor: the same distance between two exact samples of the same size. A variant whose means still "
+            "change in the second half of its steps ends in open circles: its law is not reached yet.",
             variant="all",
         ),
     params:
-        settings=settings(titles=[[variant, title(variant)] for variant in config["langevin"]["variants"]]),
+        settings=settings(
+            titles=[[variant, title(variant)] for variant in config["langevin"]["variants"]],
+            n_particles=config["langevin"]["history"]["n_particles"],
+        ),
     script:
         "../scripts/plot_convergence.py"
 
@@ -217,12 +264,14 @@ rule plot_sweep:
     """Draw the bias of Langevin kernels against their step size."""
     input:
         sweep="results/langevin/sweep.parquet",
+        theory="results/langevin/theory.parquet",
     output:
         figure=figure(
             "results/langevin/sweep.png",
             "Langevin",
             "The effect of a finite step size: the bias of the mean log-density after the same time, for "
-            "particles that start as exact samples, with a line of order tau. Bars are two standard errors.",
+            "particles that start as exact samples, with the slope that theory gives for small steps. Below 0 "
+            "particles are too spread. Bars are two standard errors.",
             variant="all",
         ),
     script:

@@ -1,11 +1,15 @@
 """Measure how far the samples of each Langevin variant are from the mixture."""
 
+import logging
+
 import numpy as np
 from arviz_stats.base import array_stats
 
 from scoredag import job, streams
 from scoredag.gmm import diagnostics, mixture, particles, views
 from scoredag.store import tables
+
+log = logging.getLogger(__name__)
 
 
 def measure_langevin(
@@ -33,7 +37,12 @@ def measure_langevin(
         n_lost = sum(int((~np.isfinite(part).all(axis=1)).sum()) for part in particles.batches(samples_path))
         rates = tables.read(rates_path, tables.LANGEVIN_METRICS).set_index("metric")["value"].to_dict()
         measured = diagnostics.compare(reference, points, **options) | {"non_finite": float(n_lost)}
-        measures[variant] = measured | _of_chains(tables.read(chains_path, tables.PARTICLES)) | rates
+        of_chains = {}
+        if variant in settings["without_noise"]:
+            log.info("variant %s has no noise: no R-hat, effective sample size or drift", variant)
+        else:
+            of_chains = _of_chains(tables.read(chains_path, tables.PARTICLES))
+        measures[variant] = measured | of_chains | rates
     rows = [(variant, metric, value) for variant, measured in measures.items() for metric, value in measured.items()]
     tables.write_rows(rows, metrics_path, tables.LANGEVIN_METRICS)
 

@@ -183,13 +183,15 @@ def convergence_table():
 
 
 def test_convergence_has_a_panel_a_metric_and_the_noise_floor():
-    drawn = chains.convergence(convergence_table(), {"a": "a: first", "b": "b"})
+    drawn = chains.convergence(convergence_table(), {"a": "a: first", "b": "b"}, ["b"], 1000)
     assert len(drawn.axes) == len(chains._METRICS) + 1
     labels = [text.get_text() for text in drawn.axes[-1].get_legend().get_texts()]
-    assert labels == ["a: first", "b", "exact samples: noise floor"]
+    assert labels == ["a: first", "b\n(still moves at its last step)", "noise floor: exact samples of 1,000"]
     for axes in drawn.axes[:-1]:
         assert [len(line.get_xdata()) for line in axes.lines] == [3, 3, 2]
         assert axes.lines[-1].get_ydata() == [0.1, 0.1]
+        assert [line.get_marker() for line in axes.lines[:2]] == ["None", "o"]
+        assert axes.get_xlabel() == "step" and axes.xaxis.get_tick_params()["labelbottom"]
 
 
 def test_numbers_on_logarithmic_axes_are_plain():
@@ -197,8 +199,8 @@ def test_numbers_on_logarithmic_axes_are_plain():
     sweep = pd.DataFrame(rows, columns=["kernel", "step_size", "n_steps", "bias", "std_error"])
     counts = np.array([[1, 3], [50, 700]])
     for drawn in (
-        chains.convergence(convergence_table(), {"a": "a", "b": "b"}),
-        chains.sweep(sweep),
+        chains.convergence(convergence_table(), {"a": "a", "b": "b"}, [], 1000),
+        chains.sweep(sweep, -0.6, 0.01),
         plane.binned(a_mixture(), counts, {"outside": 0, "not finite": 0}, views.view_of(a_mixture()), "t"),
     ):
         drawn.canvas.draw()
@@ -208,21 +210,72 @@ def test_numbers_on_logarithmic_axes_are_plain():
             assert sum(bool(label) for label in axes.get_yticklabels()) > 1 or not axes.axison
 
 
-def test_the_line_of_order_tau_goes_through_the_smaller_biases_that_are_told():
+def test_biases_keep_their_sign_and_stand_beside_the_slope_of_theory():
     rows = [("overdamped", 0.1, 50, 0.001, 0.01), ("overdamped", 0.2, 25, -0.06, 0.01), ("mala", 0.1, 50, 0.0, 0.01)]
     table = pd.DataFrame(rows, columns=["kernel", "step_size", "n_steps", "bias", "std_error"])
-    axes = chains.sweep(table).axes[0]
-    (line,) = [line for line in axes.lines if line.get_label().startswith("O(tau)")]
-    np.testing.assert_allclose(line.get_ydata() / line.get_xdata(), 0.3)
+    drawn = chains.sweep(table, -0.3, 0.01)
+    for axes, scale in zip(drawn.axes, (0, 1), strict=True):
+        _, theory = axes.lines[:2]
+        assert theory.get_label() == "theory for small tau: -0.300 tau (+- 0.02)"
+        sizes, drops = theory.get_data()
+        np.testing.assert_allclose(drops, -0.3 * sizes ** (1 - scale))
+        points = axes.containers[0].lines[0]  # bars come with it
+        np.testing.assert_allclose(
+            points.get_ydata().astype(float), np.array([0.001, -0.06]) / np.array([0.1, 0.2]) ** scale
+        )
 
 
-def test_trajectories_start_at_crosses_and_end_at_dots():
-    paths = np.random.default_rng(0).normal(size=(3, 20, 2)).cumsum(axis=1)
-    axes = plane.trajectories(a_mixture(), paths, views.view_of(a_mixture()), "t").axes[0]
+def test_modes_have_their_share_beside_them_or_a_cross():
+    shares = pd.DataFrame({"x": [-2.0, 2.0, 0.0], "y": [0.0, 0.5, 9.0], "share": [0.9875, 0.0025, 0.0]})
+    axes = plane.scatter(a_mixture(), np.zeros((4, 2)), views.view_of(a_mixture()), "blue", "t", shares).axes[0]
+    assert {text.get_text(): text.xy for text in axes.texts} == {"98.8 %": (-2.0, 0.0), "0.25 %": (2.0, 0.5)}
+    (crosses,) = [line for line in axes.lines if line.get_marker() == "x"]
+    assert crosses.get_xydata().tolist() == [[0.0, 9.0]]
+    assert crosses.get_label() == "mode that no particle reaches (1 of 3)"
+
+
+def test_panels_of_the_comparison_have_one_height_whatever_lies_outside():
+    samples = {"one": np.zeros((5, 2)), "two": np.full((5, 2), 99.0)}
+    drawn = plane.comparison(a_mixture(), samples, views.view_of(a_mixture()), "blue")
+    drawn.draw_without_rendering()
+    panels = drawn.axes[:3]
+    assert len({round(axes.get_position().height, 6) for axes in panels}) == 1
+    assert [text.get_text() for text in panels[2].texts] == ["5 of 5 samples outside"]
+    assert drawn.axes[-1].get_ylabel() == "log-density (nats), clipped below"
+
+
+def test_short_paths_are_drawn_whole_from_crosses_to_dots_with_arrows_in_a_view_of_their_own():
+    paths = np.random.default_rng(0).normal(size=(3, 20, 2)).cumsum(axis=1) / 20
+    axes = plane.trajectories(a_mixture(), paths, np.arange(20), views.view_of(a_mixture()), "t").axes[0]
     dots = [line.get_xydata()[0] for line in axes.lines if line.get_marker() == "o" and len(line.get_xdata()) == 1]
     np.testing.assert_array_equal(dots, paths[:, -1])
     (crosses,) = [line for line in axes.lines if line.get_marker() == "x"]
     np.testing.assert_array_equal(crosses.get_xydata(), paths[:, 0])
+    assert axes.get_title() == "t\nshown: 3 particles, all steps" and len(axes.texts) == 2 * 3
+    low, high = paths.min(axis=(0, 1)), paths.max(axis=(0, 1))
+    for (start, end), least, most in zip((axes.get_xlim(), axes.get_ylim()), low, high, strict=True):
+        assert start < least < most < end and end - start == pytest.approx(1.2 * (high - low).max())
+
+
+def test_of_long_paths_the_first_steps_of_two_are_drawn():
+    paths = 3 * np.random.default_rng(0).normal(size=(6, 500, 2))
+    view = views.view_of(a_mixture())
+    axes = plane.trajectories(a_mixture(), paths, np.arange(0, 1000, 2), view, "t").axes[0]
+    drawn = [line.get_xydata() for line in axes.lines if line.get_marker() == "."]
+    n = len(drawn[0])
+    assert len(drawn) == 2 and 5 < n < 50
+    np.testing.assert_array_equal(drawn, paths[:2, :n])
+    assert axes.get_title() == f"t\nshown: 2 particles, steps 0 to {2 * (n - 1)}" and not axes.texts
+    np.testing.assert_allclose(axes.get_xlim(), [-view.half_width, view.half_width])
+
+
+@pytest.mark.parametrize("far", [np.nan, np.inf, 1e300])
+def test_paths_that_leave_for_good_are_drawn_as_far_as_they_can_be_seen(far, tmp_path):
+    paths = np.zeros((2, 9, 2))
+    paths[:, 5:] = far
+    drawn = plane.trajectories(a_mixture(), paths, np.arange(9), views.view_of(a_mixture()), "t")
+    style.save(drawn, tmp_path / "t.png")
+    assert np.isfinite(drawn.axes[0].get_xlim()).all()
 
 
 def test_many_samples_are_binned_in_parts_and_none_is_lost():

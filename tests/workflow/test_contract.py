@@ -17,6 +17,7 @@ from scoredag.store import files
 COLUMNS = {
     "gmm/parameters.parquet": "component weight mean_x mean_y cov_xx cov_xy cov_yy",
     "gmm/exact.parquet": "particle x y",
+    "gmm/modes.parquet": "mode x y log_density",
     **{f"langevin/{variant}/samples.parquet": "particle step x y" for variant in "abcd"},
     **{
         f"langevin/{variant}/{name}.parquet": "particle step x y"
@@ -24,8 +25,12 @@ COLUMNS = {
         for name in ("history", "chains")
     },
     "langevin/metrics.parquet": "variant metric value",
+    **{f"langevin/{variant}/rates.parquet": "variant metric value" for variant in "bcd"},
     "langevin/convergence.parquet": "variant step metric value",
     "langevin/sweep.parquet": "kernel step_size n_steps bias std_error",
+    "langevin/theory.parquet": "variant quantity value std_error",
+    "langevin/stationary.parquet": "variant component cov_xx cov_xy cov_yy circulation",
+    "langevin/a/modes.parquet": "mode x y log_density n_particles share",
     **{
         f"likelihood/{model}/{table}.parquet": columns
         for model in ("exact", "widened", "network-likelihood")
@@ -103,7 +108,7 @@ def test_figures_are_there_and_show_something(results, path):
 
 def test_there_is_nothing_else(results):
     found = {str(path.relative_to(results)) for path in results.rglob("*") if path.is_file()}
-    rates = (f"langevin/{variant}/rates.parquet" for variant in "abcd")  # empty, as all steps are accepted
+    rates = ["langevin/a/rates.parquet"]  # empty, as there is no noise
     models = (f"{name}/model.safetensors" for name in ("csdi/nyc-weather", "likelihood/network-likelihood"))
     empty = "datasets/nyc-weather/profile.parquet"  # as nothing is subtracted
     others = {"datasets/nyc-weather/gaussian.safetensors"}
@@ -229,11 +234,15 @@ def test_langevin_metrics_name_each_variant_and_the_noise_floor(results):
     table = metrics.pivot(index="variant", columns="metric", values="value")
     assert list(table.index) == ["a", "b", "c", "d", "exact"]
     names = (
+        "drift_effect_log_density drift_effect_x drift_effect_y drift_log_density drift_x drift_y "
+        "drift_z_log_density drift_z_x drift_z_y "
         "effective_sample_size_x effective_sample_size_y energy_distance grid_divergence maximum_mean_discrepancy "
         "mean_log_density non_finite occupancy_total_variation sliced_wasserstein2 split_r_hat_x split_r_hat_y"
     )
     assert list(table.columns) == names.split()
     assert table.loc["exact", "sliced_wasserstein2"] == table["sliced_wasserstein2"].min()
+    of_chains = table.filter(regex="drift|split|effective")
+    assert of_chains.loc[["b", "c", "d"]].notna().all(axis=None) and of_chains.loc["a"].isna().all()
 
 
 def test_convergence_names_each_variant_step_and_the_noise_floor(results):

@@ -1,6 +1,7 @@
 """Presets, downloads and the default run, end to end."""
 
 import hashlib
+import importlib
 import io
 import tarfile
 
@@ -229,7 +230,7 @@ def test_a_series_of_ones_own_is_read_with_its_gaps(project):
 
 
 @pytest.mark.slow
-def test_the_default_run_teaches_what_the_readme_says(project):
+def test_the_default_run_teaches_what_the_readme_says(project, root, monkeypatch):
     done = project.snakemake(configfiles=())
     assert done.returncode == 0, done.stdout
     results = project.folder / "results"
@@ -237,6 +238,10 @@ def test_the_default_run_teaches_what_the_readme_says(project):
     distance = langevin[langevin["metric"] == "sliced_wasserstein2"].set_index("variant")["value"]
     assert distance["b"] < 3 * distance["exact"] < distance["c"] < distance["d"] < distance["a"]
     assert (langevin[langevin["metric"] == "non_finite"]["value"] == 0).all()
+    page = (root / "docs/langevin.md").read_text(encoding="utf-8")
+    monkeypatch.syspath_prepend(str(root / "docs"))
+    make_langevin = importlib.import_module("make_langevin")
+    assert make_langevin.rewrite(page, make_langevin.tables(results)) == page, "run docs/make_langevin.py"
     summary = pd.read_parquet(results / "likelihood/summary.parquet")
     assert (summary["slack"] > -3 * summary["std_error"]).all() and (summary["std_error"] < 0.02).all()
     entropy = summary[summary["statement"] == "2"].iloc[0]

@@ -1,6 +1,7 @@
 """Figures of the convergence of Langevin dynamics, and of its bias."""
 
 import itertools
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
@@ -17,61 +18,72 @@ _METRICS = {
 }
 _STYLES = ("solid", "dashed", "dashdot", "dotted")
 _MARKERS = "osD^v"
+_KERNELS = {"overdamped": "overdamped (unadjusted)", "mala": "mala (accepted or rejected)"}
 
 
-def convergence(table: pd.DataFrame, titles: dict[str, str]) -> Figure:
-    """A panel a metric, over steps; `table` has variant, step, metric, value, `titles` are {variant: title}."""
-    drawn = style.figure(10.0, 6.2)
-    panels = drawn.subplots(2, 3, sharex=True).ravel()
+def convergence(table: pd.DataFrame, titles: dict[str, str], moving: Collection[str], n_particles: int) -> Figure:
+    """A panel a metric, over steps.
+
+    Args:
+        table: variant, step, metric, value.
+        titles: {variant: title}.
+        moving: variants that have not come to rest at their last step, which is marked.
+        n_particles: of the noise floor.
+    """
+    drawn = style.figure(10.0, 6.6)
+    panels = drawn.subplots(2, 3).ravel()
+    floor_label = f"noise floor: exact samples of {n_particles:,}"
     for axes, (metric, label) in zip(panels, _METRICS.items(), strict=False):
         values = table[table["metric"] == metric]
         looks = zip(titles.items(), itertools.cycle(style.CYCLE), itertools.cycle(_STYLES), strict=False)
         for (variant, title), colour, line in looks:
             part = values[values["variant"] == variant].sort_values("step")
-            axes.plot(part["step"], part["value"], color=colour, linestyle=line, label=title)
+            end, words = ("o", f"{title}\n(still moves at its last step)") if variant in moving else (None, title)
+            axes.plot(
+                part["step"], part["value"], color=colour, linestyle=line, label=words,
+                marker=end, markevery=[-1], markersize=7, markerfacecolor="white", clip_on=False,
+            )  # fmt: skip
         floor = values.loc[values["variant"] == "exact", "value"].item()
-        axes.axhline(floor, color=style.BLACK, linewidth=0.8, linestyle=(0, (1, 2)), label="exact samples: noise floor")
-        axes.set(yscale="log", ylabel=label)
+        axes.axhline(floor, color=style.BLACK, linewidth=0.8, linestyle=(0, (1, 2)), label=floor_label)
+        axes.set(yscale="log", ylabel=label, xlabel="step")
         axes.set_xscale("symlog", linthresh=1)
-        axes.set_xlim(left=0)
+        axes.set_xlim(0, table["step"].max())
         style.plain_numbers(axes.xaxis)
         style.plain_numbers(axes.yaxis)
-    for axes in panels[2:5]:
-        axes.set_xlabel("step")
-        axes.tick_params(labelbottom=True)
     panels[-1].set_axis_off()
     panels[-1].legend(*panels[0].get_legend_handles_labels(), loc="center", frameon=False)
     return drawn
 
 
-def sweep(table: pd.DataFrame) -> Figure:
-    """Bias of the mean log-density against the step size, and a line of order tau through the smaller sizes."""
-    drawn = style.figure(6.4, 4.6)
-    axes = drawn.subplots()
+def sweep(table: pd.DataFrame, slope: float, slope_error: float) -> Figure:
+    """Bias of the mean log-density against the step size, with its sign; the same over the step size; and theory.
+
+    Args:
+        table: kernel, step_size, bias, std_error (nats).
+        slope: of the bias of `overdamped` by theory, in nats per unit of tau, as tau -> 0.
+        slope_error: its standard error.
+    """
+    drawn = style.figure(9.6, 4.4)
+    panels = drawn.subplots(1, 2)
+    sizes = np.array(sorted(table["step_size"].unique()))
+    curve = np.geomspace(sizes[0], sizes[-1], 100)
     kernels = table.groupby("kernel", sort=False)
-    looks = zip(kernels, itertools.cycle(style.CYCLE), itertools.cycle(_MARKERS), strict=False)
-    for (kernel, part), colour, marker in looks:
-        bias, error = part["bias"].abs(), 2 * part["std_error"]
-        clear = (bias > error).to_numpy()
-        axes.errorbar(
-            part["step_size"][clear], bias[clear], np.minimum(error, 0.99 * bias)[clear],
-            fmt=marker, color=colour, markersize=5, capsize=2, label=kernel,
-        )  # fmt: skip
-        # upper limits where the bias is within chance
-        axes.plot(part["step_size"][~clear], (bias + error)[~clear], marker=7, linestyle="", color=colour, markersize=7)
-    part = table[table["kernel"] == table["kernel"].iloc[0]].sort_values("step_size")
-    part = part[part["bias"].abs() > 2 * part["std_error"]]
-    if len(part):
-        part = part.head(max(len(part) // 2, 1))  # the smaller step sizes
-        weights = part["step_size"] / part["std_error"] ** 2
-        slope = (weights * part["bias"].abs()).sum() / (weights * part["step_size"]).sum()
-        ends = np.array([table["step_size"].min(), table["step_size"].max()])
-        axes.plot(ends, slope * ends, color=style.GREY, linewidth=1, label=f"O(tau): {slope:.2g} tau")
-    axes.set(xscale="log", yscale="log", xlabel="step size tau", ylabel="bias of the mean log-density (nats)")
-    style.plain_numbers(axes.yaxis)
-    sizes = sorted(table["step_size"].unique())
-    axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
-    axes.minorticks_off()
-    axes.set_title("Bars: two standard errors; arrows: not told from 0, below this")
-    axes.legend()
+    for axes, scale in zip(panels, (0, 1), strict=True):
+        axes.axhline(0, color=style.BLACK, linewidth=0.8)
+        label = f"theory for small tau: {slope:.3f} tau (+- {2 * slope_error:.1g})"
+        axes.plot(curve, slope * curve ** (1 - scale), color=style.GREY, linewidth=1.5, label=label)
+        looks = zip(kernels, itertools.cycle(style.CYCLE), itertools.cycle(_MARKERS), strict=False)
+        for (kernel, part), colour, marker in looks:
+            unit = part["step_size"] ** scale
+            axes.errorbar(
+                part["step_size"], part["bias"] / unit, 2 * part["std_error"] / unit,
+                fmt=marker, color=colour, markersize=5, capsize=2, label=_KERNELS.get(kernel, kernel),
+            )  # fmt: skip
+        axes.set(xscale="log", xlabel="step size tau")
+        axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
+        axes.minorticks_off()
+    panels[0].set_ylabel("bias of the mean log-density (nats)")
+    panels[1].set_ylabel("bias / tau (nats)")
+    panels[0].legend(loc="lower left")
+    drawn.suptitle("Below 0: particles are too spread. Bars: two standard errors", fontsize=10)
     return drawn

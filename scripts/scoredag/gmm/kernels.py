@@ -332,11 +332,11 @@ def _visit(advance, x, kept, positions):
 
 def stability_limit(gmm: GaussianMixture, preconditioner: ArrayLike | None = None) -> float:
     """The step size 2 / largest precision from which on a step in a component's narrowest direction diverges."""
-    return 2 / _stiffness(gmm, preconditioner).max()
+    return 2 / stiffness(gmm, preconditioner).max()
 
 
-def _stiffness(gmm, preconditioner=None):
-    """Eigenvalues (K, 2) of the preconditioned precisions."""
+def stiffness(gmm: GaussianMixture, preconditioner: ArrayLike | None = None) -> np.ndarray:
+    """Eigenvalues (K, 2) of the preconditioned precisions, ascending."""
     precisions = gmm.precisions
     if preconditioner is not None:
         root = square_root(preconditioner, "preconditioner")
@@ -353,8 +353,8 @@ def rate_and_limit(kernel: str, gmm: GaussianMixture, settings: dict) -> tuple[f
     """Relaxations in the widest direction in a unit of step size times steps, and the largest stable step size."""
     levels = np.array(settings["noise_levels"] if kernel == "annealed" else [0.0])
     sizes = (levels / levels[-1]) ** 2 if kernel == "annealed" else np.ones(1)
-    stiffness = [_stiffness(gmm.diffused(level), settings.get("preconditioner")) for level in levels]
-    slow, fast = (np.array([pick(values) for values in stiffness]) * sizes for pick in (np.min, np.max))
+    rates = [stiffness(gmm.diffused(level), settings.get("preconditioner")) for level in levels]
+    slow, fast = (np.array([pick(values) for values in rates]) * sizes for pick in (np.min, np.max))
     if kernel == "underdamped":
         friction = settings.get("friction", 1.0)
         damped = 2 * slow[0] / (friction + math.sqrt(max(friction**2 - 4 * slow[0], 0)))

@@ -33,10 +33,28 @@ GMM = _schema(
 )
 POINTS = _schema(particle=pa.int64(), x=pa.float64(), y=pa.float64())
 PARTICLES = _schema(particle=pa.int64(), step=pa.int64(), x=pa.float64(), y=pa.float64())
+MODES = _schema(mode=pa.int64(), x=pa.float64(), y=pa.float64(), log_density=pa.float64())
+MODE_SHARES = _schema(
+    mode=pa.int64(),
+    x=pa.float64(),
+    y=pa.float64(),
+    log_density=pa.float64(),
+    n_particles=pa.int64(),
+    share=pa.float64(),
+)
 LANGEVIN_METRICS = _schema(variant=pa.string(), metric=pa.string(), value=pa.float64())
 CONVERGENCE = _schema(variant=pa.string(), step=pa.int64(), metric=pa.string(), value=pa.float64())
 SWEEP = _schema(
     kernel=pa.string(), step_size=pa.float64(), n_steps=pa.int64(), bias=pa.float64(), std_error=pa.float64()
+)
+LANGEVIN_THEORY = _schema(variant=pa.string(), quantity=pa.string(), value=pa.float64(), std_error=pa.float64())
+STATIONARY = _schema(
+    variant=pa.string(),
+    component=pa.int64(),
+    cov_xx=pa.float64(),
+    cov_xy=pa.float64(),
+    cov_yy=pa.float64(),
+    circulation=pa.float64(),
 )
 BOUNDS = _schema(
     score_model=pa.string(),
