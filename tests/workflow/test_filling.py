@@ -24,7 +24,7 @@ def test_notebooks_are_executed_by_path_and_by_config(edited):
     assert done.returncode == 0, done.stdout
     for page in pages:
         text = (edited.folder / page).read_text(encoding="utf-8")
-        assert "data:image/png;base64," in text and "Traceback" not in text
+        assert "data:image/png;base64," in text and "Traceback (most recent" not in text
     assert edited.jobs(*pages) == set()
     edited.edit("notebooks/langevin.py", "## Questions", "## Some questions")
     assert edited.jobs(pages[0]) == set() and edited.jobs(pages[1]) == {"execute_notebook"}
