@@ -20,11 +20,10 @@ def tables(results):
         return pd.read_parquet(Path(results) / f"{path}.parquet")
 
     metrics = read("langevin/metrics").pivot(index="metric", columns="variant", values="value")
-    theory = read("langevin/theory").fillna({"variant": ""}).set_index(["variant", "quantity"])
     return {
         "modes": _modes(read("langevin/a/modes").dropna(subset="mode")),
-        "bias": _bias(read("langevin/sweep"), theory.loc[""]),
-        "large step": _large_step(metrics, theory["value"]),
+        "bias": _bias(read("langevin/sweep"), read("langevin/theory").set_index("quantity")),
+        "large step": _large_step(metrics, read("langevin/stationary")),
         "covariance": _covariance(read),
         "drift": _drift(metrics),
     }
@@ -73,13 +72,12 @@ def _bias(sweep, theory):
     return _table(["", "bias of the mean log-density (nats)", "bias / tau"], rows)
 
 
-def _large_step(metrics, theory):
+def _large_step(metrics, laws):
     rows = []
     for variant in ("b", "c"):
-        ranges = [
-            f"{theory[variant, f'multiplier_{way}_min']:.2f} to {theory[variant, f'multiplier_{way}_max']:.2f}"
-            for way in ("across", "along")
-        ]
+        law = laws[laws["variant"] == variant]
+        ways = (law[f"multiplier_{way}"] for way in ("across", "along"))
+        ranges = [f"{way.min():.2f} to {way.max():.2f}" for way in ways]
         found = metrics[variant]
         hats = " and ".join(f"{found[f'split_r_hat_{axis}']:.2f}" for axis in "xy")
         sizes = " and ".join(f"{found[f'effective_sample_size_{axis}']:,.0f}" for axis in "xy")

@@ -108,18 +108,29 @@ rule count_modes:
         "../scripts/count_modes.py"
 
 
-rule predict_langevin:
-    """Tabulate what theory says of overdamped Langevin steps on the mixture."""
+rule predict_bias:
+    """Tabulate what theory says of the bias of small Langevin steps on the mixture."""
     input:
         parameters="results/gmm/parameters.parquet",
     output:
         theory="results/langevin/theory.parquet",
-        stationary="results/langevin/stationary.parquet",
     threads: config["langevin"]["threads"]
     params:
-        settings=settings(variants=overdamped_settings, seed=config["seed"]),
+        settings=settings(seed=config["seed"]),
     script:
-        "../scripts/predict_langevin.py"
+        "../scripts/predict_bias.py"
+
+
+rule predict_laws:
+    """Tabulate what overdamped Langevin steps do on each component of the mixture alone."""
+    input:
+        parameters="results/gmm/parameters.parquet",
+    output:
+        stationary="results/langevin/stationary.parquet",
+    params:
+        settings=settings(variants=overdamped_settings),
+    script:
+        "../scripts/predict_laws.py"
 
 
 rule plot_scatter:

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from predict_langevin import predict_langevin
+from predict_bias import predict_bias
+from predict_laws import predict_laws
 from scoredag.gmm import langevin, mixture, mixture_files, theory
 from scoredag.store import tables
 from sweep_langevin import sweep_langevin
@@ -57,9 +58,9 @@ def test_the_slope_on_a_mixture_is_that_of_quadrature_with_the_laplacian():
 
 def test_the_figures_data_lie_on_the_line_of_theory(shipped, tmp_path):
     """Within two standard errors, by the scripts that make both; at step sizes whose squares do not show."""
-    parameters, sweep, stated, laws = (tmp_path / f"{name}.parquet" for name in ("gmm", "sweep", "theory", "laws"))
+    parameters, sweep, stated = (tmp_path / f"{name}.parquet" for name in ("gmm", "sweep", "theory"))
     tables.write(mixture.to_table(shipped), parameters, tables.GMM)
-    predict_langevin(parameters, stated, laws, {"seed": 1, "variants": {}}, 2)
+    predict_bias(parameters, stated, {"seed": 1}, 2)
     slope = tables.read(stated, tables.LANGEVIN_THEORY).set_index("quantity").loc["bias_slope"]
     settings = {"seed": 1, "kernels": ["overdamped"], "step_sizes": [0.05, 0.025], "n_particles": 200_000, "time": 2.0}
     sweep_langevin(parameters, sweep, settings, 2)
@@ -106,6 +107,25 @@ def test_no_law_is_given_where_steps_diverge():
     assert theory.stationary_covariance(0.33 * np.eye(2), 0.65, np.eye(2)) is not None
     gmm = mixture.GaussianMixture([1.0], [[0.0, 0.0]], [np.diag([2.0, 0.25])])
     np.testing.assert_allclose(theory.multipliers(gmm, 1.0), [[-3.0, 0.5]])
+
+
+def test_laws_are_listed_for_each_component_and_left_out_where_there_is_none(tmp_path):
+    gmm = mixture.GaussianMixture([0.5, 0.5], [[0.0, 0.0], [3.0, 0.0]], [np.diag([2.0, 0.25]), np.eye(2)])
+    paths = tmp_path / "gmm.parquet", tmp_path / "laws.parquet"
+    tables.write(mixture.to_table(gmm), paths[0], tables.GMM)
+    no_matrix = {"preconditioner": None, "noise_covariance": None}
+    variants = {
+        "still": {"step_size": 0.1} | no_matrix,
+        "large": {"step_size": 1.0} | no_matrix | {"noise_covariance": np.eye(2).tolist()},
+        "matrix": {"step_size": 0.1} | no_matrix | {"preconditioner": NOISE.tolist()},
+    }
+    predict_laws(*paths, {"variants": variants})
+    table = tables.read(paths[1], tables.STATIONARY).set_index(["variant", "component"])
+    assert table["cov_xx"].isna().tolist() == [True, True, True, False, False, False]
+    assert table.loc[("large", 0), ["multiplier_across", "multiplier_along"]].tolist() == [-3.0, 0.5]
+    assert table.at[("large", 1), "cov_xx"] == pytest.approx(2.0)  # 1 / (1 - 1/2)
+    np.testing.assert_allclose(table.loc["matrix", "cov_xx"], [2 / (1 - 0.05), 1 / (1 - 0.1)])
+    np.testing.assert_allclose(table.loc["matrix", "circulation"], 0, atol=1e-12)
 
 
 # --- order of convergence: how errors fall with the step -----------------------------------------

@@ -101,3 +101,11 @@ def test_shares_count_all_particles_and_those_at_no_mode(tmp_path, caplog):
     assert pd.isna(table["x"].iloc[2])
     assert "1 of 4 particles are still more than 0.01 nats below their mode" in caplog.text
     assert "1 of 4 particles are at no mode that was found" in caplog.text
+
+
+def test_of_many_components_the_heaviest_are_climbed_from_and_the_log_says_so(monkeypatch, caplog):
+    monkeypatch.setattr(modes, "_N_MEANS", 1)
+    gmm, expected = CASES["two that are told apart"]
+    places, _ = modes.find(gmm)
+    np.testing.assert_allclose(places, expected, atol=1e-3)  # the other is found from drawn points
+    assert "from the 1 heaviest of 2 components" in caplog.text

@@ -28,8 +28,9 @@ COLUMNS = {
     **{f"langevin/{variant}/rates.parquet": "variant metric value" for variant in "bcd"},
     "langevin/convergence.parquet": "variant step metric value",
     "langevin/sweep.parquet": "kernel step_size n_steps bias std_error",
-    "langevin/theory.parquet": "variant quantity value std_error",
-    "langevin/stationary.parquet": "variant component cov_xx cov_xy cov_yy circulation",
+    "langevin/theory.parquet": "quantity value std_error",
+    "langevin/stationary.parquet": "variant component multiplier_across multiplier_along cov_xx cov_xy cov_yy "
+    "circulation",
     "langevin/a/modes.parquet": "mode x y log_density n_particles share",
     **{
         f"likelihood/{model}/{table}.parquet": columns

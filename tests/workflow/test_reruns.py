@@ -217,13 +217,13 @@ def test_nothing_is_to_be_done_after_a_comment_or_reordered_keys(edited):
             CONFIG,
             "step_size: 1.0",
             "step_size: 0.9",
-            {f"{rule}:c" for rule in OF_VARIANT} | DOWNSTREAM_OF_LANGEVIN,
+            {f"{rule}:c" for rule in OF_VARIANT} | DOWNSTREAM_OF_LANGEVIN | {"predict_laws"},
         ),
         (
             CONFIG,
             "[[2.0, 0.0], [0.0, 0.2]]",
             "[[0.2, 0.0], [0.0, 2.0]]",
-            {f"{rule}:d" for rule in OF_VARIANT} | DOWNSTREAM_OF_LANGEVIN,
+            {f"{rule}:d" for rule in OF_VARIANT} | DOWNSTREAM_OF_LANGEVIN | {"predict_laws"},
         ),
         (
             CONFIG,
@@ -274,7 +274,7 @@ def test_nothing_is_to_be_done_after_a_comment_or_reordered_keys(edited):
             "BLOCK = 500",
             "BLOCK = 400",
             {f"{rule}:{variant}" for rule in OF_VARIANT for variant in "abcd"}
-            | {"animate_langevin:b", "sweep_langevin", "plot_sweep"}
+            | {"animate_langevin:b", "sweep_langevin", "plot_sweep", "count_modes:a"}
             | DOWNSTREAM_OF_LANGEVIN,
         ),
         (CONFIG, "variance: 2.0", "variance: 3.0", {"solve_likelihood"} | AFTER_ESTIMATE | {"plot_bound_gaps"}),
@@ -339,7 +339,7 @@ def test_one_figure_asks_for_its_own_jobs(project):
 def test_a_fifth_variant_needs_no_rule(edited):
     (edited.folder / "more.yaml").write_text("langevin: {variants: {e: {step_size: 0.01}}}\n", encoding="utf-8")
     jobs = edited.jobs(configfiles=("config/presets/tiny.yaml", "more.yaml"))
-    assert jobs == {f"{rule}:e" for rule in OF_VARIANT} | DOWNSTREAM_OF_LANGEVIN
+    assert jobs == {f"{rule}:e" for rule in OF_VARIANT} | DOWNSTREAM_OF_LANGEVIN | {"count_modes:e", "predict_laws"}
 
 
 def test_another_score_model_needs_no_rule(edited):
@@ -369,7 +369,8 @@ def test_the_order_of_variants_is_that_of_figures(edited):
 
 def test_null_leaves_an_entry_out(edited):
     (edited.folder / "less.yaml").write_text("langevin: {variants: {d: null}}\n", encoding="utf-8")
-    assert edited.jobs(configfiles=("config/presets/tiny.yaml", "less.yaml")) == DOWNSTREAM_OF_LANGEVIN
+    jobs = edited.jobs(configfiles=("config/presets/tiny.yaml", "less.yaml"))
+    assert jobs == DOWNSTREAM_OF_LANGEVIN | {"predict_laws"}
 
 
 def test_patterns_of_missing_entries_are_merged_by_name_and_null_leaves_one_out(edited):

@@ -3,40 +3,47 @@
 import logging
 
 import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import Delaunay
 
 from scoredag.gmm.mixture import GaussianMixture
 
 log = logging.getLogger(__name__)
 
 _N_DRAWN = 1000  # points of the mixture to climb from: there may be modes that no component's mean leads to
+_N_MEANS = 2000  # components whose means are climbed from
 _N_MOST = 500  # steps of a climb
 _PAIRS = 1 << 20  # of points and components at a time in memory
 _FLAT = 1e-9  # nats: a climb ends where a step promises less
 _DIP = 1e-6  # nats: modes with a lesser dip between them are one
+_FEW = 40  # places of which all pairs are looked at
+_FRACTIONS = (0.5, 0.25, 0.75, 0.125, 0.375, 0.625, 0.875)  # of a line, where dips are looked for
 
 
 def find(gmm: GaussianMixture) -> tuple[np.ndarray, np.ndarray]:
     """Places (M, 2) and log-densities (M,), in nats, of the mixture's modes, the highest first.
 
-    Climbs start at the means of the components and at 1,000 points drawn from the mixture: a mode that a share m
-    of the probability leads to is missed with probability (1 - m)^1000 at most. Ends between which
+    Climbs start at the means of the components, the 2,000 heaviest ones, and at 1,000 points drawn from the mixture: a
+    mode that a share m of the probability leads to is missed with probability (1 - m)^1000 at most. Ends between which
     the density hardly dips are one mode, as are those that a chain of such ends joins: a flat top, or a ridge.
     """
+    if gmm.n_components > _N_MEANS:
+        log.warning(
+            "modes are climbed to from the %d heaviest of %d components; small ones of others may be missing",
+            _N_MEANS, gmm.n_components,
+        )  # fmt: skip
     ends = _ends(gmm)
     ended = np.isfinite(ends).all(axis=1)
     if not ended.all():
         log.warning("%d of %d climbs to a mode are left out, as %d steps end none", (~ended).sum(), len(ended), _N_MOST)
     ends = _told_apart(gmm, ends[ended])[0]
-    ends = ends[_is_top(gmm, ends)]
-    log_densities = gmm.log_density(ends)
-    modes = []
-    while len(ends):
-        top = np.argmax(log_densities)
-        modes.append((ends[top], log_densities[top]))
-        others = ~_joined(gmm, ends, ends[top])
-        ends, log_densities = ends[others], log_densities[others]
-    places, heights = ([mode[part] for mode in modes] for part in range(2))
-    return np.reshape(places, (-1, 2)), np.array(heights)
+    ends = ends[_by_parts(gmm, _is_top, ends)]
+    log_densities = _log_density(gmm, ends)
+    order = np.argsort(-log_densities, kind="stable")
+    _, first = np.unique(_groups(gmm, ends[order]), return_index=True)
+    highest = order[np.sort(first)]
+    return ends[highest], log_densities[highest]
 
 
 def climb(gmm: GaussianMixture, x: np.ndarray) -> np.ndarray:
@@ -45,9 +52,7 @@ def climb(gmm: GaussianMixture, x: np.ndarray) -> np.ndarray:
     Each step is the higher one of Newton's and of the mean-shift iteration for mixtures, which never descends
     (Carreira-Perpinan 2000).
     """
-    size = max(_PAIRS // gmm.n_components, 1)
-    parts = [_climb(gmm, np.array(x[i : i + size], dtype=np.float64)) for i in range(0, len(x), size)]
-    return np.concatenate([np.empty((0, 2)), *parts])
+    return _by_parts(gmm, _climb, np.array(x, dtype=np.float64))
 
 
 def nearest(gmm: GaussianMixture, x: np.ndarray, modes: np.ndarray) -> np.ndarray:
@@ -65,14 +70,18 @@ def nearest(gmm: GaussianMixture, x: np.ndarray, modes: np.ndarray) -> np.ndarra
 
 def _ends(gmm):
     """Where climbs end from the means and from drawn points, with NaN, which are the same each time."""
-    return climb(gmm, _told_apart(gmm, np.concatenate([gmm.means, gmm.sample(_N_DRAWN, 0)]))[0])
+    heaviest = np.sort(np.argsort(-gmm.weights, kind="stable")[:_N_MEANS])
+    return climb(gmm, _told_apart(gmm, np.concatenate([gmm.means[heaviest], gmm.sample(_N_DRAWN, 0)]))[0])
 
 
 def _numbers(gmm, ends, modes):
-    found = np.full(len(ends), -1)
-    for number, mode in enumerate(modes):
-        free = np.flatnonzero((found < 0) & np.isfinite(ends).all(axis=1))
-        found[free[_joined(gmm, ends[free], mode)]] = number
+    """The number of the mode that each of `ends` (N, 2) is in a group with; -1 for none; (N,)."""
+    found, finite = np.full(len(ends), -1), np.flatnonzero(np.isfinite(ends).all(axis=1))
+    places, place_of = _told_apart(gmm, ends[finite])
+    groups = _groups(gmm, np.concatenate([modes, places]))
+    number_of = np.full(groups.max(initial=-1) + 1, -1)
+    number_of[groups[: len(modes)][::-1]] = np.arange(len(modes))[::-1]
+    found[finite] = number_of[groups[len(modes) :]][place_of]
     return found
 
 
@@ -135,19 +144,37 @@ def _told_apart(gmm, x):
     return x[first], cell_of.reshape(-1)
 
 
-def _joined(gmm, ends, mode):
-    """Which of `ends` (N, 2) are one with `mode` (2,), directly or through others of them."""
-    joined, waiting = np.zeros(len(ends), bool), [mode]
-    while waiting and not joined.all():
-        place, free = waiting.pop(), np.flatnonzero(~joined)
-        new = free[_is_one(gmm, ends[free], place)]
-        joined[new] = True
-        waiting += list(ends[new])
+def _groups(gmm, x):
+    """Numbers of the groups that dips divide the places `x` (N, 2) into; (N,).
+
+    Neighbours in a triangulation are looked at, among which are those of the shortest tree that joins all.
+    """
+    if len(x) <= _FEW:
+        first, second = np.triu_indices(len(x), 1)
+    else:
+        corners = Delaunay((x - x.mean(axis=0)) / np.ptp(x), qhull_options="QJ").simplices
+        pairs = np.sort(np.concatenate([corners[:, [0, 1]], corners[:, [1, 2]], corners[:, [0, 2]]]), axis=1)
+        first, second = np.unique(pairs, axis=0).T
+    joined = _is_one(gmm, x[first], x[second])
+    edges = csr_array((np.ones(joined.sum()), (first[joined], second[joined])), shape=(len(x), len(x)))
+    return connected_components(edges, directed=False)[1]
+
+
+def _is_one(gmm, x, y):
+    """Whether the density dips by less than `_DIP` on the line from each of `x` (N, 2) to that of `y` (N, 2); (N,)."""
+    lower = np.minimum(_log_density(gmm, x), _log_density(gmm, y))
+    joined = np.ones(len(x), bool)
+    for fraction in _FRACTIONS:
+        i = np.flatnonzero(joined)
+        joined[i] = lower[i] - _log_density(gmm, x[i] + fraction * (y[i] - x[i])) < _DIP
     return joined
 
 
-def _is_one(gmm, x, mode):
-    """Whether the density dips by less than `_DIP` on the line from each of `x` (N, 2) to `mode` (2,)."""
-    lower = np.minimum(gmm.log_density(x), gmm.log_density(mode[None]))
-    dips = [lower - gmm.log_density(x + fraction * (mode - x)) for fraction in np.arange(1, 16) / 16]
-    return np.max(dips, axis=0) < _DIP
+def _log_density(gmm, x):
+    return _by_parts(gmm, GaussianMixture.log_density, x)
+
+
+def _by_parts(gmm, function, x):
+    """function(gmm, x) of `x` (N, 2), few enough at a time for the memory."""
+    size = max(_PAIRS // gmm.n_components, 1)
+    return np.concatenate([function(gmm, x[i : i + size]) for i in range(0, max(len(x), 1), size)])

@@ -47,10 +47,12 @@ CONVERGENCE = _schema(variant=pa.string(), step=pa.int64(), metric=pa.string(), 
 SWEEP = _schema(
     kernel=pa.string(), step_size=pa.float64(), n_steps=pa.int64(), bias=pa.float64(), std_error=pa.float64()
 )
-LANGEVIN_THEORY = _schema(variant=pa.string(), quantity=pa.string(), value=pa.float64(), std_error=pa.float64())
+LANGEVIN_THEORY = _schema(quantity=pa.string(), value=pa.float64(), std_error=pa.float64())
 STATIONARY = _schema(
     variant=pa.string(),
     component=pa.int64(),
+    multiplier_across=pa.float64(),
+    multiplier_along=pa.float64(),
     cov_xx=pa.float64(),
     cov_xy=pa.float64(),
     cov_yy=pa.float64(),
