@@ -12,6 +12,10 @@ NOTEBOOKS = {  # the results that each reads, and its parameters
             "VARIANTS": {name: variant["label"] or name for name, variant in config["langevin"]["variants"].items()}
         },
     },
+    "likelihood-bound": {
+        "tables": lambda: expand("results/likelihood/{table}.parquet", table=["summary", "bounds"]),
+        "parameters": dict,
+    },
     "csdi": {
         "tables": lambda: [
             *expand(
@@ -45,6 +49,7 @@ def notebooks():
     """The notebooks that `rule all` makes, of those that the config names and has something for."""
     without = set() if runs() else {"csdi"}
     without |= set() if config["langevin"]["variants"] else {"langevin"}
+    without |= set() if config["likelihood"]["score_models"] else {"likelihood-bound"}
     return [name for name in config["notebooks"] if name not in without]
 
 
