@@ -392,18 +392,20 @@ rule plot_loss:
 
 
 rule plot_imputation:
-    """Draw test windows with their held-out entries imputed."""
+    """Draw a test window under each pattern, or windows of one, with their held-out entries imputed."""
     input:
         samples="results/csdi/{run}/samples.parquet",
         windows=dataset_file("windows.parquet"),
         starts=dataset_file("window_starts.parquet"),
+        series=dataset_file("series.parquet"),
     output:
         figure=figure(
             "results/csdi/{run}/imputation.png",
             "CSDI",
-            "Test windows of run {run} under one pattern of missing entries: given values (dots), held-out "
-            "values (diamonds), the median of the samples (line) and their central interval (band, 5 to 95 % "
-            "by default). Where a value was given, the band closes.",
+            "A test window of run {run} under each pattern of missing entries, or windows of the one that "
+            "`figure.held_out` names: given values (dots), held-out values (diamonds), the median of the samples "
+            "(line, squares) and their central interval (bars, and a band where several in a row are held out; 5 to "
+            "95 % by default).",
             run="{run}",
         ),
     resources:

@@ -3,12 +3,16 @@
 from scoredag import job
 from scoredag.errors import InputError
 from scoredag.figures import imputations, panels, style
-from scoredag.series import features
+from scoredag.series import features, tidy
 from scoredag.store import tables
 
+MOST = 4  # columns
 
-def plot_imputation(samples_path: str, windows_path: str, starts_path: str, figure_path: str, settings: dict) -> None:
-    """Draw some features (rows) of some test windows (columns) of one pattern, in physical units."""
+
+def plot_imputation(
+    samples_path: str, windows_path: str, starts_path: str, series_path: str, figure_path: str, settings: dict
+) -> None:
+    """Draw some features (rows) of test windows (columns) in physical units: one under each pattern, or some of one."""
     table = tables.read(windows_path, tables.WINDOWS, filters=[("split", "==", "test")])
     names = list(table["feature"].cat.categories)
     shown = settings["features"] or list(dict.fromkeys([names[0], names[(len(names) - 1) // 2], names[-1]]))
@@ -16,26 +20,40 @@ def plot_imputation(samples_path: str, windows_path: str, starts_path: str, figu
         if name not in names:
             raise InputError(f"csdi.runs.*.figure.features: '{name}' is unknown; known are {', '.join(names)}")
     starts = tables.read(starts_path, tables.WINDOW_STARTS).set_index("window")
-    pattern = settings["held_out"] or starts["held_out"].dropna().iloc[0]
-    of_pattern = starts.index[starts["held_out"] == pattern]
-    windows = _fullest(table[table["window"].isin(of_pattern)], shown, settings["n_windows"])
+    windows, titles, heading = _chosen(table, starts, shown, settings["held_out"], settings["n_windows"])
     targets, samples = tables.read_imputations(samples_path)
     targets = panels.with_quantiles(targets, samples, settings["level"])
-    titles = {window: panels.when(starts.loc[window], starts["start"].nunique() > 1) for window in windows}
     spans = panels.least_spans(table)
-    grid = [
-        [
-            panels.panel(table, targets, window, feature)
-            | {
-                "title": titles[window],
-                "label": features.label(feature, settings["units"]),
-                "least_span": spans[feature],
-            }
-            for window in windows
-        ]
-        for feature in shown
-    ]
-    style.save(imputations.imputation(grid, pattern, style.colour(settings["colour"]), settings["level"]), figure_path)
+    step, unit = panels.unit_of(tidy.spacing(tidy.from_tidy(tables.read(series_path, tables.SERIES))))
+
+    def shown_as(window, feature):
+        panel = panels.panel(table, targets, window, feature)
+        label = features.label(feature, settings["units"])
+        more = {"title": titles[window], "label": label, "least_span": spans[feature]}
+        return panel | more | {"steps": panel["steps"] * step}
+
+    grid = [[shown_as(window, feature) for window in windows] for feature in shown]
+    colour = style.colour(settings["colour"])
+    style.save(imputations.imputation(grid, heading, unit, colour, settings["level"]), figure_path)
+
+
+def _chosen(table, starts, shown, pattern, n_windows):
+    """Numbers of windows, {number: title}, and a heading: windows of `pattern`, or one under each where it is None."""
+    of_test = starts.loc[table["window"].unique()]
+    patterns = [name for name in starts["held_out"].cat.categories if (of_test["held_out"] == name).any()]
+    of_first = of_test.index[of_test["held_out"] == (pattern or patterns[0])]
+    rows = table[table["window"].isin(of_first)]
+    dated = starts["start"].nunique() > 1
+    if pattern or len(patterns) < 2:
+        windows = _fullest(rows, shown, n_windows)
+        titles = {window: panels.when(starts.loc[window], dated) for window in windows}
+        return windows, titles, f"Test windows, held out: {pattern or patterns[0]}"
+    (first,) = _fullest(rows, shown, 1)
+    place = [name for name in ("series", "start") if name in starts]
+    same = of_test[(of_test[place] == starts.loc[first, place]).all(axis=1)]
+    titles = {window: name for name in patterns for window in same.index[same["held_out"] == name][:1]}
+    titles = dict(list(titles.items())[:MOST])
+    return list(titles), titles, f"Test window, {panels.when(starts.loc[first], True)}, held out in turn by:"
 
 
 def _fullest(table, features, n):

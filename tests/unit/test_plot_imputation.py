@@ -46,14 +46,14 @@ def draw(tmp_path, monkeypatch):
 
     monkeypatch.setattr(imputations, "imputation", keep)
 
-    def draw(wide, **settings):
+    def draw(wide, patterns=PATTERNS, **settings):
         series, cut, starts, statistics, profile, samples, figure = (tmp_path / f"{i}.parquet" for i in range(7))
         tables.write(tidy.to_tidy(wide), series, tables.SERIES)
-        cut_windows(series, cut, starts, statistics, profile, CUT, "mine")
+        cut_windows(series, cut, starts, statistics, profile, CUT | {"held_out": patterns}, "mine")
         table = tables.read(cut, tables.WINDOWS, filters=[("split", "==", "test"), ("role", "==", "target")])
         drawn = {"truth": table["value"], "samples": [[value, value + 1] for value in table["value"]]}
         tables.write(table.assign(**drawn), samples, tables.imputations(2))
-        plot_imputation(samples, cut, starts, figure.with_suffix(".png"), SETTINGS | settings)
+        plot_imputation(samples, cut, starts, series, figure.with_suffix(".png"), SETTINGS | settings)
         assert figure.with_suffix(".png").stat().st_size > 1000
         return made[-1]
 
@@ -91,3 +91,22 @@ def test_a_panel_without_a_value_says_so(draw, wide, n_values):
     assert sum(empty) == 4 - n_values
     for axes, is_empty in zip(drawn.axes, empty, strict=True):
         assert [text.get_text() for text in axes.texts] == ["no observation"] * int(is_empty)
+
+
+MANY = [*PATTERNS, ("many", {"pattern": "random", "share": 0.6, "length": None})]
+
+
+def test_one_window_is_shown_under_each_pattern_unless_one_is_named(draw, wide):
+    panels, drawn = draw(wide, patterns=MANY)
+    assert starts_of(panels) == ["few", "many"] and "UTC, held out in turn by" in drawn.get_suptitle()
+    for row in panels:
+        few, many = (np.isnan(panel["target"]).sum() for panel in row)
+        assert few > many  # of the same values fewer are hidden
+        whole = [np.fmax(np.nan_to_num(panel["observed"]), np.nan_to_num(panel["target"])) for panel in row]
+        both = ~np.isnan(row[0]["target"]) & ~np.isnan(row[1]["target"])
+        assert (whole[0][both] == whole[1][both]).all()
+    assert drawn.axes[-1].get_xlabel() == "time into the window (hours)"
+    panels, _ = draw(wide, patterns=MANY, held_out="many", n_windows=2)
+    assert len(panels[0]) == 2 and all("UTC" in title for title in starts_of(panels))
+    named, drawn = draw(wide.set_axis(wide.index[0] + (wide.index - wide.index[0]) / 4), patterns=MANY)
+    assert drawn.axes[-1].get_xlabel() == "time into the window (minutes)" and named[0][0]["steps"][1] == 15

@@ -49,7 +49,7 @@ def history(table: pd.DataFrame, colour: str) -> Figure:
     return drawn
 
 
-def imputation(panels: list[list[Panel]], pattern: str, colour: str, level: float) -> Figure:
+def imputation(panels: list[list[Panel]], heading: str, unit: str, colour: str, level: float) -> Figure:
     """Windows with their held-out entries imputed.
 
     Args:
@@ -57,7 +57,8 @@ def imputation(panels: list[list[Panel]], pattern: str, colour: str, level: floa
             `observed` (L,) and `target` (L,), NaN where not of that role, and `quantiles` (3, L),
             lower end, median and upper end: of the samples at targets, the observation itself
             at observed entries, NaN where missing; `least_span` of the vertical axis.
-        pattern: name of the pattern by which entries were held out.
+        heading: above the titles.
+        unit: of `steps`.
         colour: of median and band.
         level: of the central interval that the band shows.
     """
@@ -72,10 +73,10 @@ def imputation(panels: list[list[Panel]], pattern: str, colour: str, level: floa
             if axes is row[0]:
                 axes.set_ylabel(panel["label"])
     for axes in grid[-1]:
-        axes.set_xlabel("time into the window (steps)")
+        axes.set_xlabel(f"time into the window ({unit})")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     drawn.align_ylabels()
-    drawn.suptitle(f"Test windows, held out: {pattern}", fontsize=12)
+    drawn.suptitle(heading, fontsize=12)
     drawn.legend(*grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return drawn
 
@@ -83,9 +84,10 @@ def imputation(panels: list[list[Panel]], pattern: str, colour: str, level: floa
 def _window(axes, x, panel, colour, level):
     """Draw one feature of one window over `x` (L,), steps or times."""
     lower, median, upper = panel["quantiles"]
-    axes.fill_between(x, lower, upper, color=colour, alpha=0.3, lw=0, label=style.band_label(level))
+    held_out = ~np.isnan(panel["target"])
+    band = {"color": colour, "alpha": 0.3, "lw": 0, "label": style.band_label(level)}
+    axes.fill_between(x, lower, upper, where=held_out, **band)  # of several in a row; a single one has a line
     axes.plot(x, median, color=colour, lw=1.2, label="median")
-    held_out = ~np.isnan(panel["target"])  # also shown where a neighbour is missing
     axes.vlines(x[held_out], lower[held_out], upper[held_out], color=colour, alpha=0.5, lw=2)
     axes.plot(x[held_out], median[held_out], "s", color=colour, ms=4, label="median at held-out values")
     axes.plot(x, panel["observed"], "o", color=style.BLACK, ms=2.6, label="observed")

@@ -25,6 +25,16 @@ def when(window: pd.Series, dated: bool) -> str:
     return ", ".join(names + [f"{window['start']:%Y-%m-%d %H:%M} UTC"] * (dated or not names))
 
 
+def unit_of(step: pd.Timedelta | None) -> tuple[float, str]:
+    """A step of a series in the largest unit of which it has one or more, and that unit; months count as steps."""
+    spans = {"days": "1D", "hours": "1h", "minutes": "1min", "seconds": "1s"}
+    if step is not None and step < pd.Timedelta("28D"):
+        for name, span in spans.items():
+            if step >= pd.Timedelta(span):
+                return step / pd.Timedelta(span), name
+    return 1.0, "steps"
+
+
 def panel(table: pd.DataFrame, targets: pd.DataFrame, window: int, feature: str) -> dict[str, Any]:
     """One window of one feature, as the figures of `imputations` take it.
 
