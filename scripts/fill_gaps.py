@@ -127,11 +127,11 @@ def fill(
         validation = forecasts.read(validation_path, baselines_path, windows_path, starts, stats, "valid")
         calibration = _calibration(settings, validation, given, windows_path, starts, stats)
         if calibration:
-            _, training, roles = read(windows_path, stats, "train")
             law, names = gaussian.load(gaussian_path), calibration.used(0)
+            none = np.empty((0, *known.shape[1:]))  # of what is averaged nothing learns from training windows any more
             methods = {
                 name: lambda part, forecast=forecast: forecast(scores[part], known[part])
-                for name, forecast in baselines.fitted(training, roles == OBSERVED, law, names)
+                for name, forecast in baselines.fitted(none, none > 0, law, names)
             }
             if baselines.STRUCTURAL in names:
                 methods[baselines.STRUCTURAL] = _structural(structural_path, of_series, lengths, stats, firsts, length)
