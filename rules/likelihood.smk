@@ -69,7 +69,7 @@ rule solve_likelihood:
 
 
 rule estimate_bound:
-    """Estimate the bound on the likelihood of a score model by Monte Carlo."""
+    """Compute the bound on the likelihood of a score model: of points by quadrature, of the whole law by Monte Carlo."""
     input:
         parameters="results/gmm/parameters.parquet",
         weights=network_weights,
@@ -79,7 +79,7 @@ rule estimate_bound:
     params:
         settings=settings(
             "likelihood",
-            only=["n_draws", "n_mean_draws", "n_points"],
+            only=["n_draws", "n_mean_draws", "n_points", "quadrature"],
             errors=score_errors,
             process=process(),
             seed=config["seed"],

@@ -31,12 +31,14 @@ def gather_bounds(
         truth = tables.read(likelihoods_path, tables.LIKELIHOODS)
         estimates = tables.read(estimates_path, tables.BOUND_ESTIMATES)
         exact, drawn = (tables.read(path, tables.QUANTITIES).set_index("quantity") for path in quantities_paths)
-        points.append(estimates.assign(score_model=name, nll=truth["nll"]))
+        points.append(
+            estimates[["point", "x", "y", "bound", "bound_std_error"]].assign(score_model=name, nll=truth["nll"])
+        )
         if not rows:
             rows.append(_entropy(exact, drawn))
         rows += _statements(name, exact, drawn, truth, estimates)
         below = (estimates["bound"] - truth["nll"]) / np.hypot(estimates["bound_std_error"], truth["nll_error"])
-        logging.info("%s: the lowest bound of a point is %.2f standard errors above its nll", name, below.min())
+        logging.info("%s: the lowest bound of a point is %.2f times both errors above its nll", name, below.min())
     tables.write(pd.concat(points), bounds_path, tables.BOUNDS)
     tables.write_rows(rows, summary_path, tables.STATEMENTS)
 
@@ -51,8 +53,7 @@ def _statements(name, exact, drawn, truth, estimates):
     """Rows of statements 1, 3 and 4, and of the gap that the score's distance from its own law explains."""
     matching = drawn.loc["score_matching"]
     average = drawn.loc["bound"]
-    n = len(truth)
-    noise = np.sqrt(np.square(estimates["bound_std_error"]).sum()) / n
+    noise = estimates["bound_std_error"].mean()
     grid = truth["nll_error"].mean()
     explained = truth["nll"] + truth["gap"]
     return [

@@ -49,7 +49,7 @@ def _write_points(gmm, problem, model, solutions, path, settings):
         return values.reshape(len(x), -1) @ weights
 
     fine, coarse = ([over_kernel(values) for values in solution.at(nodes)] for solution in solutions)
-    log_density, error = fokker_planck.extrapolated(fine[0], coarse[0])
+    log_density, _ = fokker_planck.extrapolated(fine[0], coarse[0])
     gap, _ = fokker_planck.extrapolated(fine[1], coarse[1])
     flowed = flow.log_likelihood(model, problem.sde, problem.smallest_spread * nodes, problem.smallest_time)
     columns = {
@@ -57,7 +57,7 @@ def _write_points(gmm, problem, model, solutions, path, settings):
         "x": x[:, 0],
         "y": x[:, 1],
         "nll": problem.grid_nats - log_density,
-        "nll_error": error,
+        "nll_error": over_kernel(fokker_planck.error_at(*solutions, nodes)),
         "gap": gap,
         "flow_nll": problem.data.nats - over_kernel(flowed),
     }
@@ -65,13 +65,20 @@ def _write_points(gmm, problem, model, solutions, path, settings):
 
 
 def _write_map(gmm, problem, solutions, path, n_map):
-    """Negative log-likelihood and gap at the smallest time, on a square of points over the plane."""
+    """Negative log-likelihood and gap at the smallest time, on a square of points over the plane; NaN where not told.
+
+    The gap is a mean of squares, so what the grid's error makes of it below 0 is cut off.
+    """
     view = views.view_of(gmm)
     sides = [np.linspace(centre - view.half_width, centre + view.half_width, n_map) for centre in view.centre]
     x = np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, 2)
-    fine, coarse = (solution.at(problem.to_sde_unit(x) / problem.smallest_spread) for solution in solutions)
+    y = problem.to_sde_unit(x) / problem.smallest_spread
+    fine, coarse = (solution.at(y) for solution in solutions)
     log_density, gap = (fokker_planck.extrapolated(*pair)[0] for pair in zip(fine, coarse, strict=True))
-    columns = {"x": x[:, 0], "y": x[:, 1], "nll": problem.grid_nats - log_density, "gap": gap}
+    values = {"nll": problem.grid_nats - log_density, "nll_error": fokker_planck.error_at(*solutions, y)}
+    values["gap"] = gap.clip(min=0)
+    told = fokker_planck.told_at(*solutions, y)
+    columns = {"x": x[:, 0], "y": x[:, 1]} | {name: np.where(told, part, np.nan) for name, part in values.items()}
     tables.write(columns, path, tables.LIKELIHOOD_MAP)
 
 

@@ -37,15 +37,15 @@ COLUMNS = {
         for model in ("exact", "widened", "network-likelihood")
         for table, columns in {
             "likelihoods": "point x y nll nll_error gap flow_nll",
-            "map": "x y nll gap",
+            "map": "x y nll nll_error gap",
             "quantities": "quantity value error",
-            "estimates": "point x y bound bound_std_error",
+            "estimates": "point x y bound bound_std_error drawn_bound drawn_std_error",
             "estimated_quantities": "quantity value error",
         }.items()
     },
     "likelihood/bounds.parquet": "score_model point x y nll bound bound_std_error",
     "likelihood/summary.parquet": "statement score_model left right slack std_error",
-    "likelihood/estimators.parquet": "estimator times bound std_error deviation",
+    "likelihood/estimators.parquet": "estimator times bound std_error deviation evaluations",
     "likelihood/score_errors.parquet": "law error amount divergence bound std_error",
     "likelihood/dynamics.parquet": "score_model dynamics time particle x y",
     "likelihood/dynamics_distances.parquet": "score_model dynamics time metric value",

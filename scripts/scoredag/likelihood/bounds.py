@@ -1,4 +1,4 @@
-"""Monte Carlo estimates of both sides of the bounds on the likelihood of score-based diffusion (Song et al. 2021).
+"""Both sides of the bounds on the likelihood of score-based diffusion (Song et al. 2021), by draws and by quadrature.
 
 The data are x at time 0, the reverse SDE ends at a smallest time eps > 0, and its law there is p_theta. What is
 estimated holds exactly for that law: theorem 1 and the entropy for p_eps, the law of x at eps, and for single points
@@ -23,6 +23,7 @@ from scoredag.likelihood.scores import ScoreModel
 from scoredag.likelihood.sde import HORIZON, SDE
 
 _BATCH = 1 << 16  # evaluations of the score at once
+_NEGLIGIBLE_WEIGHT = 1e-12  # of a node of the noise
 
 
 class Estimator(NamedTuple):
@@ -93,6 +94,11 @@ def score_matching(
     return draws / len(signs)
 
 
+def evaluations(estimator: str) -> int:
+    """Of the score, for a draw by one of `ESTIMATORS`."""
+    return len(ESTIMATORS[estimator].signs)
+
+
 def analytic_part(sde: SDE, x: np.ndarray, smallest_time: float, estimator: str = "controlled") -> np.ndarray:
     """What `pointwise` adds to the mean of the draws, (N,): prior and drift, or the bound for the standard normal.
 
@@ -159,6 +165,40 @@ def pointwise(
         draws = draws.reshape(-1, n_draws)
         means[block], deviations[block] = draws.mean(axis=1), draws.std(axis=1, ddof=1)
     return Estimate(analytic_part(sde, x, smallest_time, estimator) + means, deviations / np.sqrt(n_draws), deviations)
+
+
+def quadrature(
+    model: ScoreModel, sde: SDE, x: np.ndarray, *, smallest_time: float, n_times: int, n_nodes: int
+) -> tuple[np.ndarray, int]:
+    """L(x) of points (N, 2), as `pointwise` has it, and the number of evaluations of the score for each of them.
+
+    Gauss & Legendre's rule over log(sigma^2 / alpha^2), with `n_times` nodes, and that of Gauss & Hermite for the
+    noise, `n_nodes` along each axis. Nodes and their opposites go together; those of next to no weight are left out.
+    """
+    lowest, highest = (sde.log_noise_to_signal(t) for t in (smallest_time, HORIZON))
+    places, shares = np.polynomial.legendre.leggauss(n_times)
+    t = sde.time_at(lowest + (places + 1) / 2 * (highest - lowest))
+    line, line_weights = np.polynomial.hermite_e.hermegauss(n_nodes)
+    z = np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1).reshape(-1, 2)
+    weights = np.outer(line_weights, line_weights).ravel() / line_weights.sum() ** 2
+    kept = (z[:, 0] > 0) & (weights > _NEGLIGIBLE_WEIGHT) if n_nodes % 2 == 0 else weights > _NEGLIGIBLE_WEIGHT
+    z, weights = z[kept], weights[kept] / weights[kept].sum()
+    joint = np.outer(shares * (highest - lowest) / 4, weights).ravel()  # g^2 / (2 sigma^2) dt is half of d log
+    times, noises = np.repeat(t, len(z)), np.tile(z, (n_times, 1))
+    integrals = [joint @ score_matching(model, sde, np.broadcast_to(point, noises.shape), times, noises) for point in x]
+    return analytic_part(sde, x, smallest_time) + np.array(integrals), 2 * len(joint)
+
+
+def refined_quadrature(
+    model: ScoreModel, sde: SDE, x: np.ndarray, *, smallest_time: float, n_times: int, n_nodes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """`quadrature`, (N,), and its distance from that of a coarser rule, which is an upper bound of its error."""
+    rules = (n_times, n_nodes), (3 * n_times // 5, 2 * (n_nodes // 3))
+    fine, coarse = (
+        quadrature(model, sde, x, smallest_time=smallest_time, n_times=times, n_nodes=nodes)[0]
+        for times, nodes in rules
+    )
+    return fine, np.abs(fine - coarse)
 
 
 def averaged(

@@ -18,11 +18,14 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from scipy.interpolate import RectBivariateSpline
+from scipy.interpolate import RectBivariateSpline, RegularGridInterpolator
+from scipy.ndimage import maximum_filter
 
 from scoredag.errors import InputError
 from scoredag.likelihood.sde import Numbers
 
+FLOOR = 9.0  # nats below the peak of the density, under which it is not told
+MOST_ERROR = 0.5  # nats
 _TINY = 1e-280
 _MAX_NEGATIVE_MASS = 1e-6  # where more of the density is below 0 the steps are too long
 
@@ -150,6 +153,34 @@ def extrapolated(fine: Numbers, coarse: Numbers) -> tuple[Numbers, Numbers]:
     """The limit of values on both grids (Richardson), and the distance of the fine ones from it."""
     change = (fine - coarse) / (1.5**2 - 1)
     return fine + change, np.abs(change)
+
+
+def error_at(fine: Solution, coarse: Solution, y: np.ndarray) -> np.ndarray:
+    """How far the extrapolated log-density of points `y` (N, 2) may be off, (N,), in nats.
+
+    It is the largest distance of `extrapolated` from the fine grid on the nine cells about each: on a single one it
+    may vanish where the error changes its sign.
+    """
+    n = len(fine.grid.centres)
+    coarse_logs, _ = coarse.at(fine.grid.points)
+    _, change = extrapolated(fine.log_density, coarse_logs.reshape(n, n))
+    return _between(fine.grid, maximum_filter(change, size=3), y)
+
+
+def told_at(fine: Solution, coarse: Solution, y: np.ndarray) -> np.ndarray:
+    """Whether the grids tell the log-density at points `y` (N, 2), boolean (N,).
+
+    That is where it is less than `FLOOR` nats below its peak, and its error below `MOST_ERROR`.
+    """
+    logs = _between(fine.grid, fine.log_density, y)
+    return (logs > fine.log_density.max() - FLOOR) & (error_at(fine, coarse, y) < MOST_ERROR)
+
+
+def _between(grid, values, y):
+    """Linear interpolation of values (n, n) at points (N, 2), that of the edge beyond it."""
+    sides = grid.centres, grid.centres
+    inside = y.clip(grid.centres[0], grid.centres[-1])
+    return RegularGridInterpolator(sides, values)(inside)
 
 
 def _faces(drift):

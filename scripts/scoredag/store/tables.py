@@ -68,7 +68,13 @@ BOUNDS = _schema(
     bound_std_error=pa.float64(),
 )
 BOUND_ESTIMATES = _schema(
-    point=pa.int64(), x=pa.float64(), y=pa.float64(), bound=pa.float64(), bound_std_error=pa.float64()
+    point=pa.int64(),
+    x=pa.float64(),
+    y=pa.float64(),
+    bound=pa.float64(),
+    bound_std_error=pa.float64(),
+    drawn_bound=pa.float64(),
+    drawn_std_error=pa.float64(),
 )
 LIKELIHOODS = _schema(
     point=pa.int64(),
@@ -79,7 +85,7 @@ LIKELIHOODS = _schema(
     gap=pa.float64(),
     flow_nll=pa.float64(),
 )
-LIKELIHOOD_MAP = _schema(x=pa.float64(), y=pa.float64(), nll=pa.float64(), gap=pa.float64())
+LIKELIHOOD_MAP = _schema(x=pa.float64(), y=pa.float64(), nll=pa.float64(), nll_error=pa.float64(), gap=pa.float64())
 QUANTITIES = _schema(quantity=pa.string(), value=pa.float64(), error=pa.float64())
 STATEMENTS = _schema(
     statement=pa.string(),
@@ -90,7 +96,12 @@ STATEMENTS = _schema(
     std_error=pa.float64(),
 )
 ESTIMATORS = _schema(
-    estimator=pa.string(), times=pa.string(), bound=pa.float64(), std_error=pa.float64(), deviation=pa.float64()
+    estimator=pa.string(),
+    times=pa.string(),
+    bound=pa.float64(),
+    std_error=pa.float64(),
+    deviation=pa.float64(),
+    evaluations=pa.int64(),
 )
 SCORE_ERRORS = _schema(
     law=pa.string(),
