@@ -3,6 +3,7 @@
 import logging
 
 import numpy as np
+import pandas as pd
 
 from scoredag import job
 from scoredag.gmm import mixture, views
@@ -48,38 +49,37 @@ def _write_points(gmm, problem, model, solutions, path, settings):
     def over_kernel(values):
         return values.reshape(len(x), -1) @ weights
 
-    fine, coarse = ([over_kernel(values) for values in solution.at(nodes)] for solution in solutions)
-    log_density, _ = fokker_planck.extrapolated(fine[0], coarse[0])
-    gap, _ = fokker_planck.extrapolated(fine[1], coarse[1])
+    values = fokker_planck.values_at(*solutions, nodes)
     flowed = flow.log_likelihood(model, problem.sde, problem.smallest_spread * nodes, problem.smallest_time)
     columns = {
         "point": np.arange(len(x)),
         "x": x[:, 0],
         "y": x[:, 1],
-        "nll": problem.grid_nats - log_density,
-        "nll_error": over_kernel(fokker_planck.error_at(*solutions, nodes)),
-        "gap": gap,
+        "nll": problem.grid_nats - over_kernel(values.log_density),
+        "nll_error": over_kernel(values.log_density_error),
+        "gap": over_kernel(values.gap),
         "flow_nll": problem.data.nats - over_kernel(flowed),
     }
     tables.write(columns, path, tables.LIKELIHOODS)
 
 
 def _write_map(gmm, problem, solutions, path, n_map):
-    """Negative log-likelihood and gap at the smallest time, on a square of points over the plane; NaN where not told.
+    """Negative log-likelihood and gap at the smallest time, on a square of points over the plane.
 
-    The gap is a mean of squares, so what the grid's error makes of it below 0 is cut off.
+    Null where the grid cannot tell. The gap is no less than 0, so what its error puts below is written as 0.
     """
     view = views.view_of(gmm)
     sides = [np.linspace(centre - view.half_width, centre + view.half_width, n_map) for centre in view.centre]
     x = np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, 2)
-    y = problem.to_sde_unit(x) / problem.smallest_spread
-    fine, coarse = (solution.at(y) for solution in solutions)
-    log_density, gap = (fokker_planck.extrapolated(*pair)[0] for pair in zip(fine, coarse, strict=True))
-    values = {"nll": problem.grid_nats - log_density, "nll_error": fokker_planck.error_at(*solutions, y)}
-    values["gap"] = gap.clip(min=0)
-    told = fokker_planck.told_at(*solutions, y)
-    columns = {"x": x[:, 0], "y": x[:, 1]} | {name: np.where(told, part, np.nan) for name, part in values.items()}
-    tables.write(columns, path, tables.LIKELIHOOD_MAP)
+    values = fokker_planck.values_at(*solutions, problem.to_sde_unit(x) / problem.smallest_spread)
+    columns = {
+        "nll": problem.grid_nats - values.log_density,
+        "gap": values.gap.clip(0),
+        "nll_error": values.log_density_error,
+        "gap_error": values.gap_error,
+    }
+    table = pd.DataFrame(columns).where(values.known).assign(x=x[:, 0], y=x[:, 1])
+    tables.write(table, path, tables.LIKELIHOOD_MAP)
 
 
 def _write_quantities(problem, solutions, path):

@@ -121,6 +121,33 @@ def test_statement_4_bounds_every_point(process, errors):
             assert bound - nll < 1e-3 and bound / 2 < nll  # tight, so that half of it is no bound
 
 
+@pytest.mark.parametrize("errors", ERRORS.values(), ids=ERRORS)
+def test_quadrature_is_the_closed_form_within_its_error(process, errors):
+    """The integrand is a polynomial in the noise here, so that what is left is the rule in time."""
+    x = np.array([[0.5, -0.3], [2.0, 1.0], [-1.0, 0.0]])
+    affine = gaussian.affine(MEAN, COVARIANCE, process, **errors)
+    truth = [gaussian.bound(point, np.zeros((2, 2)), affine, process, EPS) for point in x]
+    model = scores.exact(gaussian_mixture(), process, **errors)
+    rule = {"smallest_time": EPS, "n_times": 50, "n_nodes": 6}
+    found, error = bounds.refined_quadrature(model, process, x, **rule)
+    np.testing.assert_allclose(found, truth, atol=1e-5)
+    assert (np.abs(found - truth) <= error + 1e-7).all() and error.max() < 0.02
+
+
+def test_quadrature_of_a_mixture_has_a_small_error_and_monte_carlo_agrees(vp):
+    """Errors of half a thousandth of a nat, where so many draws have a hundred times that."""
+    x = two().sample(6, 0)
+    for errors in ({}, {"scale": 0.8}):
+        model = scores.exact(two(), vp, **errors)
+        finest, _ = bounds.quadrature(model, vp, x, smallest_time=EPS, n_times=120, n_nodes=48)
+        found, n = bounds.quadrature(model, vp, x, smallest_time=EPS, n_times=50, n_nodes=24)
+        _, error = bounds.refined_quadrature(model, vp, x, smallest_time=EPS, n_times=50, n_nodes=24)
+        assert np.abs(found - finest).max() < 1e-3 and (np.abs(found - finest) <= error + 1e-5).all()
+        drawn = bounds.pointwise(model, vp, x, smallest_time=EPS, n_draws=n // 2, seed=0)
+        assert drawn.std_error.min() > 0.01
+        assert (np.abs(drawn.value - found) < 4 * drawn.std_error).all()
+
+
 def test_the_law_of_the_reverse_sde_is_that_of_its_paths(vp):
     """Euler and Maruyama, backwards, with a wrong score."""
     errors = {"scale": 0.7, "bias": (0.3, 0.0)}

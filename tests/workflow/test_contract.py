@@ -37,7 +37,7 @@ COLUMNS = {
         for model in ("exact", "widened", "network-likelihood")
         for table, columns in {
             "likelihoods": "point x y nll nll_error gap flow_nll",
-            "map": "x y nll nll_error gap",
+            "map": "x y nll gap nll_error gap_error",
             "quantities": "quantity value error",
             "estimates": "point x y bound bound_std_error drawn_bound drawn_std_error",
             "estimated_quantities": "quantity value error",

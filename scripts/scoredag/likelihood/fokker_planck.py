@@ -18,16 +18,18 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from scipy.interpolate import RectBivariateSpline, RegularGridInterpolator
+from scipy.interpolate import RectBivariateSpline
 from scipy.ndimage import maximum_filter
 
 from scoredag.errors import InputError
 from scoredag.likelihood.sde import Numbers
 
-FLOOR = 9.0  # nats below the peak of the density, under which it is not told
-MOST_ERROR = 0.5  # nats
 _TINY = 1e-280
 _MAX_NEGATIVE_MASS = 1e-6  # where more of the density is below 0 the steps are too long
+_DEPTH = 12.0  # nats below its peak at which a density is lost in the errors of its neighbours
+_FLOOR = 40.0  # nats below the peak at which splines see the bottom: a cliff to log _TINY would make them ring
+_LARGEST_ERROR = 0.5  # nats; what is less sure is not told
+_NEIGHBOURS = 5  # cells a side among which the largest change is the error: a change may be 0 by chance
 
 
 class Grid(NamedTuple):
@@ -62,9 +64,18 @@ class Solution(NamedTuple):
 
     def at(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Log-density and gap at points `y` (N, 2), each (N,), by cubic splines."""
-        sides = self.grid.centres, self.grid.centres
-        log_density, gap = (RectBivariateSpline(*sides, values).ev(*y.T) for values in (self.log_density, self.gap))
-        return log_density, gap
+        floored = np.maximum(self.log_density, self.log_density.max() - _FLOOR)
+        return _spline(self.grid, floored, y), _spline(self.grid, self.gap, y)
+
+
+class Values(NamedTuple):
+    """What two grids say of points: log-density and gap with their errors, in nats, and whether they are `known`."""
+
+    log_density: np.ndarray
+    log_density_error: np.ndarray
+    gap: np.ndarray
+    gap_error: np.ndarray
+    known: np.ndarray  # the density is within 12 nats of its peak, and no error above 0.5 nats
 
 
 def grid(inner: float, half_width: float, n_cells: int) -> Grid:
@@ -155,32 +166,24 @@ def extrapolated(fine: Numbers, coarse: Numbers) -> tuple[Numbers, Numbers]:
     return fine + change, np.abs(change)
 
 
-def error_at(fine: Solution, coarse: Solution, y: np.ndarray) -> np.ndarray:
-    """How far the extrapolated log-density of points `y` (N, 2) may be off, (N,), in nats.
+def values_at(fine: Solution, coarse: Solution, y: np.ndarray) -> Values:
+    """`Values` at points `y` (N, 2), each (N,), extrapolated from both grids.
 
-    It is the largest distance of `extrapolated` from the fine grid on the nine cells about each: on a single one it
-    may vanish where the error changes its sign.
+    An error is the largest distance of the fine grid from the limit on the cell and its neighbours, as an error of
+    the limit itself, which is of higher order, has no estimate from two grids.
     """
-    n = len(fine.grid.centres)
-    coarse_logs, _ = coarse.at(fine.grid.points)
-    _, change = extrapolated(fine.log_density, coarse_logs.reshape(n, n))
-    return _between(fine.grid, maximum_filter(change, size=3), y)
+    limits = [np.asarray(extrapolated(*pair)[0]) for pair in zip(fine.at(y), coarse.at(y), strict=True)]
+    errors = []
+    for pair in zip(fine.at(fine.grid.points), coarse.at(fine.grid.points), strict=True):
+        changes = np.reshape(extrapolated(*pair)[1], fine.gap.shape)
+        errors.append(_spline(fine.grid, maximum_filter(changes, _NEIGHBOURS), y, degree=1))
+    deep = limits[0] < fine.log_density.max() - _DEPTH
+    known = ~deep & (errors[0] <= _LARGEST_ERROR) & (errors[1] <= _LARGEST_ERROR)
+    return Values(limits[0], errors[0], limits[1], errors[1], known)
 
 
-def told_at(fine: Solution, coarse: Solution, y: np.ndarray) -> np.ndarray:
-    """Whether the grids tell the log-density at points `y` (N, 2), boolean (N,).
-
-    That is where it is less than `FLOOR` nats below its peak, and its error below `MOST_ERROR`.
-    """
-    logs = _between(fine.grid, fine.log_density, y)
-    return (logs > fine.log_density.max() - FLOOR) & (error_at(fine, coarse, y) < MOST_ERROR)
-
-
-def _between(grid, values, y):
-    """Linear interpolation of values (n, n) at points (N, 2), that of the edge beyond it."""
-    sides = grid.centres, grid.centres
-    inside = y.clip(grid.centres[0], grid.centres[-1])
-    return RegularGridInterpolator(sides, values)(inside)
+def _spline(cells, values, y, degree=3):
+    return RectBivariateSpline(cells.centres, cells.centres, values, kx=degree, ky=degree).ev(*y.T)
 
 
 def _faces(drift):

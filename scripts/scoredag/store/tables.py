@@ -85,7 +85,9 @@ LIKELIHOODS = _schema(
     gap=pa.float64(),
     flow_nll=pa.float64(),
 )
-LIKELIHOOD_MAP = _schema(x=pa.float64(), y=pa.float64(), nll=pa.float64(), nll_error=pa.float64(), gap=pa.float64())
+LIKELIHOOD_MAP = _schema(  # null where the grid cannot tell
+    x=pa.float64(), y=pa.float64(), nll=pa.float64(), gap=pa.float64(), nll_error=pa.float64(), gap_error=pa.float64()
+)
 QUANTITIES = _schema(quantity=pa.string(), value=pa.float64(), error=pa.float64())
 STATEMENTS = _schema(
     statement=pa.string(),
