@@ -169,10 +169,9 @@ rule plot_bounds:
         figure=figure(
             "results/likelihood/bounds.png",
             "Likelihood",
-            "The bound on the negative log-likelihood of each point (Song et al. 2021, theorem 3) against the "
-            "negative log-likelihood of the reverse SDE itself, which is solved on a grid; one panel per "
-            "score model. Points lie below the diagonal only by chance. Bars are two standard errors of Monte "
-            "Carlo.",
+            "How far the bound on the negative log-likelihood of each point (Song et al. 2021, theorem 3), by "
+            "quadrature, is above the negative log-likelihood of the reverse SDE itself, which is solved on a grid; "
+            "one panel per score model. Points lie below 0 only by the errors of both, which the bars show.",
             variant="all",
         ),
     script:
@@ -184,13 +183,16 @@ rule plot_bound_gaps:
     input:
         parameters="results/gmm/parameters.parquet",
         maps=of_score_models("map.parquet"),
+        solved=of_score_models("quantities.parquet"),
     output:
         figure=figure(
             "results/likelihood/gaps.png",
             "Likelihood",
             "Gap between the bound and the negative log-likelihood over the plane: half the mean squared "
             "distance, along the forward process, between the score model and the score of the distribution "
-            "that it generates. Contours: the mixture's density two and six nats below its peak.",
+            "that it generates. Grey where the density is so low "
+            "that the grid does not tell. Means are those over the data. Contours: the mixture's density two and six nats "
+            "below its peak.",
             label="gaps of the bound",
             variant="all",
         ),
@@ -211,7 +213,7 @@ rule plot_statements:
             "Likelihood",
             "Left: right less left side of each statement of docs/likelihood-bound.md for each score model. "
             "Right: mean negative log-likelihood by the reverse SDE, the bound on it, and that by the "
-            "probability flow ODE; no model is below the entropy of the data.",
+            "probability flow ODE; no model is below the entropy of the data. Bars are two standard errors.",
             variant="all",
         ),
     params:
@@ -221,15 +223,16 @@ rule plot_statements:
 
 
 rule plot_estimators:
-    """Draw the spread of estimators of the bound."""
+    """Draw what estimators of the bound cost."""
     input:
         estimators="results/likelihood/estimators.parquet",
     output:
         figure=figure(
             "results/likelihood/estimators.png",
             "Likelihood",
-            "Standard deviation of a single draw of the bound, for estimators with the same mean, with times "
-            "drawn uniformly and with importance sampling.",
+            "Error of the bound of a point against evaluations of the score: of Monte Carlo estimators with the same "
+            "mean, with times drawn uniformly and with importance sampling, and of quadrature (nodes in time x nodes "
+            "of the noise) from a finer rule.",
             variant="all",
         ),
     script:

@@ -12,7 +12,8 @@ def plot_statements(summary_path: str, likelihoods_paths: list[str], figure_path
     flow = {}
     for name, path in zip(settings["score_models"], likelihoods_paths, strict=True):
         points = tables.read(path, tables.LIKELIHOODS)
-        flow[name] = whole[name] + (points["flow_nll"] - points["nll"]).mean()
+        apart = points["flow_nll"] - points["nll"]
+        flow[name] = whole[name] + apart.mean(), apart.sem()
     style.save(likelihoods.statements(summary, flow), figure_path)
 
 

@@ -20,6 +20,7 @@ def bounds_table(names):
             "score_model": np.repeat(names, 8),
             "point": np.tile(np.arange(8), len(names)),
             "nll": nll.ravel(),
+            "nll_error": 0.02,
             "bound": nll.ravel() + 0.25,
             "bound_std_error": 0.1,
         }
@@ -36,24 +37,27 @@ def test_every_score_model_has_a_panel_with_its_mean_gap(n_models):
     names = [f"model-{i}" for i in range(n_models)]
     drawn = likelihoods.bounds(bounds_table(names))
     shown = [axes for axes in drawn.axes if axes.axison]
-    assert [axes.get_title() for axes in shown] == [f"{name}\nmean gap 0.250 nats" for name in names]
-    for axes in shown:  # all points and their bars are in view, the diagonal from corner to corner
-        assert axes.get_xlim() == axes.get_ylim() == tuple(axes.lines[0].get_xdata())
-        assert axes.dataLim.y0 >= axes.get_ylim()[0] and axes.dataLim.y1 <= axes.get_ylim()[1]
+    assert [axes.get_title() for axes in shown] == [f"{name}\nmean 0.250 nats" for name in names]
+    for axes in shown:  # all points and their bars are in view, and so is 0
+        low, high = axes.get_ylim()
+        assert low < 0 and axes.dataLim.y1 <= high
+        np.testing.assert_allclose(np.asarray(axes.containers[0].lines[0].get_ydata(), float), 0.25)
 
 
 def test_maps_of_the_gap_are_the_right_way_up_and_end_where_data_end():
     sides = np.linspace(-2, 2, 21), np.linspace(-1, 3, 21)
     x, y = np.meshgrid(*sides)
     log_density = -(x**2) - (y - 1) ** 2 - 8 * (y > 2.9)
-    drawn = likelihoods.bound_gaps(log_density, {"one": 0.1 * np.exp(y), "two": np.full_like(x, -1e-5)}, sides)
+    maps = {"one": 0.1 * np.exp(y), "two": np.where(x > 1.5, np.nan, 0.0)}
+    drawn = likelihoods.bound_gaps(log_density, maps, sides, {"one": 0.2, "two": 0.0})
     image = drawn.axes[0].images[0]
     values = image.get_array()
     assert image.origin == "lower" and list(image.get_extent()) == [-2, 2, -1, 3]
     assert values[5, 10] < values[15, 10]  # grows with y
     assert np.isnan(np.ma.filled(values, np.nan)[20, 0])
     assert drawn.axes[1].get_title() == "two\nmean 0.000 nats"
-    assert np.ma.min(drawn.axes[1].images[0].get_array()) > 0  # a gap below 0, by the grid's error, on a log scale
+    other = np.ma.filled(drawn.axes[1].images[0].get_array(), np.nan)
+    assert np.isnan(other[10, 20]) and other[10, 10] == 0  # not told, and on a scale with 0
     assert not any("$" in text for text in texts_of(drawn))
 
 
@@ -66,24 +70,30 @@ def test_slack_has_a_mark_a_statement_and_model():
         for statement in ("1", "3", "4", "gap")
     ]
     summary = pd.DataFrame(rows, columns=["statement", "score_model", "left", "right", "slack", "std_error"])
-    left, right = likelihoods.statements(summary, {"exact": 5.0, "wrong": 6.0}).axes
+    left, right = likelihoods.statements(summary, {"exact": (5.0, 0.1), "wrong": (6.0, 0.2)}).axes
     assert [label.get_text() for label in left.get_yticklabels()] == names
     assert len(left.containers) == 4
     assert [container.lines[0].get_xdata().tolist() for container in left.containers] == 4 * [[0.0, 0.3]]
-    marks = {line.get_label(): line.get_xdata() for line in right.lines}
+    assert left.get_ylim() == right.get_ylim()  # a row is a model in both
+    marks = {container.get_label(): container.lines[0].get_xdata() for container in right.containers}
+    marks |= {line.get_label(): line.get_xdata() for line in right.lines}
     assert list(marks["reverse SDE"]) == [5.0, 5.0] and list(marks["its bound"]) == [5.0, 5.3]
     assert list(marks["probability flow"]) == [5.0, 6.0] and list(marks["entropy of the data"]) == [5.0, 5.0]
 
 
-def test_estimators_stand_side_by_side_with_their_numbers():
+def test_estimators_fall_with_the_root_of_what_they_cost_and_rules_are_points():
     table = pd.DataFrame(
-        [("plain", "uniform", 5.0, 0.1, 400.0), ("plain", "importance", 5.0, 0.1, 20.0),
-         ("paired", "uniform", 5.0, 0.1, 17.0), ("paired", "importance", 5.0, 0.1, 5.0)],
-        columns=["estimator", "times", "bound", "std_error", "deviation"],
+        [("plain", "uniform", 5.0, 0.1, 400.0, 1), ("plain", "importance", 5.0, 0.1, 20.0, 1),
+         ("paired", "importance", 5.0, 0.1, 5.0, 2),
+         ("quadrature", "30 x 16^2", 5.0, 1e-3, 1e-3, 7000), ("quadrature", "12 x 8^2", 5.0, 0.1, 0.1, 700)],
+        columns=["estimator", "times", "bound", "std_error", "deviation", "evaluations"],
     )  # fmt: skip
     drawn = likelihoods.estimators(table)
-    heights = [[bar.get_height() for bar in bars] for bars in drawn.axes[0].containers]
-    assert heights == [[400.0, 17.0], [20.0, 5.0]]
+    lines = {line.get_label(): line for line in drawn.axes[0].lines}
+    for label, error in (("plain, times: uniform", 40.0), ("paired, times: importance", 5 * np.sqrt(2) / 10)):
+        x, y = lines[label].get_data()
+        assert x[0] == 100 and y[0] == pytest.approx(error) and y[-1] == pytest.approx(error * np.sqrt(100 / x[-1]))
+    assert lines["quadrature"].get_xydata().tolist() == [[700, 0.1], [7000, 1e-3]]
     assert not any("$" in text for text in texts_of(drawn))
 
 
@@ -98,7 +108,12 @@ def test_both_laws_have_divergence_and_bound(tmp_path):
     drawn = likelihoods.score_errors(table)
     assert [axes.get_title() for axes in drawn.axes] == ["score times 1 - a", "a added to the score"]
     labels = drawn.axes[0].get_legend_handles_labels()[1]
-    assert labels == ["gaussian: divergence", "mixture: divergence", "gaussian: bound", "mixture: bound"]
+    assert labels == [
+        "one Gaussian: KL divergence (left side)",
+        "mixture: KL divergence (left side)",
+        "one Gaussian: its bound (right side)",
+        "mixture: its bound (right side)",
+    ]
     assert not any("$" in text for text in texts_of(drawn))
     for name in ("a.png", "b.png"):
         style.save(likelihoods.score_errors(table), tmp_path / name)

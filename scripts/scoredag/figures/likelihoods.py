@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pandas as pd
-from matplotlib.colors import LogNorm
+from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
@@ -12,72 +12,84 @@ from scoredag.figures import style
 
 _FLOOR = 9  # nats below the peak of the density at which maps of the gap end
 _MARKERS = "osD^vP"
+LAWS = {"mixture": "mixture", "gaussian": "one Gaussian"}
 _ERRORS = 2  # standard errors that bars show, on either side
 
 
 def bounds(table: pd.DataFrame) -> Figure:
-    """A panel a score model: the bound of each point against its nll, and the diagonal; bars are two standard errors.
+    """A panel a score model: how far the bound of each point is above its nll, against the nll.
 
-    `table` has score_model, point, x, y, nll, bound, bound_std_error.
+    `table` has score_model, point, x, y, nll, nll_error, bound, bound_std_error. Bars are the errors of grid and
+    quadrature together.
     """
     names = list(dict.fromkeys(table["score_model"]))
-    drawn, panels = _panels(len(names), 3.3, 3.5)
-    reach = _ERRORS * table["bound_std_error"]
-    ends = np.array([table["nll"].min(), (table["bound"] + reach).max()])
-    ends[0] = min(ends[0], (table["bound"] - reach).min())
-    ends += np.array([-0.04, 0.04]) * np.ptp(ends)
+    drawn, panels = _panels(len(names), 3.5, 2.7, sharex=True)
+    gap = table["bound"] - table["nll"]
+    error = np.hypot(table["bound_std_error"], table["nll_error"])
     for axes, name, colour in zip(panels, names, itertools.cycle(style.CYCLE), strict=False):
-        part = table[table["score_model"] == name]
-        axes.plot(ends, ends, color=style.BLACK, linewidth=0.8)
+        rows = table["score_model"] == name
+        axes.axhline(0, color=style.BLACK, linewidth=0.8)
         axes.errorbar(
-            part["nll"], part["bound"], _ERRORS * part["bound_std_error"],
-            fmt="o", markersize=2.5, elinewidth=0.8, color=colour,
+            table["nll"][rows], gap[rows], error[rows],
+            fmt="o", markersize=2.5, elinewidth=0.7, color=colour, ecolor=style.GREY,
         )  # fmt: skip
-        axes.set_title(f"{name}\nmean gap {_nats((part['bound'] - part['nll']).mean())}")
-        axes.set(xlim=ends, ylim=ends, aspect="equal", xlabel="negative log-likelihood", ylabel="its bound (nats)")
-        axes.label_outer()
+        low, high = axes.get_ylim()
+        axes.set_ylim(min(low, -0.02), max(high, 0.06))  # or errors would fill the panels of exact scores
+        axes.set_title(f"{name}\nmean {_nats(gap[rows].mean())}")
+    for axes in panels[: len(names)]:
+        axes.set_xlabel("negative log-likelihood (nats)")
+        if axes.get_subplotspec().is_first_col():
+            axes.set_ylabel("bound less likelihood (nats)")
     return drawn
 
 
-def bound_gaps(log_density: np.ndarray, maps: dict[str, np.ndarray], sides: tuple[np.ndarray, np.ndarray]) -> Figure:
+def bound_gaps(
+    log_density: np.ndarray,
+    maps: dict[str, np.ndarray],
+    sides: tuple[np.ndarray, np.ndarray],
+    means: dict[str, float],
+) -> Figure:
     """A map of the gap for each of `maps`, {score model: (M, M)}, over contours of `log_density` (M, M).
 
-    Grey where the density is more than nine nats below its peak. Rows are along y; `sides` are the coordinates (M,)
-    of columns and rows.
+    Grey where the density is more than nine nats below its peak, or the map has NaN. Rows are along y; `sides` are
+    the coordinates (M,) of columns and rows; `means` over the data stand in the titles. The scale is linear up to a
+    hundredth of its end, and a logarithm above.
     """
     drawn, panels = _panels(len(maps), 3.3, 3.5, sharex=True, sharey=True)
     # the scale is that of where data are: far away gaps are large
     dense = log_density > log_density.max() - 6
-    largest = max(1e-9, *(values[dense].max() for values in maps.values()))
-    lowest = 1e-3 * largest
+    largest = max(1e-9, *(np.nanmax(values[dense], initial=0) for values in maps.values()))
+    scale = SymLogNorm(largest / 100, vmin=0, vmax=largest)
     extent = (sides[0][0], sides[0][-1], sides[1][0], sides[1][-1])
     image = None
     for axes, (name, values) in zip(panels, maps.items(), strict=False):
         axes.set_facecolor("0.9")
-        shown = np.where(log_density > log_density.max() - _FLOOR, values.clip(lowest), np.nan)
-        image = axes.imshow(shown, extent=extent, origin="lower", cmap=style.DENSITY, norm=LogNorm(lowest, largest))
+        shown = np.where(log_density > log_density.max() - _FLOOR, values, np.nan)
+        image = axes.imshow(shown, extent=extent, origin="lower", cmap=style.DENSITY, norm=scale)
         axes.contour(
             *sides, log_density, levels=log_density.max() + np.array([-6, -2]), colors="white", linewidths=0.6,
             linestyles="solid",
         )  # fmt: skip
-        weights = np.exp(log_density)
-        axes.set_title(f"{name}\nmean {_nats((weights * values).sum() / weights.sum())}")
+        axes.set_title(f"{name}\nmean {_nats(means[name])}")
         axes.set(xlabel="x", ylabel="y", aspect="equal")
         axes.label_outer()
-    bar = drawn.colorbar(image, ax=list(panels), label="bound less negative log-likelihood (nats)", extend="both")
-    style.plain_numbers(bar.ax.yaxis)
+    bar = drawn.colorbar(image, ax=list(panels), label="bound less negative log-likelihood (nats)", extend="max")
+    ticks = largest * np.array([0, 0.01, 0.03, 0.1, 0.3, 1])
+    bar.set_ticks(ticks, labels=[f"{tick:.2g}" for tick in ticks])
+    bar.minorticks_off()
     drawn.set_layout_engine("compressed")
     return drawn
 
 
-def statements(summary: pd.DataFrame, flow: dict[str, float]) -> Figure:
-    """The slack of each statement, and the mean nll by SDE and by flow between entropy and bound.
+def statements(summary: pd.DataFrame, flow: dict[str, tuple[float, float]]) -> Figure:
+    """The slack of each statement, and the mean nll by SDE and by flow between entropy and bound; a row a model.
 
-    `summary` has statement, score_model, left, right, slack, std_error; `flow` is {score model: mean nll of the flow}.
+    `summary` has statement, score_model, left, right, slack, std_error; `flow` is {score model: mean nll of the flow
+    and its standard error}.
     """
     names = list(flow)
-    drawn = style.figure(10.0, 4.4)
-    left, right = drawn.subplots(1, 2)
+    drawn = style.figure(10.0, 1.8 + 0.45 * len(names))
+    left, right = drawn.subplots(1, 2, sharey=True)
     titles = {
         "1": "1: KL divergence",
         "3": "3: cross-entropy",
@@ -94,41 +106,58 @@ def statements(summary: pd.DataFrame, flow: dict[str, float]) -> Figure:
     left.axvline(0, color=style.BLACK, linewidth=0.8)
     left.set(yticks=range(len(names)), yticklabels=names, xlabel="right less left side (nats)")
     left.set_title("Slack; bars: two standard errors")
-    left.invert_yaxis()
     part = summary[summary["statement"] == "3"].set_index("score_model").loc[names]
-    for values, label, marker, colour in (
-        (part["left"], "reverse SDE", "o", style.BLUE),
-        (part["right"], "its bound", "^", style.VERMILION),
-        ([flow[name] for name in names], "probability flow", "x", style.BLACK),
+    ends, errors = np.array([flow[name] for name in names]).T
+    for i, (values, spread, label, marker, colour) in enumerate(
+        (
+            (part["left"], 0 * part["left"], "reverse SDE", "o", style.BLUE),
+            (part["right"], part["std_error"], "its bound", "^", style.VERMILION),
+            (ends, errors, "probability flow", "D", style.BLACK),
+        )
     ):
-        right.plot(values, range(len(names)), marker, color=colour, label=label)
+        right.errorbar(
+            values, np.arange(len(names)) + 0.2 * (i - 1), xerr=_ERRORS * spread,
+            fmt=marker, color=colour, markersize=5, capsize=2, label=label,
+        )  # fmt: skip
     entropy = summary.loc[summary["statement"] == "2", "left"].item()
     right.axvline(entropy, color=style.GREY, linewidth=1, label="entropy of the data")
-    right.set(yticks=range(len(names)), yticklabels=[], xlabel="mean negative log-likelihood (nats)")
+    right.set(xlabel="mean negative log-likelihood (nats)")
+    right.tick_params(labelleft=True)
     right.set_title("Likelihoods")
-    right.invert_yaxis()
+    left.invert_yaxis()
     for axes in (left, right):
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.6 / (0.45 * len(names) + 0.6)), ncols=2)
         axes.grid(axis="y", linewidth=0.4)
     return drawn
 
 
 def estimators(table: pd.DataFrame) -> Figure:
-    """The deviation of a single draw by each estimator; `table` has estimator, times, bound, std_error, deviation."""
-    drawn = style.figure(6.4, 3.8)
+    """The error of the bound of a point against evaluations of the score, by draws and by quadrature.
+
+    `table` has estimator, times, bound, std_error, deviation, evaluations: of quadrature the deviation is the error of
+    the rule, of the others that of a draw, which takes so many evaluations.
+    """
+    drawn = style.figure(7.6, 4.4)
     axes = drawn.subplots()
-    names = list(dict.fromkeys(table["estimator"]))
-    for i, (times, part) in enumerate(table.groupby("times", sort=False)):
-        values = part.set_index("estimator").loc[names, "deviation"]
-        places = np.arange(len(names)) + 0.4 * (i - 0.5)
-        bars = axes.bar(places, values, 0.38, color=style.CYCLE[i], label=f"times: {times}")
-        axes.bar_label(bars, [f"{value:.3g}" for value in values], fontsize=9)
-    axes.set(yscale="log", ylabel="deviation of a draw (nats)")
-    style.plain_numbers(axes.yaxis)
-    axes.set_xticks(range(len(names)), names)
-    axes.set_ylim(bottom=table["deviation"].min() / 3, top=table["deviation"].max() * 2)
-    axes.set_title("Estimators of the bound of a point")
-    axes.legend()
+    rules = table[table["estimator"] == "quadrature"].sort_values("evaluations")
+    draws = table[table["estimator"] != "quadrature"]
+    reach = np.array([100.0, max(1e5, 2 * rules["evaluations"].max())])
+    colours = dict(zip(dict.fromkeys(draws["estimator"]), style.CYCLE, strict=False))
+    for row in draws.itertuples():
+        line = "solid" if row.times == "importance" else "dotted"
+        axes.plot(
+            reach, row.deviation * np.sqrt(row.evaluations / reach), linestyle=line, color=colours[row.estimator],
+            label=f"{row.estimator}, times: {row.times}",
+        )  # fmt: skip
+    axes.plot(rules["evaluations"], rules["deviation"], "o--", color=style.BLACK, label="quadrature")
+    for row in rules.itertuples():
+        axes.annotate(row.times, (row.evaluations, row.deviation), (5, 4), textcoords="offset points", fontsize=8)
+    axes.set(xscale="log", yscale="log", xlim=reach, xlabel="evaluations of the score a point")
+    axes.set_ylabel("error of the bound (nats)")
+    axes.set_title("What the bound of a point costs")
+    for side in (axes.xaxis, axes.yaxis):
+        style.plain_numbers(side)
+    drawn.legend(loc="outside right upper", fontsize=9)
     return drawn
 
 
@@ -147,10 +176,10 @@ def score_errors(table: pd.DataFrame) -> Figure:
             colour, marker, line = looks[law]
             part = part.sort_values("amount")
             look = {"color": colour, "marker": marker, "linestyle": line, "linewidth": 1.2, "markersize": 5}
-            axes.plot(part["amount"], part["divergence"], label=f"{law}: divergence", **look)
+            axes.plot(part["amount"], part["divergence"], label=f"{LAWS[law]}: KL divergence (left side)", **look)
             axes.errorbar(
                 part["amount"], part["bound"], _ERRORS * part["std_error"],
-                markerfacecolor="white", label=f"{law}: bound", **look,
+                markerfacecolor="white", label=f"{LAWS[law]}: its bound (right side)", **look,
             )  # fmt: skip
         axes.set(xscale="log", yscale="log", xlabel="amount a of error")
         style.plain_numbers(axes.yaxis)
@@ -158,7 +187,7 @@ def score_errors(table: pd.DataFrame) -> Figure:
         amounts = sorted(table["amount"].unique())
         axes.set_xticks(amounts, [f"{amount:g}" for amount in amounts])
         axes.xaxis.set_minor_formatter(NullFormatter())
-    panels[0].set_ylabel("both sides of statement 1 (nats)")
+    panels[0].set_ylabel("KL divergence and its bound (nats)")
     drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return drawn
 
