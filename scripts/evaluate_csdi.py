@@ -9,11 +9,12 @@ import pandas as pd
 
 from scoredag import job, joint_scores, metrics, streams
 from scoredag.errors import InputError
-from scoredag.series import conformal, dressing, forecasts, transforms
+from scoredag.series import baselines, conformal, dressing, forecasts, transforms
 from scoredag.store import tables
 
 OF_DISTANCE = "distance_"  # in names of scores
 SHUFFLED = "auto, entries shuffled"  # the draws of each entry in another order: what joint draws are worth
+EXACT = 0  # samples, or quantiles, of a score that takes none
 TOLD = 0.01  # weight of a method, below which the log does not name it
 
 
@@ -42,8 +43,8 @@ def evaluate_csdi(
 
     CSDI and point methods are scored as they are, CSDI also by the paper's formulas, and as validation windows make
     them distributions that hold what they say; so is their average, `auto`, whose weights are there, too. On the test
-    windows CSDI has also the bound on the negative log-likelihood. In the validation split itself each half of the
-    time judges the other.
+    windows CSDI has also the bound on the negative log-likelihood, and the joint Gaussian its exact value. In the
+    validation split itself each half of the time judges the other.
     """
     stats = tables.read(statistics_path, tables.STATISTICS)
     starts = tables.read(starts_path, tables.WINDOW_STARTS)
@@ -63,8 +64,7 @@ def evaluate_csdi(
     methods = list(_methods(here, parts, settings["antithetic"], physical))
     if scores_path:
         window, feature = here.targets.window, stats["feature"].to_numpy()[here.targets.feature]
-        bounds, n_draws = _bounds(scores_path, window, feature)
-        methods.append((metrics.CSDI, Scored(metrics.mean_terms("nll_bound", bounds), n_draws)))
+        methods += _likelihoods(scores_path, window, feature)
     rows = []
     for code, pattern, targets in _patterns(here.targets.pattern, names, split):
         of_pattern, window = np.unique(here.targets.window[targets], return_inverse=True)
@@ -159,16 +159,20 @@ def _weights(calibration, code, pattern, validation, features):
             yield pattern, name, feature, "weight", weight, weight, weight, n, dressing.N_QUANTILES
 
 
-def _bounds(path, window, feature):
-    """The bound in nats, per target, of the window and feature of each target, and its number of draws.
+def _likelihoods(path, window, feature) -> Iterator[tuple[str, Scored]]:
+    """(name, scores) of the methods with a likelihood: nats, per target, of the window and feature of each target.
 
     Args:
         path: of the windows' scores.
         window, feature: (n,), number and name, of each target.
     """
     table = tables.read(path, tables.WINDOW_SCORES)
-    bounds = table.set_index(["window", table["feature"].astype(str)])["nll_bound"]
-    return bounds.loc[pd.MultiIndex.from_arrays([window, feature])].to_numpy(), int(table["n_draws"].iloc[0])
+    nats = table.set_index(["window", table["feature"].astype(str)])[["nll_bound", "gaussian_nll"]]
+    nats = nats.loc[pd.MultiIndex.from_arrays([window, feature])]
+    bound, exact = (nats[name].to_numpy() for name in nats)
+    yield metrics.CSDI, Scored(metrics.mean_terms("nll_bound", bound), int(table["n_draws"].iloc[0]))
+    if not np.isnan(exact).any():
+        yield baselines.GAUSSIAN, Scored(metrics.mean_terms("nll", exact), EXACT)
 
 
 def _patterns(codes, names, split):

@@ -4,7 +4,7 @@ import logging
 
 import numpy as np
 
-from scoredag import job, streams
+from scoredag import gaussian, job, streams
 from scoredag.csdi import checkpoint, imputation, variational_bound
 from scoredag.job import logs
 from scoredag.series import windows
@@ -25,7 +25,8 @@ def score_windows(
 ) -> None:
     """Write the bound of each test window, of all targets and of each feature's: nats per target, of z-scores.
 
-    It is that of ancestral sampling from where the run's reverse process starts.
+    It is that of ancestral sampling from where the run's reverse process starts. Beside it stands the exact value under
+    the joint Gaussian of a window, null where there is no such law.
     """
     model = checkpoint.load(model_path)
     stats = tables.read(statistics_path, tables.STATISTICS)
@@ -52,6 +53,7 @@ def score_windows(
             parts.append(part)
             logs.tenths(batch, len(numbers), "windows")
     bound, squared_error = map(np.concatenate, zip(*parts, strict=True))
+    of_gaussian = _of_gaussian(gaussian_path, values, roles == windows.OBSERVED, targets)
     n_targets = targets.sum(axis=2)
     n_targets = np.column_stack([n_targets.sum(axis=1), n_targets])
     scored = window, column = np.nonzero(n_targets)
@@ -62,18 +64,29 @@ def score_windows(
         n_draws=n_draws,
         nll_bound=bound[scored] / n_targets[scored],
         nll_bound_std_error=np.sqrt(squared_error[scored]) / n_targets[scored],
+        gaussian_nll=of_gaussian[scored] / n_targets[scored],
     )
     _log(table[table["feature"] == "all"])
     tables.write(table, scores_path, tables.WINDOW_SCORES)
 
 
+def _of_gaussian(path, values, given, targets):
+    """-log p(targets | given) under the joint Gaussian, of all targets and of each feature's, (N, 1 + K); or NaN."""
+    law = gaussian.load(path)
+    if law is None:
+        return np.full((len(values), 1 + values.shape[1]), np.nan)
+    of_features = gaussian.surprises(law, values, given, targets)
+    return np.column_stack([of_features.sum(axis=1), of_features])
+
+
 def _log(table):
-    """Say for each pattern how high the bound is, and how sure that of a window."""
+    """Say for each pattern how high the bound is, how sure that of a window, and what the joint Gaussian has."""
     for pattern, part in table.groupby("held_out", observed=True, sort=False):
+        bound, exact = (np.average(part[name], weights=part["n_targets"]) for name in ("nll_bound", "gaussian_nll"))
         logging.info(
-            "%s: %.3f nats per target; of single windows %.3f to %.3f, standard errors up to %.3f",
-            pattern, np.average(part["nll_bound"], weights=part["n_targets"]), part["nll_bound"].min(),
-            part["nll_bound"].max(), part["nll_bound_std_error"].max(),
+            "%s: at most %.3f nats per target (joint Gaussian %.3f); of single windows %.3f to %.3f, standard errors "
+            "up to %.3f",
+            pattern, bound, exact, part["nll_bound"].min(), part["nll_bound"].max(), part["nll_bound_std_error"].max(),
         )  # fmt: skip
 
 

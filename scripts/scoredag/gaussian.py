@@ -187,6 +187,28 @@ def condition(law: Law, values: np.ndarray, known: np.ndarray) -> Law:
     return law.given(there, values.ravel()[there].astype(np.float64))
 
 
+def surprises(law: Law, values: np.ndarray, known: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """-log p(targets | what is known) of windows, nats, in parts of their features by the chain rule.
+
+    A feature's part is that of its targets, given what is known and the targets of the features before it. Entries
+    that are neither are left out.
+
+    Args:
+        law: of a window's entries.
+        values: (N, K, L); anything where neither known nor target.
+        known, targets: boolean (N, K, L), disjoint.
+
+    Returns:
+        (N, K), 0 for a feature without targets.
+    """
+    result = np.zeros(values.shape[:2])
+    for parts, window, given, target in zip(result, values, known, targets, strict=True):
+        if target.any():
+            rest = condition(law, window, given).marginal(target[~given])
+            parts[:] = rest.surprises(window[target].astype(np.float64), target.sum(axis=1))
+    return result
+
+
 def fill(law: Law, values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Conditional means, and deviations, of the entries of windows (N, K, L); what is known stays, with deviation 0."""
     means, deviations = np.where(known, values, 0.0).astype(np.float64), np.zeros(values.shape)

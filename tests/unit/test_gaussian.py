@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
 
 from scoredag import gaussian
 from scoredag.errors import InputError
@@ -33,6 +34,28 @@ def test_the_conditional_law_is_that_of_the_precision(given):
     shift = precision[np.ix_(~there, there)] @ (values.ravel() - exact.mean)[there]
     np.testing.assert_allclose(found.covariance, covariance, atol=1e-12)
     np.testing.assert_allclose(found.mean, exact.mean[~there] - covariance @ shift, atol=1e-12)
+
+
+def test_the_surprise_of_targets_is_a_ratio_of_densities_feature_by_feature():
+    """-log p(targets of a feature | known, targets of those before it) = log p(all before) - log p(with it)."""
+    rng = np.random.default_rng(0)
+    exact, values = law(rng), rng.normal(size=(6, K, L))
+    kinds = rng.choice(3, size=values.shape)
+    kinds[0], kinds[1] = 0, 1  # no target; nothing but targets
+    found = gaussian.surprises(exact, values, kinds == 0, kinds == 1)
+
+    def log_density(window, chosen):
+        part = exact.marginal(chosen.ravel())
+        return multivariate_normal(*part).logpdf(window[chosen]) if chosen.any() else 0.0
+
+    for parts, window, kind in zip(found, values, kinds, strict=True):
+        before = kind == 0
+        for feature in range(K):
+            after = before.copy()
+            after[feature] |= kind[feature] == 1
+            assert parts[feature] == pytest.approx(log_density(window, before) - log_density(window, after))
+            before = after
+    assert not found[0].any()
 
 
 def test_what_is_known_stays_and_has_no_deviation():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
 
 from scoredag import gaussian, low_rank
 from scoredag.errors import InputError
@@ -67,6 +68,15 @@ def test_the_divergence_and_its_parts_are_those_of_the_dense_covariance(sizes):
     total += np.linalg.slogdet(covariance)[1] - D * np.log(0.3)
     assert found.sum() == pytest.approx(total / 2)
     assert (found >= 0).all() and not found[np.array(sizes) == 0].any()
+
+
+@pytest.mark.parametrize("sizes", [(D,), (5, 0, 7), (1,) * D, (0, D, 0)])
+def test_the_negative_log_density_and_its_parts_are_those_of_the_dense_covariance(sizes):
+    exact, x = law(4), np.random.default_rng(1).normal(size=D)
+    found = exact.surprises(x, np.array(sizes))
+    np.testing.assert_allclose(found, dense(exact).surprises(x, np.array(sizes)), atol=1e-10)
+    assert found.sum() == pytest.approx(-multivariate_normal(*dense(exact)).logpdf(x))
+    assert not found[np.array(sizes) == 0].any()
 
 
 @pytest.mark.parametrize(("missing", "n_passes"), [(0.0, 10), (0.1, 10), (0.6, 60)])

@@ -119,7 +119,7 @@ def test_estimates_meet_the_closed_form(x, variance):
 @pytest.mark.parametrize("x", [MEAN - 4 * DEVIATION, MEAN - DEVIATION, MEAN, MEAN + 0.5 * DEVIATION, MEAN + 3])
 def test_no_value_is_likelier_under_the_sampler_than_the_bound_says(x):
     model = GaussianModel()
-    found, std_error = per_target(model, x)
+    found, std_error = per_target(model, x, variance="posterior")
     assert found - 4 * std_error > -model.sampled().log_prob(torch.tensor(x)).item()
 
 
@@ -145,7 +145,7 @@ def test_with_many_steps_the_bound_is_the_likelihood(x, variance):
 def test_standard_errors_are_those_of_the_estimates():
     x = MEAN + DEVIATION
     bound, squared_error = bounds(GaussianModel(), np.full((3000, 1, 10), x, dtype=np.float32), n_draws=4)
-    errors = bound[:, 0] - 10 * expected(x, PAPERS, "posterior")
+    errors = bound[:, 0] - 10 * expected(x, PAPERS, "beta")
     assert abs(errors.mean()) < 4 * errors.std() / math.sqrt(3000)
     assert (errors**2).mean() == pytest.approx(squared_error[:, 0].mean(), rel=0.15)
 

@@ -52,6 +52,7 @@ COLUMNS = {
     "n_draws": [16, 16, 16],
     "nll_bound": [-2.5, 0.5, 30.0],
     "nll_bound_std_error": [0.1, 0.2, 0.3],
+    "gaussian_nll": [-0.5, 1.5, np.nan],
 }
 SCHEMAS = {
     name: getattr(tables, name)

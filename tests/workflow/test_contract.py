@@ -59,7 +59,7 @@ COLUMNS = {
     "csdi/nyc-weather/history.parquet": "step epoch split loss learning_rate",
     "csdi/nyc-weather/samples.parquet": "window step feature truth samples",
     "csdi/nyc-weather/window_scores.parquet": "window start held_out feature n_targets n_draws nll_bound "
-    "nll_bound_std_error",
+    "nll_bound_std_error gaussian_nll",
     **{
         f"csdi/nyc-weather/{name}.parquet": "held_out method feature metric value lower upper n_targets n_samples"
         for name in ("metrics", "validation_metrics")
@@ -195,7 +195,9 @@ def test_metrics_cover_all_patterns_and_methods_and_say_how_many(results, name, 
             point = scores[method][scores[method]["metric"] != "weight"]
             assert set(point["metric"]) == {"mae", "rmse", "crps"} and (point["n_samples"] == 1).all()
         for method in [*dressed, "CSDI, conformal", "auto"]:
-            of_points = scores[method][~scores[method]["metric"].str.contains("weight|_of_mean|_score|_distance_")]
+            of_points = scores[method][
+                ~scores[method]["metric"].str.contains("^nll$|weight|_of_mean|_score|_distance_")
+            ]
             assert set(of_points["metric"]) == {"mae", "rmse", "crps"} | of_intervals
         joint = {"energy_score", "variogram_score", "crps_of_mean", "coverage_80_of_mean"}
         for method in ("CSDI", "CSDI, conformal", "auto", "auto, entries shuffled"):
@@ -223,11 +225,15 @@ def test_every_test_window_is_scored_and_the_metrics_are_the_mean_over_targets(r
     nats = (each["nll_bound"] * each["n_targets"]).groupby(each["window"]).sum()
     np.testing.assert_allclose(nats.to_numpy(), whole["nll_bound"] * whole["n_targets"])
     assert np.isfinite(scores["nll_bound"]).all() and (scores["nll_bound_std_error"] > 0).all()
-    metrics = pd.read_parquet(results / "csdi/nyc-weather/metrics.parquet")
-    metrics = metrics[metrics["metric"] == "nll_bound"].set_index(["held_out", "feature"])["value"]
-    for (pattern, feature), part in scores.groupby(["held_out", "feature"], observed=True):
-        mean = np.average(part["nll_bound"], weights=part["n_targets"])
-        assert metrics[pattern, feature] == pytest.approx(mean)
+    assert np.isfinite(scores["gaussian_nll"]).all()
+    table = pd.read_parquet(results / "csdi/nyc-weather/metrics.parquet")
+    for metric, column, method in (("nll_bound", "nll_bound", "CSDI"), ("nll", "gaussian_nll", "joint Gaussian")):
+        rows = table[table["metric"] == metric]
+        assert set(rows["method"]) == {method}
+        metrics = rows.set_index(["held_out", "feature"])["value"]
+        for (pattern, feature), part in scores.groupby(["held_out", "feature"], observed=True):
+            mean = np.average(part[column], weights=part["n_targets"])
+            assert metrics[pattern, feature] == pytest.approx(mean)
 
 
 def test_langevin_metrics_name_each_variant_and_the_noise_floor(results):

@@ -8,9 +8,10 @@ Ho et al. 2020 (Denoising diffusion probabilistic models), equations 5 to 12, fo
     L_{t-1} = KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)),
     L_0 = -log p(x_0 | x_1).
 
-p(x_{t-1} | x_t) is normal with the mean of ancestral sampling. Its variance is that of ancestral sampling, too,
-sigma_t^2 = beta_t (1 - abar_{t-1}) / (1 - abar_t), which is that of q (`posterior`), or else beta_t (`beta`): the two
-choices of Ho et al., section 3.2.
+p(x_{t-1} | x_t) is normal with the mean of ancestral sampling. Its variance is beta_t (`beta`, the default), or else
+sigma_t^2 = beta_t (1 - abar_{t-1}) / (1 - abar_t), which is that of q (`posterior`): the two choices of Ho et al.,
+section 3.2. At low noise 50 steps are coarse, and sigma_t^2, the variance where x_0 is known, is several times too
+small for a smooth density: there `beta` is far nearer the truth.
 
 The last step of ancestral sampling, from x_1, adds no noise: sigma_1 = 0, and its density is infinite or nothing. So
 the decoder p(x_0 | x_1) is normal with variance beta_1 whichever the choice: the bound is that of a sampler that ends
@@ -57,7 +58,7 @@ class Terms(NamedTuple):
     weight: torch.Tensor
 
 
-def terms(schedule: diffusion.Schedule, variance: str = "posterior") -> Terms:
+def terms(schedule: diffusion.Schedule, variance: str = "beta") -> Terms:
     """The `Terms` of a `diffusion.Schedule`.
 
     With the posterior variance, weight_t = (SNR_{t-1} / SNR_t - 1) / 2 (Ho et al. 2020, equation 12).
@@ -139,7 +140,7 @@ def bounds(
     *,
     seed: int,
     n_draws: int = 16,
-    variance: str = "posterior",
+    variance: str = "beta",
     chunk: int = 20,
     threads: int = 2,
     device: str = "auto",

@@ -188,6 +188,7 @@ WINDOW_SCORES = _schema(
     n_draws=pa.int64(),
     nll_bound=pa.float64(),
     nll_bound_std_error=pa.float64(),
+    gaussian_nll=pa.float64(),
 )
 # have a column `series` before the others where a dataset holds several
 OF_SERIES = (SERIES, WINDOW_STARTS, IMPUTED, COMPLETED, AGGREGATES, WINDOW_SCORES)
