@@ -3,7 +3,6 @@
 import logging
 
 import numpy as np
-import pandas as pd
 
 from scoredag import job
 from scoredag.gmm import mixture, views
@@ -78,8 +77,8 @@ def _write_map(gmm, problem, solutions, path, n_map):
         "nll_error": values.log_density_error,
         "gap_error": values.gap_error,
     }
-    table = pd.DataFrame(columns).where(values.known).assign(x=x[:, 0], y=x[:, 1])
-    tables.write(table, path, tables.LIKELIHOOD_MAP)
+    columns = {name: np.where(values.known, part, np.nan) for name, part in columns.items()}
+    tables.write({"x": x[:, 0], "y": x[:, 1]} | columns, path, tables.LIKELIHOOD_MAP)
 
 
 def _write_quantities(problem, solutions, path):
