@@ -162,19 +162,22 @@ rule simulate_dynamics:
 
 
 rule plot_bounds:
-    """Draw the bound of each point against its negative log-likelihood."""
+    """Draw how far the bound of each point is above its negative log-likelihood."""
     input:
         bounds="results/likelihood/bounds.parquet",
+        quantities=of_score_models("quantities.parquet"),
     output:
         figure=figure(
             "results/likelihood/bounds.png",
             "Likelihood",
-            "The bound on the negative log-likelihood of each point (Song et al. 2021, theorem 3) against the "
-            "negative log-likelihood of the reverse SDE itself, which is solved on a grid; one panel per "
-            "score model. Points lie below the diagonal only by chance. Bars are two standard errors of Monte "
-            "Carlo.",
+            "The bound on the negative log-likelihood of each point (Song et al. 2021, theorem 3), less the "
+            "negative log-likelihood of the reverse SDE itself, which is solved on a grid, against the latter; "
+            "one panel per score model, each with its own scale. Bars are the errors of quadrature and grid. "
+            "The mean gap is that over the whole distribution of the data.",
             variant="all",
         ),
+    params:
+        settings=settings(score_models=list(config["likelihood"]["score_models"])),
     script:
         "../scripts/plot_bounds.py"
 
@@ -184,13 +187,16 @@ rule plot_bound_gaps:
     input:
         parameters="results/gmm/parameters.parquet",
         maps=of_score_models("map.parquet"),
+        quantities=of_score_models("quantities.parquet"),
     output:
         figure=figure(
             "results/likelihood/gaps.png",
             "Likelihood",
             "Gap between the bound and the negative log-likelihood over the plane: half the mean squared "
             "distance, along the forward process, between the score model and the score of the distribution "
-            "that it generates. Contours: the mixture's density two and six nats below its peak.",
+            "that it generates. Contours: the mixture's density two and six nats below its peak. Grey: more "
+            "than nine nats below it, or unknown to the grid. Colours are in proportion to the square root of "
+            "the gap. The mean is that over the whole distribution of the data.",
             label="gaps of the bound",
             variant="all",
         ),
@@ -211,7 +217,7 @@ rule plot_statements:
             "Likelihood",
             "Left: right less left side of each statement of docs/likelihood-bound.md for each score model. "
             "Right: mean negative log-likelihood by the reverse SDE, the bound on it, and that by the "
-            "probability flow ODE; no model is below the entropy of the data.",
+            "probability flow ODE; no model is below the entropy of the data. Bars are twice the error.",
             variant="all",
         ),
     params:
@@ -221,15 +227,17 @@ rule plot_statements:
 
 
 rule plot_estimators:
-    """Draw the spread of estimators of the bound."""
+    """Draw error and cost of estimators of the bound."""
     input:
         estimators="results/likelihood/estimators.parquet",
     output:
         figure=figure(
             "results/likelihood/estimators.png",
             "Likelihood",
-            "Standard deviation of a single draw of the bound, for estimators with the same mean, with times "
-            "drawn uniformly and with importance sampling.",
+            "Left: standard deviation of a single draw of the bound of a point, for estimators with the same "
+            "mean, with times drawn uniformly and with importance sampling, and evaluations of the score for a "
+            "draw. Right: error of the bound against evaluations, for each estimator with its better times and "
+            "for quadrature with its nodes in time and noise.",
             variant="all",
         ),
     script:

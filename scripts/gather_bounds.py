@@ -32,7 +32,9 @@ def gather_bounds(
         estimates = tables.read(estimates_path, tables.BOUND_ESTIMATES)
         exact, drawn = (tables.read(path, tables.QUANTITIES).set_index("quantity") for path in quantities_paths)
         points.append(
-            estimates[["point", "x", "y", "bound", "bound_std_error"]].assign(score_model=name, nll=truth["nll"])
+            estimates[["point", "x", "y", "bound", "bound_std_error"]].assign(
+                score_model=name, nll=truth["nll"], nll_error=truth["nll_error"]
+            )
         )
         if not rows:
             rows.append(_entropy(exact, drawn))

@@ -43,7 +43,7 @@ COLUMNS = {
             "estimated_quantities": "quantity value error",
         }.items()
     },
-    "likelihood/bounds.parquet": "score_model point x y nll bound bound_std_error",
+    "likelihood/bounds.parquet": "score_model point x y nll nll_error bound bound_std_error",
     "likelihood/summary.parquet": "statement score_model left right slack std_error",
     "likelihood/estimators.parquet": "estimator times bound std_error deviation evaluations",
     "likelihood/score_errors.parquet": "law error amount divergence bound std_error",

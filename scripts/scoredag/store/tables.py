@@ -64,6 +64,7 @@ BOUNDS = _schema(
     x=pa.float64(),
     y=pa.float64(),
     nll=pa.float64(),
+    nll_error=pa.float64(),
     bound=pa.float64(),
     bound_std_error=pa.float64(),
 )
