@@ -162,18 +162,22 @@ rule simulate_dynamics:
 
 
 rule plot_bounds:
-    """Draw the bound of each point against its negative log-likelihood."""
+    """Draw how far the bound of each point is above its negative log-likelihood."""
     input:
         bounds="results/likelihood/bounds.parquet",
+        quantities=of_score_models("quantities.parquet"),
     output:
         figure=figure(
             "results/likelihood/bounds.png",
             "Likelihood",
-            "How far the bound on the negative log-likelihood of each point (Song et al. 2021, theorem 3), by "
-            "quadrature, is above the negative log-likelihood of the reverse SDE itself, which is solved on a grid; "
-            "one panel per score model. Points lie below 0 only by the errors of both, which the bars show.",
+            "The bound on the negative log-likelihood of each point (Song et al. 2021, theorem 3), less the "
+            "negative log-likelihood of the reverse SDE itself, which is solved on a grid, against the latter; "
+            "one panel per score model, each with its own scale. Bars are the errors of quadrature and grid. "
+            "The mean gap is that over the whole distribution of the data.",
             variant="all",
         ),
+    params:
+        settings=settings(score_models=list(config["likelihood"]["score_models"])),
     script:
         "../scripts/plot_bounds.py"
 
@@ -183,16 +187,16 @@ rule plot_bound_gaps:
     input:
         parameters="results/gmm/parameters.parquet",
         maps=of_score_models("map.parquet"),
-        solved=of_score_models("quantities.parquet"),
+        quantities=of_score_models("quantities.parquet"),
     output:
         figure=figure(
             "results/likelihood/gaps.png",
             "Likelihood",
             "Gap between the bound and the negative log-likelihood over the plane: half the mean squared "
             "distance, along the forward process, between the score model and the score of the distribution "
-            "that it generates. Grey where the density is so low "
-            "that the grid does not tell. Means are those over the data. Contours: the mixture's density two and six nats "
-            "below its peak.",
+            "that it generates. Contours: the mixture's density two and six nats below its peak. Grey: more "
+            "than nine nats below it, or unknown to the grid. Colours are in proportion to the square root of "
+            "the gap. The mean is that over the whole distribution of the data.",
             label="gaps of the bound",
             variant="all",
         ),
@@ -213,7 +217,7 @@ rule plot_statements:
             "Likelihood",
             "Left: right less left side of each statement of docs/likelihood-bound.md for each score model. "
             "Right: mean negative log-likelihood by the reverse SDE, the bound on it, and that by the "
-            "probability flow ODE; no model is below the entropy of the data. Bars are two standard errors.",
+            "probability flow ODE; no model is below the entropy of the data. Bars are twice the error.",
             variant="all",
         ),
     params:
@@ -223,16 +227,17 @@ rule plot_statements:
 
 
 rule plot_estimators:
-    """Draw what estimators of the bound cost."""
+    """Draw error and cost of estimators of the bound."""
     input:
         estimators="results/likelihood/estimators.parquet",
     output:
         figure=figure(
             "results/likelihood/estimators.png",
             "Likelihood",
-            "Error of the bound of a point against evaluations of the score: of Monte Carlo estimators with the same "
-            "mean, with times drawn uniformly and with importance sampling, and of quadrature (nodes in time x nodes "
-            "of the noise) from a finer rule.",
+            "Left: standard deviation of a single draw of the bound of a point, for estimators with the same "
+            "mean, with times drawn uniformly and with importance sampling, and evaluations of the score for a "
+            "draw. Right: error of the bound against evaluations, for each estimator with its better times and "
+            "for quadrature with its nodes in time and noise.",
             variant="all",
         ),
     script:

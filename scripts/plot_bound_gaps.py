@@ -7,9 +7,9 @@ from scoredag.store import tables
 
 
 def plot_bound_gaps(
-    parameters_path: str, maps_paths: list[str], solved_paths: list[str], figure_path: str, settings: dict
+    parameters_path: str, maps_paths: list[str], quantities_paths: list[str], figure_path: str, settings: dict
 ) -> None:
-    """Draw one map a score model, over contours of the mixture; the mean is that over the data."""
+    """Draw one map a score model, over contours of the mixture, with the mean gap over the whole law."""
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
     maps = {}
     for name, path in zip(settings["score_models"], maps_paths, strict=True):
@@ -17,9 +17,11 @@ def plot_bound_gaps(
         sides = table["x"].unique(), table["y"].unique()
         maps[name] = table["gap"].to_numpy().reshape(len(sides[1]), len(sides[0]))
     log_density = gmm.log_density(table[["x", "y"]].to_numpy()).reshape(maps[name].shape)
-    solved = (tables.read(path, tables.QUANTITIES).set_index("quantity")["value"] for path in solved_paths)
-    means = {name: values["gap"] for name, values in zip(settings["score_models"], solved, strict=True)}
-    style.save(likelihoods.bound_gaps(log_density, maps, sides, means), figure_path)
+    gaps = {
+        name: tables.read(path, tables.QUANTITIES).set_index("quantity")["value"]["gap"]
+        for name, path in zip(settings["score_models"], quantities_paths, strict=True)
+    }
+    style.save(likelihoods.bound_gaps(log_density, maps, sides, gaps), figure_path)
 
 
 if __name__ == "__main__":

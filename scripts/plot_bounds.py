@@ -1,13 +1,17 @@
-"""Draw the bound of each point against its negative log-likelihood."""
+"""Draw how far the bound of each point is above its negative log-likelihood."""
 
 from scoredag import job
 from scoredag.figures import likelihoods, style
 from scoredag.store import tables
 
 
-def plot_bounds(bounds_path: str, figure_path: str) -> None:
-    """Draw one panel a score model."""
-    style.save(likelihoods.bounds(tables.read(bounds_path, tables.BOUNDS)), figure_path)
+def plot_bounds(bounds_path: str, quantities_paths: list[str], figure_path: str, settings: dict) -> None:
+    """Draw one panel a score model, with the mean gap over the whole law."""
+    gaps = {
+        name: tables.read(path, tables.QUANTITIES).set_index("quantity")["value"]["gap"]
+        for name, path in zip(settings["score_models"], quantities_paths, strict=True)
+    }
+    style.save(likelihoods.bounds(tables.read(bounds_path, tables.BOUNDS), gaps), figure_path)
 
 
 if __name__ == "__main__":

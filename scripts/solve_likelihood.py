@@ -78,7 +78,8 @@ def _write_map(gmm, problem, solutions, path, n_map):
         "gap_error": values.gap_error,
     }
     columns = {name: np.where(values.known, part, np.nan) for name, part in columns.items()}
-    tables.write({"x": x[:, 0], "y": x[:, 1]} | columns, path, tables.LIKELIHOOD_MAP)
+    table = pd.DataFrame({"x": x[:, 0], "y": x[:, 1]} | columns)  # a data frame's NaN is written as null
+    tables.write(table, path, tables.LIKELIHOOD_MAP)
 
 
 def _write_quantities(problem, solutions, path):

@@ -20,7 +20,7 @@ def bounds_table(names):
             "score_model": np.repeat(names, 8),
             "point": np.tile(np.arange(8), len(names)),
             "nll": nll.ravel(),
-            "nll_error": 0.02,
+            "nll_error": 0.05,
             "bound": nll.ravel() + 0.25,
             "bound_std_error": 0.1,
         }
@@ -33,35 +33,48 @@ def texts_of(drawn):
 
 
 @pytest.mark.parametrize("n_models", [1, 2, 5])
-def test_every_score_model_has_a_panel_with_its_mean_gap(n_models):
+def test_every_score_model_has_a_panel_with_its_points_and_the_mean_gap_of_the_law(n_models):
     names = [f"model-{i}" for i in range(n_models)]
-    drawn = likelihoods.bounds(bounds_table(names))
+    table = bounds_table(names)
+    drawn = likelihoods.bounds(table, dict.fromkeys(names, 0.3))
     shown = [axes for axes in drawn.axes if axes.axison]
-    assert [axes.get_title() for axes in shown] == [f"{name}\nmean 0.250 nats" for name in names]
-    for axes in shown:  # all points and their bars are in view, and so is 0
-        low, high = axes.get_ylim()
-        assert low < 0 and axes.dataLim.y1 <= high
-        np.testing.assert_allclose(np.asarray(axes.containers[0].lines[0].get_ydata(), float), 0.25)
+    assert [axes.get_title() for axes in shown] == [f"{name}\nmean gap 0.300 nats" for name in names]
+    for name, axes in zip(names, shown, strict=True):
+        points, _, (bars,) = axes.containers[0].lines
+        np.testing.assert_array_equal(points.get_xdata(), table.loc[table["score_model"] == name, "nll"])
+        np.testing.assert_allclose(list(points.get_ydata()), 0.25)
+        for (_, low), (_, high) in bars.get_segments():
+            assert high - low == pytest.approx(2 * np.hypot(0.1, 0.05))
+        assert axes.get_ylim()[0] <= 0 and axes.dataLim.y1 <= axes.get_ylim()[1]
+    assert shown[0].xaxis.label.get_visible() == (n_models <= 3) and shown[-1].xaxis.label.get_visible()
 
 
-def test_maps_of_the_gap_are_the_right_way_up_and_end_where_data_end():
+def test_maps_of_the_gap_are_the_right_way_up_and_end_where_data_or_knowledge_end():
     sides = np.linspace(-2, 2, 21), np.linspace(-1, 3, 21)
     x, y = np.meshgrid(*sides)
     log_density = -(x**2) - (y - 1) ** 2 - 8 * (y > 2.9)
-    maps = {"one": 0.1 * np.exp(y), "two": np.where(x > 1.5, np.nan, 0.0)}
-    drawn = likelihoods.bound_gaps(log_density, maps, sides, {"one": 0.2, "two": 0.0})
+    maps = {"one": 0.1 * np.exp(y), "two": np.where(x > 1.9, np.nan, 0.0)}
+    drawn = likelihoods.bound_gaps(log_density, maps, sides, {"one": 0.2, "two": -1e-5})
     image = drawn.axes[0].images[0]
     values = image.get_array()
     assert image.origin == "lower" and list(image.get_extent()) == [-2, 2, -1, 3]
     assert values[5, 10] < values[15, 10]  # grows with y
     assert np.isnan(np.ma.filled(values, np.nan)[20, 0])
-    assert drawn.axes[1].get_title() == "two\nmean 0.000 nats"
-    other = np.ma.filled(drawn.axes[1].images[0].get_array(), np.nan)
-    assert np.isnan(other[10, 20]) and other[10, 10] == 0  # not told, and on a scale with 0
+    assert [axes.get_title() for axes in drawn.axes[:2]] == ["one\nmean gap 0.200 nats", "two\nmean gap 0.000 nats"]
+    other = drawn.axes[1].images[0]
+    assert np.isnan(np.ma.filled(other.get_array(), np.nan)[10, 20]) and other.get_array()[10, 10] == 0
+    assert image.norm(0) == 0 and other.norm.vmax == image.norm.vmax == pytest.approx(0.1 * np.exp(2.8))
     assert not any("$" in text for text in texts_of(drawn))
 
 
-def test_slack_has_a_mark_a_statement_and_model():
+def test_maps_without_a_known_value_are_drawn():
+    sides = np.linspace(-2, 2, 8), np.linspace(-2, 2, 8)
+    x, y = np.meshgrid(*sides)
+    drawn = likelihoods.bound_gaps(-(x**2) - y**2, {"one": np.full_like(x, np.nan)}, sides, {"one": 0.0})
+    drawn.canvas.draw()
+
+
+def test_slack_has_a_mark_a_statement_and_model_and_rows_line_up():
     names = ["exact", "wrong"]
     rows = [("2", "none", 5.0, 5.01, 0.01, 0.01)]
     rows += [
@@ -70,30 +83,42 @@ def test_slack_has_a_mark_a_statement_and_model():
         for statement in ("1", "3", "4", "gap")
     ]
     summary = pd.DataFrame(rows, columns=["statement", "score_model", "left", "right", "slack", "std_error"])
-    left, right = likelihoods.statements(summary, {"exact": (5.0, 0.1), "wrong": (6.0, 0.2)}).axes
-    assert [label.get_text() for label in left.get_yticklabels()] == names
+    drawn = likelihoods.statements(summary, {"exact": 5.0, "wrong": 6.0}, {"exact": 0.05, "wrong": 0.1})
+    left, right = drawn.axes
+    drawn.canvas.draw()
+    for axes in (left, right):
+        assert [label.get_text() for label in axes.get_yticklabels() if label.get_visible()] == names
+        assert axes.get_ylim() == left.get_ylim()
+    boxes = [axes.get_window_extent() for axes in (left, right)]
+    assert boxes[0].y0 == pytest.approx(boxes[1].y0, abs=1) and boxes[0].y1 == pytest.approx(boxes[1].y1, abs=1)
     assert len(left.containers) == 4
     assert [container.lines[0].get_xdata().tolist() for container in left.containers] == 4 * [[0.0, 0.3]]
-    assert left.get_ylim() == right.get_ylim()  # a row is a model in both
-    marks = {container.get_label(): container.lines[0].get_xdata() for container in right.containers}
-    marks |= {line.get_label(): line.get_xdata() for line in right.lines}
-    assert list(marks["reverse SDE"]) == [5.0, 5.0] and list(marks["its bound"]) == [5.0, 5.3]
-    assert list(marks["probability flow"]) == [5.0, 6.0] and list(marks["entropy of the data"]) == [5.0, 5.0]
+    marks = {container.get_label(): container.lines for container in right.containers}
+    assert list(marks["reverse SDE"][0].get_xdata()) == [5.0, 5.0]
+    assert list(marks["its bound"][0].get_xdata()) == [5.0, 5.3]
+    points, _, (bars,) = marks["probability flow"]
+    assert list(points.get_xdata()) == [5.0, 6.0]
+    np.testing.assert_allclose([list(segment[:, 0]) for segment in bars.get_segments()], [[4.9, 5.1], [5.8, 6.2]])
+    assert right.lines[-1].get_label() == "entropy of the data" and list(right.lines[-1].get_xdata()) == [5.0, 5.0]
 
 
-def test_estimators_fall_with_the_root_of_what_they_cost_and_rules_are_points():
+def test_estimators_stand_side_by_side_and_lose_their_error_at_their_cost():
     table = pd.DataFrame(
         [("plain", "uniform", 5.0, 0.1, 400.0, 1), ("plain", "importance", 5.0, 0.1, 20.0, 1),
-         ("paired", "importance", 5.0, 0.1, 5.0, 2),
-         ("quadrature", "30 x 16^2", 5.0, 1e-3, 1e-3, 7000), ("quadrature", "12 x 8^2", 5.0, 0.1, 0.1, 700)],
+         ("paired", "uniform", 5.0, 0.1, 17.0, 2), ("paired", "importance", 5.0, 0.1, 5.0, 2),
+         ("quadrature", "10 x 8^2", 5.0, 0.1, 0.1, 640), ("quadrature", "50 x 24^2", 5.0, 1e-3, 1e-3, 20000)],
         columns=["estimator", "times", "bound", "std_error", "deviation", "evaluations"],
     )  # fmt: skip
     drawn = likelihoods.estimators(table)
-    lines = {line.get_label(): line for line in drawn.axes[0].lines}
-    for label, error in (("plain, times: uniform", 40.0), ("paired, times: importance", 5 * np.sqrt(2) / 10)):
-        x, y = lines[label].get_data()
-        assert x[0] == 100 and y[0] == pytest.approx(error) and y[-1] == pytest.approx(error * np.sqrt(100 / x[-1]))
-    assert lines["quadrature"].get_xydata().tolist() == [[700, 0.1], [7000, 1e-3]]
+    left, right = drawn.axes
+    heights = [[bar.get_height() for bar in bars] for bars in left.containers]
+    assert heights == [[400.0, 17.0], [20.0, 5.0]]
+    assert [label.get_text() for label in left.get_xticklabels()] == ["plain\n1 score", "paired\n2 scores"]
+    lines = {line.get_label(): line for line in right.lines}
+    n, error = lines["paired, importance"].get_data()  # of n / 2 draws
+    np.testing.assert_allclose(error, 5 / np.sqrt(np.asarray(n) / 2))
+    assert lines["quadrature"].get_xdata().tolist() == [640, 20000]
+    assert [text.get_text() for text in right.texts] == ["10 x 8^2", "50 x 24^2"]
     assert not any("$" in text for text in texts_of(drawn))
 
 
@@ -108,12 +133,7 @@ def test_both_laws_have_divergence_and_bound(tmp_path):
     drawn = likelihoods.score_errors(table)
     assert [axes.get_title() for axes in drawn.axes] == ["score times 1 - a", "a added to the score"]
     labels = drawn.axes[0].get_legend_handles_labels()[1]
-    assert labels == [
-        "one Gaussian: KL divergence (left side)",
-        "mixture: KL divergence (left side)",
-        "one Gaussian: its bound (right side)",
-        "mixture: its bound (right side)",
-    ]
+    assert labels == ["Gaussian: divergence", "Mixture: divergence", "Gaussian: bound", "Mixture: bound"]
     assert not any("$" in text for text in texts_of(drawn))
     for name in ("a.png", "b.png"):
         style.save(likelihoods.score_errors(table), tmp_path / name)
