@@ -3,6 +3,7 @@
 import logging
 
 import numpy as np
+import pandas as pd
 
 from scoredag import job
 from scoredag.gmm import mixture, views
