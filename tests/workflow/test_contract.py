@@ -320,6 +320,21 @@ def test_likelihoods_are_in_nats_of_the_plane(results):
     assert np.isfinite(table[["nll", "bound", "bound_std_error"]]).all(axis=None)
 
 
+def test_the_map_has_null_where_the_grid_cannot_tell(results):
+    """Nothing is far from the mixture's own likelihood for the exact score, coarse as the tiny grid is."""
+    path = results / "likelihood/exact/map.parquet"
+    stored = pq.read_table(path)
+    table = pd.read_parquet(path)
+    values = ["nll", "gap", "nll_error", "gap_error"]
+    known = table["nll"].notna()
+    assert 0 < known.sum() < len(table)
+    assert {stored[name].null_count for name in values} == {(~known).sum()}  # null, not NaN
+    assert (table.loc[known, ["nll_error", "gap_error"]] <= 0.5).all(axis=None) and (table.loc[known, "gap"] >= 0).all()
+    gmm = mixture.from_table(pd.read_parquet(results / "gmm/parameters.parquet"))
+    truth = -gmm.log_density(table.loc[known, ["x", "y"]].to_numpy())
+    np.testing.assert_allclose(table.loc[known, "nll"], truth, atol=1.0)
+
+
 def test_the_summary_names_each_statement(results):
     summary = pd.read_parquet(results / "likelihood/summary.parquet").set_index(["statement", "score_model"])
     models = ("exact", "widened", "network-likelihood")

@@ -161,7 +161,7 @@ def estimators(table: pd.DataFrame) -> Figure:
         )  # fmt: skip
     right.plot(rules["evaluations"], rules["deviation"], "o-", color=style.BLACK, linewidth=1, label="quadrature")
     for n, error, label in zip(rules["evaluations"], rules["deviation"], rules["times"], strict=True):
-        right.annotate(label, (n, error), (-6, -3), fontsize=8, ha="right", va="top", textcoords="offset points")
+        right.annotate(label, (n, error), (6, 2), fontsize=8, textcoords="offset points")
     right.set(xscale="log", yscale="log", xlabel="scores for a point", ylabel="error of its bound (nats)")
     right.set_title("Error and cost: Monte Carlo, quadrature")
     right.xaxis.set_major_locator(LogLocator())

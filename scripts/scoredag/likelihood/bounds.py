@@ -23,7 +23,7 @@ from scoredag.likelihood.scores import ScoreModel
 from scoredag.likelihood.sde import HORIZON, SDE
 
 _BATCH = 1 << 16  # evaluations of the score at once
-_NEGLIGIBLE_WEIGHT = 1e-12  # of a node of the noise
+_NEGLIGIBLE_WEIGHT = 1e-8  # of a node of the noise
 
 
 class Estimator(NamedTuple):
