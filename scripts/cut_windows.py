@@ -123,7 +123,7 @@ def cut_windows(
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
     if model_path:
-        windows.tell_elsewhere(transformed if profile is None else transformed - profile, statistics)
+        windows.tell_elsewhere(transformed if profile is None else transformed - profile, statistics, dataset)
     profiles.write(profile, profile_path)
     _tell_cycles(wide, splits, lengths, settings, key)
     tables.write(pd.concat([statistics, transform], axis=1), statistics_path, tables.STATISTICS)

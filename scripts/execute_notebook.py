@@ -2,11 +2,13 @@
 
 import logging
 import os
+import tempfile
 from pathlib import Path
 
 import jupytext
 import nbclient
 import nbformat
+from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter
 
@@ -31,11 +33,13 @@ def execute_notebook(
     _set_parameters(sheet, {"RESULTS": str(Path(notebook_path).parents[1])} | settings["parameters"])
     for number, cell in enumerate(sheet.cells, 1):
         cell["id"] = f"cell-{number}"
-    client = nbclient.NotebookClient(
-        sheet, timeout=None, kernel_name="python3", record_timing=False, resources={"metadata": {"path": os.getcwd()}}
-    )
+    place = {"metadata": {"path": os.getcwd()}}
     try:
-        client.execute()
+        with tempfile.TemporaryDirectory(prefix="kernel-") as folder:
+            kernel = AsyncKernelManager(
+                kernel_name="python3", transport="ipc", ip=f"{folder}/k"
+            )  # not over the network
+            nbclient.NotebookClient(sheet, kernel, timeout=None, record_timing=False, resources=place).execute()
     except CellExecutionError as error:
         logging.error("%s", error)
         number, cell = next(

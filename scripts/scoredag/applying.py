@@ -79,7 +79,7 @@ def apply(
             given[name] = Path(temporary, OF_DATASET[name])
         tables.write(tidy.to_tidy(wide), given["series"], tables.SERIES)
         profiles.write(_profile(files, wide), given["profile"])
-        _tell_elsewhere(wide, given)
+        _tell_elsewhere(wide, given, str(paths[0]))
         own = {name: str(given[name]) if name in given else [] for name in made["inputs"]}
         script = imputing.script(RULE)
         job = SimpleNamespace(rule=RULE, wildcards=made["wildcards"], params={"settings": settings}, input=own)
@@ -172,11 +172,11 @@ def _profile(files, wide):
     return pd.DataFrame(profiles.extended(profile, steps), wide.index, wide.columns)
 
 
-def _tell_elsewhere(wide, given):
+def _tell_elsewhere(wide, given, name):
     """Say which features are not as they were where the model was trained."""
     stats = tables.read(given["statistics"], tables.STATISTICS)
     rest = transforms.forward(wide.to_numpy(), stats) - np.broadcast_to(profiles.read(given["profile"]), wide.shape)
-    windows.tell_elsewhere(pd.DataFrame(rest, wide.index, wide.columns), stats)
+    windows.tell_elsewhere(pd.DataFrame(rest, wide.index, wide.columns), stats, name)
 
 
 def _previous(path, now, wide):

@@ -210,12 +210,12 @@ def elsewhere(wide: pd.DataFrame, stats: pd.DataFrame) -> pd.DataFrame:
     return both[((both["mean"] - both["mean_there"]).abs() > FAR * both["std_there"]) | (ratio > 2) | (ratio < 0.5)]
 
 
-def tell_elsewhere(wide: pd.DataFrame, stats: pd.DataFrame) -> None:
-    """Log which features `elsewhere` names."""
+def tell_elsewhere(wide: pd.DataFrame, stats: pd.DataFrame, name: str) -> None:
+    """Log which features of a series of that name `elsewhere` names."""
     for row in elsewhere(wide, stats).itertuples():
         log.warning(
-            "'%s' has mean %.4g and deviation %.4g, where the model was trained %.4g and %.4g; here it may err",
-            row.feature, row.mean, row.std, row.mean_there, row.std_there,
+            "%s: '%s' has mean %.4g and deviation %.4g, where the model was trained %.4g and %.4g; here it may err",
+            name, row.feature, row.mean, row.std, row.mean_there, row.std_there,
         )  # fmt: skip
 
 
