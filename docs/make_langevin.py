@@ -61,7 +61,7 @@ def _modes(table):
 def _bias(sweep, theory):
     slope = theory.loc["bias_slope"]
     rows = [
-        (f"theory, tau to 0: -(I - Cov)/4, I = {theory.at['fisher_information', 'value']:.3f}, "
+        (f"theory, tau to 0: -(J - Cov)/4, J = {theory.at['fisher_information', 'value']:.3f}, "
          f"Cov = {theory.at['covariance_with_laplacian', 'value']:.3f}",
          "", f"{slope['value']:.3f} +- {2 * slope['std_error']:.3f}")
     ]  # fmt: skip

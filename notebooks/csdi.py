@@ -105,7 +105,10 @@ for colour, run in zip(style.CYCLE, RUNS, strict=False):
         rows = history[history["split"].astype(str) == split]
         axis.plot(rows["step"], rows["loss"], line, color=colour, label=f"{run}, {split}")
     valid = history[history["split"].astype(str) == "valid"]["loss"]
-    print(f"{run}: validation loss {valid.iloc[0]:.3f} before, {valid.min():.3f} at best")
+    gain, kept = 1 - valid.min() / valid.iloc[0], weights.metadata(f"{RESULTS}/csdi/{run}/model.safetensors")
+    print(f"{run}: validation loss {valid.iloc[0]:.3f} before fine-tuning, {valid.min():.3f} at best, {gain:.0%} less")
+    if kept["n_steps"] and kept["kept_step"] == kept["n_steps"]:
+        print(f"{run}: the best weights are those of the last step, so longer training may still help")
 axis.set(xlabel="training step", ylabel="squared error of the noise", ylim=(0, None))
 axis.legend()
 plt.show()
@@ -144,8 +147,8 @@ pd.Series(errors, name="mean absolute error of this window").to_frame()
 #
 # Values of test windows were hidden under several patterns; every method sees the same rest of the window
 # (`structural` the whole series). MAE and RMSE are those of the median, in z-scores; CRPS is that of the whole
-# distribution, relative to the mean absolute z-score. Simpler methods have the quantiles of their errors on
-# validation windows for a distribution. In brackets, 95 % bootstrap intervals over stretches of windows.
+# distribution, relative to the mean absolute z-score. Simpler methods, *dressed*, have the quantiles of their errors
+# on validation windows for a distribution. In brackets, 95 % bootstrap intervals over stretches of windows.
 
 
 # %%
@@ -182,6 +185,10 @@ for run in RUNS:
 
 # %% [markdown]
 # ## Do the intervals hold?
+#
+# The share of hidden values inside an interval should be what its name says. CSDI stands for its draws as they are: a
+# dash where too few independent ones are left for such an interval, as of an antithetic pair one counts. `auto` is
+# the average of CSDI, joint Gaussian and structural model, corrected by validation windows.
 
 # %%
 for run in RUNS:
@@ -189,7 +196,7 @@ for run in RUNS:
     held = table[table["metric"].str.fullmatch(r"coverage_\d+") & table["method"].isin(["CSDI", "auto"])]
     wide = held.pivot(index=["method", "held_out"], columns="metric", values="value")
     print(f"share of hidden values inside the interval, {run}")
-    display(wide.map("{:.1%}".format))  # noqa: F821
+    display(wide.map(lambda share: "-" if np.isnan(share) else f"{share:.1%}"))  # noqa: F821
 
 # %% [markdown]
 # ## What can be concluded, and what not
@@ -222,16 +229,18 @@ for run in RUNS:
 #
 # ## Questions
 #
-# <details><summary>Why is the CRPS of CSDI below its MAE's share, and that of a point equal to it?</summary>
+# <details><summary>Why is CSDI's CRPS below its MAE over the mean |z|, and that of a single value equal to it?</summary>
 #
-# Of a single value the CRPS is its absolute error. A distribution that spreads where it is unsure loses less where it
-# errs than it pays where it is right.
+# For a single value the CRPS is its absolute error. A distribution that spreads where it is unsure pays a little
+# where the median was right, and saves more where it was wrong.
 # </details>
 #
-# <details><summary>The network of 2 steps has the smallest error here. Should one take it?</summary>
+# <details><summary>Why may few solver steps have a low error of the median and still be worse?</summary>
 #
-# If it has, look at its band: few steps average more, which lowers the error of the median and makes the distribution
-# wrong. One window tells little; validation windows decide (docs/experiments.md).
+# They tend to draw averages, so that the spread of the samples is wrong: look at the bands above. One window tells
+# little; the number of steps was chosen on validation windows (docs/experiments.md). By default this project takes
+# four steps from a draw of the joint Gaussian of a window, not from noise, so no panel above is what the scores are
+# of.
 # </details>
 #
 # <details><summary>Fine-tuned from the official weights or from the base: which is better?</summary>

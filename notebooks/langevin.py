@@ -15,7 +15,7 @@
 #
 # The score of a density is the gradient of its logarithm. Langevin dynamics follows it uphill and adds noise, x + τ
 # s(x) + √(2 τ) ζ. This notebook asks what the noise does, what the step size τ does, and what another covariance of
-# the noise samples. It reads the tables of a run and moves some particles itself. Theory: docs/langevin-kernels.md.
+# the noise samples. It reads the tables of a run and moves some particles itself. Theory: docs/langevin.md.
 #
 # To open it elsewhere, install the project first, in its folder: `pip install --editable .`, and start Jupyter there.
 

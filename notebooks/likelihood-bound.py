@@ -119,6 +119,6 @@ plt.show()
 #
 # <details><summary>Why is the usual weighting, the variance of the noise, no training for likelihood?</summary>
 #
-# It has the same minimum where the network can be exact at all times. Where it cannot, it trades errors at small
+# It has the same minimiser where the network can be exact at all times. Where it cannot, it trades errors at small
 # times, to which the likelihood is most sensitive, for errors at large ones.
 # </details>
