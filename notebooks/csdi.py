@@ -229,7 +229,7 @@ for run in RUNS:
 #
 # ## Questions
 #
-# <details><summary>Why is CSDI's CRPS below its MAE over the mean |z|, and that of a single value equal to it?</summary>
+# <details><summary>Why is CSDI's CRPS below its MAE over the mean |z|, and a single value's equal to it?</summary>
 #
 # For a single value the CRPS is its absolute error. A distribution that spreads where it is unsure pays a little
 # where the median was right, and saves more where it was wrong.
