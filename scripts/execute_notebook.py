@@ -2,13 +2,11 @@
 
 import logging
 import os
-import tempfile
 from pathlib import Path
 
 import jupytext
 import nbclient
 import nbformat
-from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter
 
@@ -34,12 +32,9 @@ def execute_notebook(
     for number, cell in enumerate(sheet.cells, 1):
         cell["id"] = f"cell-{number}"
     place = {"metadata": {"path": os.getcwd()}}
+    client = nbclient.NotebookClient(sheet, timeout=None, kernel_name="python3", record_timing=False, resources=place)
     try:
-        with tempfile.TemporaryDirectory(prefix="kernel-") as folder:
-            kernel = AsyncKernelManager(
-                kernel_name="python3", transport="ipc", ip=f"{folder}/k"
-            )  # not over the network
-            nbclient.NotebookClient(sheet, kernel, timeout=None, record_timing=False, resources=place).execute()
+        client.execute()
     except CellExecutionError as error:
         logging.error("%s", error)
         number, cell = next(
