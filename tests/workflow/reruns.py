@@ -33,6 +33,7 @@ csdi:
   runs:
     etth1: {dataset: etth1, init: base, fill_gaps: true}
 """
+NOTEBOOKS = {"langevin": "langevin", "likelihood-bound": "likelihood", "csdi": "csdi"}
 # other values where none can be found by rule, or only together with others beside the key
 CHANGES = {
     "gmm.file": "data/own-series.csv",
@@ -158,6 +159,8 @@ def after_edit(plan, before, path, node):
 def concerns(job, path, config):
     """Whether a job has to do with the variant, dataset, checkpoint or run that the path of a key names, if any."""
     wildcards = dict(job[1])
+    if "notebook" in wildcards and path:  # each is about one part of the config
+        return path[0] == NOTEBOOKS.get(wildcards["notebook"])
     found = {
         (("langevin", "variants"), wildcards.get("variant")),
         (("likelihood", "score_models"), wildcards.get("score_model")),
