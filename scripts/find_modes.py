@@ -6,13 +6,11 @@ from scoredag import job
 from scoredag.gmm import mixture, modes
 from scoredag.store import tables
 
-DIGITS = 6  # climbs end within less; further digits depend on the order of sums
-
 
 def find_modes(parameters_path: str, modes_path: str) -> None:
     """Write the modes, numbered from the highest."""
     gmm = mixture.from_table(tables.read(parameters_path, tables.GMM))
-    places, log_densities = (np.round(part, DIGITS) + 0.0 for part in modes.find(gmm))
+    places, log_densities = modes.find(gmm)
     columns = {"mode": np.arange(len(places)), "x": places[:, 0], "y": places[:, 1], "log_density": log_densities}
     tables.write(columns, modes_path, tables.MODES)
 

@@ -63,7 +63,9 @@ class Hidden(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Takes packages out of `sys.modules`, and finds them once they are imported again."""
 
     def __init__(self, names):
-        self.modules = {name: sys.modules.pop(name) for name in names}
+        # of SciPy its parts as well: one that is there is imported without it
+        hidden = [name for name in sys.modules if name in names or name.startswith("scipy.")]
+        self.modules = {name: sys.modules.pop(name) for name in hidden}
         self.specs = {name: module.__spec__ for name, module in self.modules.items()}
 
     def find_spec(self, name, path, target=None):
@@ -74,7 +76,7 @@ class Hidden(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def exec_module(self, module):
         module.__spec__ = self.specs[module.__name__]
-        for name in RECORDED[module.__name__]:
+        for name in RECORDED.get(module.__name__, ()):
             importlib.import_module(name)
 
 
