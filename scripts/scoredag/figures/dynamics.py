@@ -7,14 +7,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from scoredag.figures import style
+from scoredag.figures import plane, style
 from scoredag.figures.plane import Mixture, View
 
 Paths = dict[tuple[str, str], np.ndarray]  # {(score model, dynamics): positions (S, N, 2)}, by rising time
 
 _FORWARD = "forward SDE"
 _GRID = 70
-_CONTOURS = (-6, -4, -2, -0.7)  # nats below the peak
 _MOST_MARKERS = 600
 _N_FOLLOWED = 6
 
@@ -35,12 +34,12 @@ def panels(paths: Paths, times: np.ndarray, shown: Sequence[int], laws: Sequence
     drawn = style.figure(1.85 * n_columns + 3.4, 1.9 * n_rows + 0.5)
     ratios = [1.0] * n_columns + [1.5]
     rows = drawn.subplots(n_rows, n_columns + 1, squeeze=False, gridspec_kw={"width_ratios": ratios})
-    grids = [_density_grid(law, view) for law in laws]
+    grids = [plane.density_grid(law, view, _GRID) for law in laws]
     for row, ((model, kind), positions) in zip(rows, paths.items(), strict=True):
         for axes, i, grid in zip(row, shown, grids, strict=False):
-            _contours(axes, grid)
+            plane.contours(axes, grid)
             _particles(axes, positions[i])
-            _plane(axes, view)
+            plane.set_view(axes, view)
         row[0].set_ylabel(f"{_title(model, kind)}\n\ny")
         _courses(row[-1], positions, times, kind == _FORWARD)
     for axes, i in zip(rows[0], shown, strict=False):
@@ -82,14 +81,14 @@ def frames(
     for axes in places[1:, 0]:
         axes.set_axis_off()
     for axes, _ in panels:
-        _plane(axes, view)
+        plane.set_view(axes, view)
         axes.label_outer()
     for i, law in zip(shown, laws, strict=True):
         drawn.suptitle(f"t = {times[i]:.2f}", x=0.01, horizontalalignment="left")
-        grid = _density_grid(law, view)
+        grid = plane.density_grid(law, view, _GRID)
         changing = []
         for axes, positions in panels:
-            changing += [_contours(axes, grid), *_particles(axes, positions[i])]
+            changing += [plane.contours(axes, grid), *_particles(axes, positions[i])]
         yield drawn
         drawn.set_layout_engine("none")
         for artist in changing:
@@ -98,18 +97,6 @@ def frames(
 
 def _title(model, kind):
     return kind if kind == _FORWARD else f"{kind}\n{'exact score' if model == 'exact' else model}"
-
-
-def _density_grid(law, view):
-    x, y = (np.linspace(centre - view.half_width, centre + view.half_width, _GRID) for centre in view.centre)
-    points = np.stack(np.meshgrid(x, y), axis=-1)
-    return x, y, law.log_density(points.reshape(-1, 2)).reshape(_GRID, _GRID)
-
-
-def _contours(axes, grid):
-    x, y, log_density = grid
-    levels = log_density.max() + np.array(_CONTOURS)
-    return axes.contour(x, y, log_density, levels=levels, colors=style.GREY, linewidths=0.6, linestyles="solid")
 
 
 def _particles(axes, points):
@@ -126,8 +113,3 @@ def _courses(axes, positions, times, forward):
         axes.plot(times, path, color=colour, linewidth=0.9)
         axes.plot(times[first], path[first], "x", color=style.BLACK, markersize=5, zorder=3)
         axes.plot(times[last], path[last], "o", color=colour, markersize=5, markeredgecolor="white", zorder=3)
-
-
-def _plane(axes, view):
-    (left, bottom), (right, top) = view.centre - view.half_width, view.centre + view.half_width
-    axes.set(xlim=(left, right), ylim=(bottom, top), xlabel="x", ylabel="y", aspect="equal")

@@ -7,7 +7,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 from matplotlib import patheffects
+from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection
+from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 
 from scoredag.figures import style
@@ -63,7 +65,7 @@ def density(gmm: Mixture, view: View, ellipses: bool) -> Figure:
     if ellipses:
         _ellipses(axes, gmm)
     drawn.colorbar(image, ax=axes, label="log-density (nats), clipped below", extend="min")
-    _plane(axes, view)
+    set_view(axes, view)
     axes.set_title(f"Mixture of {gmm.n_components} Gaussians")
     return drawn
 
@@ -77,7 +79,7 @@ def scatter(
     """
     drawn = style.figure(6.0, 6.2)
     axes = drawn.subplots()
-    counts = _samples(axes, _density_grid(gmm, view), points, view, colour)
+    counts = _samples(axes, density_grid(gmm, view), points, view, colour)
     axes.set_title(_with_counts(title, counts, len(points)))
     if shares is not None:
         _shares(axes, shares)
@@ -105,12 +107,12 @@ def binned(gmm: Mixture, counts: np.ndarray, n_lost: dict[str, int], view: View,
     image = axes.imshow(
         np.where(counts > 0, counts, np.nan).T, extent=_extent(view), origin="lower", cmap=style.DENSITY, norm="log"
     )
-    _contours(axes, _density_grid(gmm, view))
+    contours(axes, density_grid(gmm, view))
     bar = drawn.colorbar(image, ax=axes, label="samples a cell")
     style.plain_numbers(bar.ax.yaxis)
     n_samples = int(counts.sum()) + sum(n_lost.values())
     axes.set_title(_with_counts(title, n_lost, n_samples))
-    _plane(axes, view)
+    set_view(axes, view)
     return drawn
 
 
@@ -145,7 +147,7 @@ def trajectories(gmm: Mixture, chains: np.ndarray, steps: np.ndarray, view: View
         view = _about(chains, view)
     drawn = style.figure(6.0, 6.2)
     axes = drawn.subplots()
-    _contours(axes, _density_grid(gmm, view))
+    contours(axes, density_grid(gmm, view))
     for chain, colour in zip(chains, itertools.cycle(style.CYCLE), strict=False):
         marker = None if whole else "."
         axes.plot(*chain.T, color=colour, linewidth=1.0, alpha=0.8, marker=marker, markersize=3)
@@ -158,7 +160,7 @@ def trajectories(gmm: Mixture, chains: np.ndarray, steps: np.ndarray, view: View
     n_chains, last = len(chains), steps[chains.shape[1] - 1]
     particles = "1 particle" if n_chains == 1 else f"{n_chains} particles"
     axes.set_title(f"{title}\nshown: {particles}, " + ("all steps" if whole else f"steps {steps[0]} to {last}"))
-    _plane(axes, view)
+    set_view(axes, view)
     return drawn
 
 
@@ -195,14 +197,14 @@ def _arrows(axes, chain, colour):
 
 def frames(gmm: Mixture, snapshots: dict[int, np.ndarray], view: View, colour: str, title: str) -> Iterator[Figure]:
     """A figure for each of `snapshots`, {step: (N, 2)}."""
-    grid = _density_grid(gmm, view)
+    grid = density_grid(gmm, view)
     for step, points in snapshots.items():
         drawn = style.figure(4.8, 4.9)
         axes = drawn.subplots()
-        _contours(axes, grid)
+        contours(axes, grid)
         axes.scatter(points[:, 0], points[:, 1], s=4, color=colour, alpha=0.6, linewidths=0)
         axes.set_title(f"{title}\nstep {step}")
-        _plane(axes, view)
+        set_view(axes, view)
         yield drawn
 
 
@@ -213,10 +215,10 @@ def comparison(gmm: Mixture, samples: dict[str, np.ndarray], view: View, colour:
     drawn = style.figure(3.4 * n_columns + 0.8, 3.55 * n_rows)
     panels = drawn.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True).ravel()
     image = _map(panels[0], gmm, view)
-    _plane(panels[0], view)
+    set_view(panels[0], view)
     panels[0].set_title("log-density")
     drawn.colorbar(image, ax=panels, label="log-density (nats), clipped below", extend="min", shrink=0.6, aspect=30)
-    grid = _density_grid(gmm, view)
+    grid = density_grid(gmm, view)
     for axes, (title, points) in zip(panels[1:], samples.items(), strict=False):
         counts = _samples(axes, grid, points, view, colour)
         axes.set_title(title)
@@ -231,9 +233,9 @@ def comparison(gmm: Mixture, samples: dict[str, np.ndarray], view: View, colour:
 
 def _samples(axes, grid, points, view, colour):
     """Draw samples over contours; returns how many are {outside, not finite}."""
-    _contours(axes, grid)
+    contours(axes, grid)
     axes.scatter(*points.T, s=_marker_size(points, view), color=colour, alpha=0.7, linewidths=0)
-    _plane(axes, view)
+    set_view(axes, view)
     finite = np.isfinite(points).all(axis=1)
     return {
         "outside": int((np.abs(points[finite] - view.centre) > view.half_width).any(axis=1).sum()),
@@ -246,10 +248,11 @@ def _with_counts(title, counts, n_samples):
     return "\n".join([title, *(f"{n} of {n_samples} samples {where}" for where, n in counts.items() if n)])
 
 
-def _contours(axes, grid):
+def contours(axes: Axes, grid: tuple[np.ndarray, np.ndarray, np.ndarray]) -> QuadContourSet:
+    """Draw lines of equal density, 0.7, 2, 4 and 6 nats below its peak, of a `density_grid`."""
     x, y, log_density = grid
     levels = log_density.max() + np.array(_CONTOURS)
-    axes.contour(x, y, log_density, levels=levels, colors=style.GREY, linewidths=0.6, linestyles="solid")
+    return axes.contour(x, y, log_density, levels=levels, colors=style.GREY, linewidths=0.6, linestyles="solid")
 
 
 def _marker_size(points, view):
@@ -260,7 +263,7 @@ def _marker_size(points, view):
 
 
 def _map(axes, gmm, view):
-    x, y, log_density = _density_grid(gmm, view)
+    x, y, log_density = density_grid(gmm, view)
     peak = log_density.max()
     return axes.imshow(
         log_density, extent=(x[0], x[-1], y[0], y[-1]), origin="lower",
@@ -279,8 +282,9 @@ def _ellipses(axes, gmm):
     axes.add_collection(ellipses)
 
 
-def _density_grid(gmm, view):
-    x, y = (np.linspace(centre - view.half_width, centre + view.half_width, _GRID) for centre in view.centre)
+def density_grid(gmm: Mixture, view: View, n: int = _GRID) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Coordinates (n,) of columns and rows of a square, and the log-density (n, n) in nats there."""
+    x, y = (np.linspace(centre - view.half_width, centre + view.half_width, n) for centre in view.centre)
     rows = np.stack(np.meshgrid(x, y), axis=-1)
     return x, y, np.stack([gmm.log_density(row) for row in rows])
 
@@ -290,6 +294,7 @@ def _extent(view):
     return left, right, bottom, top
 
 
-def _plane(axes, view):
+def set_view(axes: Axes, view: View) -> None:
+    """Give axes the limits of a view, names, and the same scale along both."""
     left, right, bottom, top = _extent(view)
     axes.set(xlim=(left, right), ylim=(bottom, top), xlabel="x", ylabel="y", aspect="equal")
