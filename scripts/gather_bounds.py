@@ -30,7 +30,7 @@ def gather_bounds(
     ):
         truth = tables.read(likelihoods_path, tables.LIKELIHOODS)
         estimates = tables.read(estimates_path, tables.BOUND_ESTIMATES)
-        exact, drawn = (tables.read(path, tables.QUANTITIES).set_index("quantity") for path in quantities_paths)
+        exact, drawn = map(tables.read_quantities, quantities_paths)
         points.append(
             estimates[["point", "x", "y", "bound", "bound_std_error"]].assign(
                 score_model=name, nll=truth["nll"], nll_error=truth["nll_error"]

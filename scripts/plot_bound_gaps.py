@@ -18,7 +18,7 @@ def plot_bound_gaps(
         maps[name] = table["gap"].to_numpy().reshape(len(sides[1]), len(sides[0]))
     log_density = gmm.log_density(table[["x", "y"]].to_numpy()).reshape(maps[name].shape)
     gaps = {
-        name: tables.read(path, tables.QUANTITIES).set_index("quantity")["value"]["gap"]
+        name: tables.read_quantities(path).at["gap", "value"]
         for name, path in zip(settings["score_models"], quantities_paths, strict=True)
     }
     style.save(likelihoods.bound_gaps(log_density, maps, sides, gaps), figure_path)

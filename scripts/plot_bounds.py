@@ -8,7 +8,7 @@ from scoredag.store import tables
 def plot_bounds(bounds_path: str, quantities_paths: list[str], figure_path: str, settings: dict) -> None:
     """Draw one panel a score model, with the mean gap over the whole law."""
     gaps = {
-        name: tables.read(path, tables.QUANTITIES).set_index("quantity")["value"]["gap"]
+        name: tables.read_quantities(path).at["gap", "value"]
         for name, path in zip(settings["score_models"], quantities_paths, strict=True)
     }
     style.save(likelihoods.bounds(tables.read(bounds_path, tables.BOUNDS), gaps), figure_path)

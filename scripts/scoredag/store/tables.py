@@ -299,6 +299,11 @@ def greatest(path: files.PathLike, column: str) -> Any:
         return max(group.column(index).statistics.max for group in groups)
 
 
+def read_quantities(path: files.PathLike) -> pd.DataFrame:
+    """The table of `QUANTITIES` at `path`: value and error, by quantity."""
+    return read(path, QUANTITIES).set_index("quantity")
+
+
 def read_imputations(path: files.PathLike) -> tuple[pd.DataFrame, np.ndarray]:
     """Imputed targets: window, step, feature, truth (M,) as a data frame, and samples (S, M)."""
     table = _read(path, imputations(_n_samples(path)), None, None)
