@@ -57,27 +57,32 @@ def components(rng):
     directions = np.concatenate([angles for _, angles in placed])
     weights = rng.gamma(4.0, size=N_COMPONENTS)
     long, thin = rng.uniform(*ALONG, N_COMPONENTS), rng.uniform(*ACROSS, N_COMPONENTS)
+    return table(weights, means, directions, long, thin)
+
+
+def table(weights, means, directions, first, second):
+    """A mixture as a data frame, one row a component, by its variances along `directions` (radians) and across."""
     cosine, sine = np.cos(directions), np.sin(directions)
     return pd.DataFrame(
         {
             "weight": weights / weights.sum(),
             "mean_x": means[:, 0],
             "mean_y": means[:, 1],
-            "cov_xx": long * cosine**2 + thin * sine**2,
-            "cov_xy": (long - thin) * cosine * sine,
-            "cov_yy": long * sine**2 + thin * cosine**2,
+            "cov_xx": first * cosine**2 + second * sine**2,
+            "cov_xy": (first - second) * cosine * sine,
+            "cov_yy": first * sine**2 + second * cosine**2,
         }
     )
 
 
-def main():
-    """Write the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", default="data/gmm.csv")
-    table = components(np.random.default_rng(150)).round(6)
-    table.loc[0, "weight"] += 1 - table["weight"].sum()
-    table.to_csv(parser.parse_args().output, index=False, float_format="%.6f", lineterminator="\n")
+def write(mixture, default, description):
+    """Write a mixture to the file that the command line names, with six digits and weights that sum to 1."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--output", default=default)
+    rounded = mixture.round(6)
+    rounded.loc[0, "weight"] += 1 - rounded["weight"].sum()
+    rounded.to_csv(parser.parse_args().output, index=False, float_format="%.6f", lineterminator="\n")
 
 
 if __name__ == "__main__":
-    main()
+    write(components(np.random.default_rng(150)), "data/gmm.csv", __doc__.splitlines()[0])

@@ -8,10 +8,8 @@ the others. Deviations are about 0.6 and neighbours about seven apart, so that t
 is 12 nats or more below the modes.
 """
 
-import argparse
-
 import numpy as np
-import pandas as pd
+from make_gmm import table, write
 
 SIDE = 3  # islands along each axis
 SPACING = 7.0
@@ -27,27 +25,8 @@ def components(rng):
     weights = rng.gamma(2.0, size=len(means)) + 0.4
     first, second = rng.uniform(*VARIANCE, (2, len(means)))
     angles = rng.uniform(0, np.pi, len(means))
-    cosine, sine = np.cos(angles), np.sin(angles)
-    return pd.DataFrame(
-        {
-            "weight": weights / weights.sum(),
-            "mean_x": means[:, 0],
-            "mean_y": means[:, 1],
-            "cov_xx": first * cosine**2 + second * sine**2,
-            "cov_xy": (first - second) * cosine * sine,
-            "cov_yy": first * sine**2 + second * cosine**2,
-        }
-    )
-
-
-def main():
-    """Write the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", default="data/gmm-islands.csv")
-    table = components(np.random.default_rng(9)).round(6)
-    table.loc[0, "weight"] += 1 - table["weight"].sum()
-    table.to_csv(parser.parse_args().output, index=False, float_format="%.6f", lineterminator="\n")
+    return table(weights, means, angles, first, second)
 
 
 if __name__ == "__main__":
-    main()
+    write(components(np.random.default_rng(9)), "data/gmm-islands.csv", __doc__.splitlines()[0])
