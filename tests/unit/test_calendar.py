@@ -27,6 +27,8 @@ def test_hour_weekday_and_month_are_angles_of_the_times():
 
 
 def test_a_column_of_that_name_stays_and_what_never_changes_is_refused():
+    beside = ["x", "x_sin", "x_cos"]
+    assert angles.features_of(beside, ["x"], {}, None) == ["x"]  # a feature, whatever stands beside it
     wide = hourly(columns=("hour", "EWR_month", "weekday_sin", "weekday_cos"))
     assert calendar.add(wide, ["hour", "weekday"], False) is wide
     assert calendar.add(wide[["EWR_month"]], ["month"], True).columns.tolist() == ["EWR_month"]

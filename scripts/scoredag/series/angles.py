@@ -49,10 +49,15 @@ def features_of(
         InputError: a column that no feature comes from.
     """
     grouped = group is not None
-    angular = [column for column in columns if column in circular or {f"{column}_sin", f"{column}_cos"} <= {*names}]
+    angular = [column for column in columns if column in circular or _is_split(column, names, grouped)]
     parts = components(names, angular, grouped)
     others = features.columns_of(names, [column for column in columns if column not in angular], grouped)
     return [name for name, column in zip(names, others, strict=True) if column is not None or name in parts]
+
+
+def _is_split(column, names, grouped):
+    """Whether there are sine and cosine of a column that is no feature itself, as of the calendar."""
+    return {f"{column}_sin", f"{column}_cos"} <= {*names} and not features.is_column(column, names, grouped)
 
 
 def as_one(names: Iterable[str], periods: Iterable[str], grouped: bool) -> tuple[np.ndarray, np.ndarray]:
