@@ -59,8 +59,9 @@ def notebook_source(wildcards):
 
 
 def notebook_content(wildcards):
-    """The SHA-256 of the source, whatever its time."""
-    return sources.content(notebook_source(wildcards))
+    """The SHA-256 of the source, and of data that ship and are no results, whatever their times."""
+    shipped = (path for path in notebook_tables(wildcards) if not path.startswith("results/"))
+    return [sources.content(path) for path in (notebook_source(wildcards), *shipped)]
 
 
 def notebook_tables(wildcards):
