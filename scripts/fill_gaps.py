@@ -128,7 +128,7 @@ def fill(
         calibration = _calibration(settings, validation, given, windows_path, starts, stats)
         if calibration:
             law, names = gaussian.load(gaussian_path), calibration.used(0)
-            none = np.empty((0, *known.shape[1:]))  # of what is averaged nothing learns from training windows any more
+            none = np.empty((0, *known.shape[1:]))  # training windows, from which no method of the average learns
             methods = {
                 name: lambda part, forecast=forecast: forecast(scores[part], known[part])
                 for name, forecast in baselines.fitted(none, none > 0, law, names)

@@ -43,6 +43,9 @@ def main(words: list[str] | None = None) -> None:
 
 def _keys(words):
     """{key: value} from words KEY=VALUE, values as YAML."""
+    for word in words:
+        if "=" not in word:
+            raise InputError(f"--set {word}: has no value; write {word}=VALUE")
     pairs = dict(word.partition("=")[::2] for word in words)
     try:
         return {key: yaml.safe_load(value) for key, value in pairs.items()}

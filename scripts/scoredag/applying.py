@@ -39,6 +39,7 @@ OF_DATASET = {
 OWN = ("profile", "series")  # of the new data
 IMPUTED, CSV = "imputed.parquet", "imputed.csv"
 NOT_OF_A_FILE = {"sha256": None, "contents_sha256": None}
+NOT_SET = {"seed", "simulation", *NOT_OF_A_FILE}  # keys that are no matter of how a file is written
 
 
 def apply(
@@ -71,7 +72,10 @@ def apply(
     settings = made["settings"] | ({} if level is None else {"level": level})
     wide = _read(files, paths, keys or {})
     _check(wide, files, paths)
-    Path(folder).mkdir(parents=True, exist_ok=True)
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: is no folder that can be written ({error.strerror}); name another") from error
     given = dict(files)
     one_thread = threadpoolctl.threadpool_limits(1, user_api="blas")  # as jobs have
     with one_thread, tempfile.TemporaryDirectory(prefix="scoredag-") as temporary:
@@ -117,33 +121,38 @@ def _run(folder):
 
 def _read(files, paths, keys):
     """The new data as the run's were read, in the order of its features; where `keys` says nothing else."""
-    settings = record.read(files["series"])["settings"] | NOT_OF_A_FILE
-    unknown = [key for key in keys if key not in settings]
+    made = record.read(files["series"])
+    settings = made["settings"] | NOT_OF_A_FILE
+    unknown = [key for key in keys if key not in settings or key in NOT_SET]
     if unknown:
-        known = ", ".join(sorted(settings))
+        known = ", ".join(sorted(settings.keys() - NOT_SET))
         raise InputError(f"'{unknown[0]}' is not a key of a dataset's file; these are: {known}")
     if settings["reader"] == "simulated":
         raise InputError(f"{files['model']}: was trained on a simulated series, which no file is like")
+    names, dataset = [str(path) for path in paths], made["wildcards"]["dataset"]
+    given = {"reader": settings["reader"], "file": names, **keys}
+    checked = imputing.checked_config(dataset, settings["seed"], given, {})["datasets"][dataset]
     of_run = tidy.from_tidy(tables.read(files["series"], tables.SERIES))
     if settings["interval"] == grids.AUTO:
-        settings = settings | {"interval": _interval(of_run)}
-    wide = readers.read(settings["reader"], [str(path) for path in paths], settings | keys, settings["seed"])
-    features, name = list(of_run.columns), str(paths[0])
+        settings = settings | {"interval": _interval(files["series"], of_run)}
+    settings = settings | {key: checked[key] for key in keys}
+    wide = readers.read(settings["reader"], names, settings, settings["seed"])
+    features = list(of_run.columns)
     if sorted(wide.columns) != sorted(features):
         absent = [feature for feature in features if feature not in wide.columns]
         fault = f"has no feature '{absent[0]}'" if absent else "has features that the model does not know"
         raise InputError(
-            f"{name}: {fault}; it has {', '.join(wide.columns)}, and the model was trained on {', '.join(features)}"
+            f"{names[0]}: {fault}; it has {', '.join(wide.columns)}, and the model was trained on {', '.join(features)}"
         )
     return wide[features]
 
 
-def _interval(wide):
-    """The spacing of a series as pandas names it."""
+def _interval(path, wide):
+    """The spacing of the series at `path` as pandas names it."""
     keys = pd.DataFrame({"time": wide.index.get_level_values(-1)})
     if wide.index.nlevels > 1:
         keys["series"] = wide.index.get_level_values(0)
-    return grids.spacing("", keys, grids.AUTO, None)
+    return grids.spacing(path, keys, grids.AUTO, None)
 
 
 def _check(wide, files, paths):
@@ -162,7 +171,7 @@ def _profile(files, wide):
     if not len(table):
         return None
     profile = tidy.from_tidy(table)
-    begin, offset = profile.index[0], grids.offset_of("", _interval(profile))
+    begin, offset = profile.index[0], grids.offset_of(files["profile"], _interval(files["profile"], profile))
     if isinstance(offset, pd.offsets.Tick):
         steps = ((wide.index - begin) / pd.Timedelta(offset.nanos)).to_numpy()
     else:

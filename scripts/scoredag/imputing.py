@@ -132,7 +132,7 @@ def impute(
         path = Path(folder, "frame.parquet")
         try:
             _table(frame, times).to_parquet(path)
-            config = _config(name, seed, {"file": str(path), **dataset}, _merged(own, run or {}))
+            config = checked_config(name, seed, {"file": str(path), **dataset}, _merged(own, run or {}))
             filled = _Run(Path(folder), name, config).fill(path)
         except UserFacingError as error:
             raise InputError(_reworded(str(error), path, name)) from error
@@ -238,8 +238,12 @@ def script(name: str) -> dict[str, Any]:
     return runpy.run_path(str(path), run_name=name)
 
 
-def _config(name, seed, dataset, run):
-    """The config of the workflow with one dataset and one run about it, checked, its defaults filled in."""
+def checked_config(name: str, seed: int, dataset: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str, Any]:
+    """The config of the workflow with one dataset and one run about it, checked, its defaults filled in.
+
+    Raises:
+        InputError: a key or a value is none of the config's.
+    """
     with open(HOME / "config" / "config.yaml", encoding="utf-8") as stream:
         shipped = yaml.safe_load(stream)
     checkpoints = shipped["csdi"]["checkpoints"]

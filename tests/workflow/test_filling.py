@@ -49,9 +49,9 @@ def test_completed_series_and_aggregates_are_made_by_path_alone(root, edited, mo
     series = pd.read_parquet(edited.folder / "results/datasets/nyc-weather/series.parquet")
     missing = series[series["value"].isna()]
     rows = table.to_pandas()
-    assert (rows["time"].to_numpy()[::20] == missing["time"].to_numpy()).all()
-    assert (rows["feature"].astype(str).to_numpy()[::20] == missing["feature"].astype(str).to_numpy()).all()
-    assert rows["draw"].tolist() == list(range(20)) * len(missing) and np.isfinite(rows["value"]).all()
+    assert (rows["time"].to_numpy()[::4] == missing["time"].to_numpy()).all()
+    assert (rows["feature"].astype(str).to_numpy()[::4] == missing["feature"].astype(str).to_numpy()).all()
+    assert rows["draw"].tolist() == list(range(4)) * len(missing) and np.isfinite(rows["value"]).all()
     aggregates = pq.read_table(edited.folder / RUN / "aggregates.parquet")
     names = ["period", "start", "feature", "statistic", "estimate", "lower", "upper"]
     names += ["shifted", "shifted_lower", "shifted_upper", "missing", "n_steps"]
@@ -74,7 +74,7 @@ def the_page_pools_what_it_says(root, folder, monkeypatch):
     (snippet,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     scope = {}
     exec(snippet, scope)
-    assert len(scope["means"]) == 20 and scope["pooled"].lower < scope["pooled"].estimate < scope["pooled"].upper
+    assert len(scope["means"]) == 4 and scope["pooled"].lower < scope["pooled"].estimate < scope["pooled"].upper
 
 
 def run_again(project):
@@ -171,11 +171,21 @@ def new_data_are_filled_by_the_run(folder, caplog):
         (5, {}, "part.csv: 5 steps are fewer than a window of the model, 12"),
         (100, {"features": "[temp]"}, "has no feature 'EWR_pressure'"),
         (100, {"tme": "time"}, "'tme' is not a key"),
+        (100, {"seed": "2"}, "'seed' is not a key"),
+        (100, {"interval": "5"}, "datasets.nyc-weather.interval: YAML reads this as the number 5"),
+        (100, {"reader": "foo"}, "datasets.nyc-weather.reader: 'foo' is not one of"),
     ]:
         with pytest.raises(SystemExit, match=re.escape(message)):
             applied(last, "refused", **more)
     with pytest.raises(SystemExit, match="no such file"):
         main(["apply", str(folder / "none.safetensors"), str(whole), "--output", str(folder / "refused")])
+    for words, message in [
+        (["--output", str(whole)], "is no folder that can be written"),
+        (["--output", str(folder / "refused"), "--set", "time"], "--set time: has no value; write time=VALUE"),
+        (["--output", str(folder / "refused"), "--level", "90"], "--level 90: is not between 0 and 1"),
+    ]:
+        with pytest.raises(SystemExit, match=re.escape(message)):
+            main(["apply", str(model), str(folder / "part.csv"), *words])
     choice = folder / RUN / "start_choice.parquet"
     kept = choice.read_bytes()
     choice.write_bytes((folder / RUN / "history.parquet").read_bytes())
