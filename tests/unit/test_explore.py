@@ -298,5 +298,5 @@ def test_the_page_works_in_a_browser_and_asks_nobody(make, wide, tmp_path):
         assert page.evaluate("range.end - range.start") == pytest.approx(whole)
         assert not page.evaluate("state.window")
         page.set_viewport_size({"width": 420, "height": 800})
-        assert page.evaluate("document.documentElement.scrollWidth") <= 420
+        page.wait_for_function("document.documentElement.scrollWidth <= 420")  # laid out some moments later
         assert seen == [path.as_uri()]
