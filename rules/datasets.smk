@@ -1,3 +1,4 @@
+# Rules of priority 1 come before all that trainings, which take all cores, can wait for.
 include: "datasets_selectors.smk"
 
 
@@ -87,6 +88,7 @@ rule cut_windows:
         starts="results/datasets/{dataset}/window_starts.parquet",
         statistics="results/datasets/{dataset}/statistics.parquet",
         profile="results/datasets/{dataset}/profile.parquet",
+    priority: 1
     resources:
         mem_mb=2000,
     params:
@@ -114,6 +116,7 @@ rule fit_gaussian:
         statistics="results/datasets/{dataset}/statistics.parquet",
     output:
         gaussian="results/datasets/{dataset}/gaussian.safetensors",
+    priority: 1
     resources:
         mem_mb=4000,
         runtime=30,
@@ -129,6 +132,7 @@ rule fit_structural:
         statistics="results/datasets/{dataset}/statistics.parquet",
     output:
         structural="results/datasets/{dataset}/structural.parquet",
+    priority: 1
     resources:
         mem_mb=2000,
         runtime=30,
@@ -156,6 +160,7 @@ rule impute_baselines:
         structural="results/datasets/{dataset}/structural.parquet",
     output:
         baselines="results/datasets/{dataset}/baselines.parquet",
+    priority: 1
     resources:
         mem_mb=4000,
         runtime=30,

@@ -16,8 +16,18 @@ import yaml
 from scoredag.job import arguments
 
 BIN = [sys.executable, "-m"]
-SECTIONS = ["input", "output", "wildcard_constraints", "localrule", "threads", "resources", "params", "script"]
-OPTIONAL = {"input", "wildcard_constraints", "threads", "resources", "localrule", "params"}
+SECTIONS = [
+    "input",
+    "output",
+    "wildcard_constraints",
+    "localrule",
+    "priority",
+    "threads",
+    "resources",
+    "params",
+    "script",
+]
+OPTIONAL = {"input", "wildcard_constraints", "localrule", "priority", "threads", "resources", "params"}
 
 
 @pytest.mark.parametrize(
