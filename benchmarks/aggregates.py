@@ -1,12 +1,14 @@
-"""How often intervals of a mean over the hidden values of a feature in a window hold the truth, from 20 joint draws.
+"""How often intervals of a mean over hidden values of a feature hold the truth, from 20 joint draws.
 
-.venv/bin/python benchmarks/aggregates.py        # of results/csdi/nyc-weather; --results and --run name others
+.venv/bin/python benchmarks/aggregates.py              # of results/csdi/nyc-weather; --results and --run name others
+.venv/bin/python benchmarks/aggregates.py --zoo        # of every series of `make zoo TRAINED=zero-shot`, a row each
 
 Windows are imputed as `complete_series` does it, without antithetic pairs, and draws get the distributions of `auto`
-from the validation windows of the run. In the validation split each half of the time calibrates the other. Rows are
+from the validation windows of the run. In the validation split each half of the time calibrates the other. Kinds are
 the draws of completed.parquet; these with every entry in another order; and quantiles in place of draws, as
-imputed.parquet has them. Prints the table of docs/filling.md, and for the validation split the rows
-of docs/experiments.md of the default, of shuffled draws and of quantiles.
+imputed.parquet has them. A mean is over a window, or over several that follow each other. Prints the tables of
+docs/filling.md, and for the validation split the rows of docs/experiments.md of the default, of shuffled draws and of
+quantiles.
 """
 
 import argparse
@@ -24,6 +26,7 @@ from scoredag.store import tables
 PERCENTS = (80, 90)
 N_DRAWS = 20
 KINDS = ("draws", "shuffled", "quantiles")
+TOGETHER = (1, 7, 28)  # windows
 
 
 def imputed(results, run, dataset, split, folder):
@@ -50,45 +53,78 @@ def drawn(kind, draws, quantiles):
     return forecasts.redrawn(order, quantiles, rng)
 
 
-def coverage(draws, targets):
-    """Shares held, of each of `PERCENTS`, and the number of means."""
-    _, means, truths = joint_scores.means(draws, targets.truth, targets.window, targets.feature)
+def coverage(draws, targets, together):
+    """Shares held, of each of `PERCENTS`, and the number of means, each over `together` windows."""
+    group = targets.pattern * (1 + targets.place.max() // together) + targets.place // together
+    _, means, truths = joint_scores.means(draws, targets.truth, group, targets.feature)
     ends = (metrics.interval(means, percent / 100) for percent in PERCENTS)
     return [100 * metrics.inside(*pair, truths).mean() for pair in ends], len(truths)
 
 
-def main():
-    """Print a table for each split."""
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--results", type=Path, default=Path("results"))
-    options.add_argument("--run", default="nyc-weather")
-    options.add_argument("--dataset", default="nyc-weather")
-    given = options.parse_args()
-    folder = given.results / "datasets" / given.dataset
+def forecast(results, run, dataset, split):
+    """The draws of a split, the quantiles (Q, n) of `auto` there, and the names of the patterns."""
+    folder = results / "datasets" / dataset
     starts = tables.read(folder / "window_starts.parquet", tables.WINDOW_STARTS)
     stats = tables.read(folder / "statistics.parquet", tables.STATISTICS)
     more = (folder / "baselines.parquet", folder / "windows.parquet", starts, stats)
     names = list(starts["held_out"].cat.categories)
     sizes = len(names), len(stats)
-    valid = forecasts.read(given.results / "csdi" / given.run / "validation_samples.parquet", *more, "valid")
+    valid = forecasts.read(results / "csdi" / run / "validation_samples.parquet", *more, "valid")
+    with tempfile.TemporaryDirectory() as scratch:
+        here = forecasts.read(imputed(results, run, dataset, split, Path(scratch)), *more, split)
+    halves = forecasts.each_half(valid, *sizes) if split == "valid" else None
+    parts = list(halves) if halves else [(np.ones(len(here.targets.truth), bool), forecasts.calibrate(valid, *sizes))]
+    quantiles = np.concatenate([calibration.quantiles("auto", here.part(which)) for which, calibration in parts], 1)
+    order = np.concatenate([np.flatnonzero(which) for which, _ in parts])
+    return here, quantiles[:, order.argsort()], names
+
+
+def cells(here, quantiles, together, kinds):
+    """The number of means and the shares that intervals hold, of each of the `kinds` of draws, as cells of a table."""
+    found = [coverage(drawn(kind, here.draws, quantiles), here.targets, together) for kind in kinds]
+    shares = (", ".join(f"{share:.0f} %" for share in shares) for shares, _ in found)
+    return " | ".join([str(found[0][1]), *shares])
+
+
+def of_one_run(results, run, dataset):
+    """Print a table for each split: a row a pattern, by window and by so many windows together."""
     for split in ("valid", "test"):
-        with tempfile.TemporaryDirectory() as scratch:
-            path = imputed(given.results, given.run, given.dataset, split, Path(scratch))
-            here = forecasts.read(path, *more, split)
-        everywhere = np.ones(len(here.targets.truth), bool)
-        halves = forecasts.each_half(valid, *sizes) if split == "valid" else None
-        parts = list(halves) if halves else [(everywhere, forecasts.calibrate(valid, *sizes))]
-        quantiles = np.concatenate([calibration.quantiles("auto", here.part(which)) for which, calibration in parts], 1)
-        order = np.concatenate([np.flatnonzero(which) for which, _ in parts])
-        quantiles = quantiles[:, order.argsort()]
-        print(f"\n{split}\n\n| pattern | means | " + " | ".join(f"{kind}: 80 %, 90 %" for kind in KINDS) + " |")
-        print("|---|---|" + "---|" * len(KINDS))
-        for code, name in [*enumerate(names), (None, "all")]:
-            which = everywhere if code is None else here.targets.pattern == code
-            part = here.part(which)
-            cells = [coverage(drawn(kind, part.draws, quantiles[:, which]), part.targets) for kind in KINDS]
-            shown = " | ".join(", ".join(f"{share:.0f} %" for share in shares) for shares, _ in cells)
-            print(f"| {name} | {cells[0][1]} | {shown} |", flush=True)
+        here, quantiles, names = forecast(results, run, dataset, split)
+        print(
+            f"\n{split}\n\n| pattern | windows | means | " + " | ".join(f"{kind}: 80 %, 90 %" for kind in KINDS) + " |"
+        )
+        print("|---|---|---|" + "---|" * len(KINDS))
+        for together in TOGETHER:
+            for code, name in enumerate([*names, "all"]):
+                which = (here.targets.pattern == code) | (name == "all")
+                row = cells(here.part(which), quantiles[:, which], together, KINDS)
+                print(f"| {name} | {together} | {row} |", flush=True)
+
+
+def of_the_zoo(results):
+    """Print a row a series: all patterns of its test windows together."""
+    kinds = KINDS[:2]
+    header = [f"{kind}, {together}: 80 %, 90 %" for together in ("one window", "seven") for kind in ("means", *kinds)]
+    print("| series | " + " | ".join(header) + " |\n|---|" + "---|" * len(header))
+    for path in sorted(results.glob("csdi/*-zero-shot/validation_samples.parquet")):
+        run = path.parent.name
+        here, quantiles, _ = forecast(results, run, run.removesuffix("-zero-shot"), "test")
+        row = " | ".join(cells(here, quantiles, together, kinds) for together in TOGETHER[:2])
+        print(f"| {run.removesuffix('-zero-shot')} | {row} |", flush=True)
+
+
+def main():
+    """Print the tables."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--results", type=Path, default=Path("results"))
+    options.add_argument("--run", default="nyc-weather")
+    options.add_argument("--dataset", default="nyc-weather")
+    options.add_argument("--zoo", action="store_true")
+    given = options.parse_args()
+    if given.zoo:
+        of_the_zoo(given.results)
+    else:
+        of_one_run(given.results, given.run, given.dataset)
 
 
 if __name__ == "__main__":
