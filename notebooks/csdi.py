@@ -175,13 +175,13 @@ def compared(table, metric):
 
 for run in RUNS:
     print(f"CRPS, {run}")
-    display(compared(scores(run), "crps"))  # noqa: F821 (Jupyter's)
+    display(compared(scores(run), "crps"))
 
 # %%
 for run in RUNS:
     for metric in ("mae", "rmse"):
         print(f"{metric.upper()}, {run}")
-        display(compared(scores(run), metric))  # noqa: F821
+        display(compared(scores(run), metric))
 
 # %% [markdown]
 # ## Do the intervals hold?
@@ -196,7 +196,7 @@ for run in RUNS:
     held = table[table["metric"].str.fullmatch(r"coverage_\d+") & table["method"].isin(["CSDI", "auto"])]
     wide = held.pivot(index=["method", "held_out"], columns="metric", values="value")
     print(f"share of hidden values inside the interval, {run}")
-    display(wide.map(lambda share: "-" if np.isnan(share) else f"{share:.1%}"))  # noqa: F821
+    display(wide.map(lambda share: "-" if np.isnan(share) else f"{share:.1%}"))
 
 # %% [markdown]
 # ## What can be concluded, and what not

@@ -25,7 +25,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from scoredag.figures import style  # noqa: F401 (the look of figures)
+from scoredag.figures import style
 from scoredag.gmm import langevin, mixture
 from scoredag.store import tables
 
