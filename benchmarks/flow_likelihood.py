@@ -1,7 +1,7 @@
 """The likelihood of the probability flow of CSDI on some test windows of the default run, beside the variational bound.
 
-python benchmarks/flow_likelihood.py                # the table of docs/surprise.md: 4 windows of each pattern
-python benchmarks/flow_likelihood.py --windows 1    # one of each
+python benchmarks/flow_likelihood.py                # the table of docs/surprise.md: ten minutes of one core
+python benchmarks/flow_likelihood.py --targets 1    # one window of each pattern
 
 The default run has to be there. The network knows whole diffusion steps alone, so that these are the grid of the ODE.
 With x = x_t / sqrt(abar_t) and the noise level s = sqrt((1 - abar_t) / abar_t) it is dx/ds = eps(x, t)
@@ -15,7 +15,7 @@ the least noise to the values themselves, is bounded as the bound's last step is
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -142,23 +142,26 @@ class _Scaled(NamedTuple):
         return self.law.surprises(self.scale * x, sizes) - sizes * np.log(self.scale)
 
 
-def rows(results: Path, n_windows: int):
-    """Yield pattern, number of targets, nats a target (flow, with every second step, bound, Gaussian), and seconds."""
+def rows(results: Path, n_targets: int) -> Iterator[tuple]:
+    """Yield pattern, number of targets, nats a target (flow, with every second step, bound, Gaussian), and seconds.
+
+    Of each pattern windows without missing values, spread evenly, one more as long as targets are fewer than that.
+    """
     run, dataset = results / "csdi/nyc-weather", results / "datasets/nyc-weather"
     model = checkpoint.load(run / "model.safetensors")
     stats = tables.read(dataset / "statistics.parquet", tables.STATISTICS)
     numbers, values, roles = windows.read(dataset / "windows.parquet", stats, "test")
     starts = tables.read(dataset / "window_starts.parquet", tables.WINDOW_STARTS).set_index("window").loc[numbers]
-    scores = (
-        tables.read(run / "window_scores.parquet", tables.WINDOW_SCORES).query("feature == 'all'").set_index("window")
-    )
-    chosen = {"start": "auto"}
+    scores = tables.read(run / "window_scores.parquet", tables.WINDOW_SCORES).query("feature == 'all'")
+    scores, chosen = scores.set_index("window"), {"start": "auto"}
     start = imputation.options(chosen, dataset / "gaussian.safetensors", run / "start_choice.parquet")["start"]
-    complete = ((roles == windows.OBSERVED) | (roles == windows.TARGET)).all(axis=(1, 2))
+    targets = roles == windows.TARGET
+    complete = (targets | (roles == windows.OBSERVED)).all(axis=(1, 2))
     for pattern in starts["held_out"].cat.categories:
         places = np.flatnonzero((starts["held_out"] == pattern).to_numpy() & complete)
-        for place in places[np.linspace(0, len(places) - 1, n_windows).astype(int)]:
-            window = Window(values[place], roles[place] == windows.OBSERVED, roles[place] == windows.TARGET)
+        n_windows = int(np.ceil(n_targets / targets[places].sum(axis=(1, 2)).mean()))
+        for place in places[np.linspace(0, len(places) - 1, n_windows + 2).astype(int)[1:-1]]:
+            window = Window(values[place], roles[place] == windows.OBSERVED, targets[place])
             law = gaussian.condition(start.gaussian, window.values, window.given)
             clean = window.values[window.targets].astype(np.float64)
             normals = streams.generator(SEED, "flow", int(numbers[place])).standard_normal(len(clean))
@@ -171,15 +174,18 @@ def rows(results: Path, n_windows: int):
 
 
 def main() -> None:
-    """Print means over the windows of each pattern, a target counting once."""
+    """Print each window, and means over those of each pattern, a target counting once."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, default=Path(__file__).parents[1] / "results")
-    parser.add_argument("--windows", type=int, default=4)
+    parser.add_argument("--targets", type=int, default=250)
     arguments = parser.parse_args()
     found = {}
-    for pattern, *row in rows(arguments.results, arguments.windows):
+    for pattern, *row in rows(arguments.results, arguments.targets):
         found.setdefault(pattern, []).append(row)
-    print("| pattern | targets | flow | on every second step | variational bound | joint Gaussian | seconds a window |")
+        print(pattern, *(f"{number:.3f}" for number in row), flush=True)
+    print(
+        "\n| pattern | targets | flow | on every second step | variational bound | joint Gaussian | seconds a window |"
+    )
     print("|---|--:|--:|--:|--:|--:|--:|")
     for pattern, table in found.items():
         n_targets, *nats, seconds = np.transpose(table)

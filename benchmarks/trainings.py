@@ -1,0 +1,80 @@
+"""The spread of trainings on nyc-weather, and what longer ones bring: the table of docs/experiments.md.
+
+snakemake --cores all
+snakemake --cores all results/csdi/{second,third,longer}/metrics.parquet --configfile config/presets/trainings.yaml
+.venv/bin/python benchmarks/trainings.py           # --results names another folder
+
+Intervals are block bootstrap of the default run; `±` is the standard deviation over the three trainings.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from scoredag.store import tables
+
+THREE, LONGER = ("nyc-weather", "second", "third"), ("longer", "longest")
+METHODS = {"CSDI": "CSDI", "auto": "`auto`"}
+PERCENTS = (50, 80, 90, 95)
+
+
+def scores(results: Path, run: str) -> pd.DataFrame:
+    """Scores over all features of the test windows, by method, metric and pattern."""
+    table = tables.read(results / "csdi" / run / "metrics.parquet", tables.METRICS)
+    return table[table["feature"] == "all"].set_index(["method", "metric", "held_out"])
+
+
+def row(label: str, cells: list[str]) -> str:
+    """A row of the table."""
+    return "| " + " | ".join([label, *cells]) + " |"
+
+
+def main() -> None:
+    """Print CRPS by pattern and its mean, then RMSE and coverage of the three trainings."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    results = parser.parse_args().results
+    there = [run for run in LONGER if (results / "csdi" / run / "metrics.parquet").exists()]
+    of_run = {run: scores(results, run) for run in (*THREE, *there)}
+    patterns = list(of_run[THREE[0]].index.get_level_values("held_out").unique())
+
+    def values(run, method, metric):
+        return of_run[run].loc[(method, metric), "value"].reindex(patterns).to_numpy()
+
+    print(row("CRPS", [*patterns, "mean"]) + "\n|" + "---|" * (len(patterns) + 2))
+    for method, name in METHODS.items():
+        part = of_run[THREE[0]].loc[(method, "crps")].reindex(patterns)
+        cells = [
+            f"{value:.4f} ({lower:.3f} to {upper:.3f})"
+            for value, lower, upper in part[["value", "lower", "upper"]].to_numpy()
+        ]
+        print(row(name, [*cells, f"{part['value'].mean():.4f}"]))
+    for method, name in METHODS.items():
+        found = np.array([values(run, method, "crps") for run in THREE])
+        found = np.column_stack([found, found.mean(axis=1)])
+        cells = [
+            f"{mean:.4f} ± {sd:.4f}" for mean, sd in zip(found.mean(axis=0), found.std(axis=0, ddof=1), strict=True)
+        ]
+        print(row(f"{name}, three trainings", cells))
+    for run in there:
+        found = values(run, "auto", "crps")
+        print(row(f"`auto`, {run}", [f"{value:.4f}" for value in (*found, found.mean())]))
+    print("\nOf `auto`, mean ± standard deviation of the three, then of the longer ones:")
+    for metric in ("rmse", *(f"coverage_{percent}" for percent in PERCENTS)):
+        found = np.array([values(run, "auto", metric) for run in THREE])
+        cells = [
+            f"{mean:.3f} ± {sd:.3f}" for mean, sd in zip(found.mean(axis=0), found.std(axis=0, ddof=1), strict=True)
+        ]
+        print(
+            row(
+                metric,
+                cells
+                + [f"{run}: " + " ".join(f"{value:.3f}" for value in values(run, "auto", metric)) for run in there],
+            )
+        )
+
+
+if __name__ == "__main__":
+    main()
