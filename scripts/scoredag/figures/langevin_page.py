@@ -99,7 +99,7 @@ def page(
     packed = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
     body = _body(gmm.n_components, shown, len(modes), data["colours"])
     scripts = f"<script>{langevin_numerics.SCRIPT}</script>\n<script>{langevin_view.SCRIPT}</script>"
-    return _html(f"""<noscript><p class="warning">Particles move here where JavaScript is on; it is off.</p></noscript>
+    return _html(f"""<p id="off" class="warning">Particles move here where JavaScript is on; it is off.</p>
 <p id="lack" class="warning" role="alert" hidden></p>
 {_figure(still)}
 {body}

@@ -42,7 +42,7 @@ fieldset:disabled { opacity: 0.45; }
 .numbers dd { margin: 0; font-variant-numeric: tabular-nums; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 0.9rem; }
 th, td { text-align: right; font-weight: normal; padding: 0 0.4rem 0 0; white-space: nowrap; }
-th:nth-child(3), td:nth-child(3) { width: 60%; text-align: left; }
+th:nth-child(3), td:nth-child(3) { width: 60%; text-align: left; white-space: normal; }
 .bar { position: relative; height: 0.85rem; background: #eee; }
 .bar b { position: absolute; left: 0; top: 0; height: 100%; }
 .bar u { position: absolute; top: -0.1rem; height: 1.05rem; width: 3px; background: #000; }
@@ -58,6 +58,7 @@ th:nth-child(3), td:nth-child(3) { width: 60%; text-align: left; }
 
 # before all else, in words that any browser reads: where the page stops, it says why, and its figure stays
 GUARD = """
+document.getElementById("off").hidden = true;
 function lack(why) {
   var place = document.getElementById("lack");
   place.textContent = "The particles do not move here: " + why + " Below is a figure of the density instead.";
@@ -88,10 +89,13 @@ const percent = (share) => (100 * share).toFixed(1) + " %";
 // -- the state, and its text in the address
 
 const LIMITS = {  // least, most, whether whole
-  tau: [1e-6, 1e3], friction: [1e-6, 1e6], particles: [1, data.most_particles, true], steps: [1, 1e7, true],
+  tau: [1e-12, 1e12], friction: [1e-12, 1e12], particles: [1, data.most_particles, true], steps: [1, 1e7, true],
   seed: [0, 4294967295, true], time: [0, LAST, true],
 };
-const SLIDERS = { tau: [1e-3, 4], friction: [0.01, 100], particles: [1, data.most_particles] };  // logarithmic
+const LIMIT = stabilityLimit(mixture, { kernel: "overdamped" });
+const SLIDERS = {  // logarithmic
+  tau: [LIMIT / 500, 6 * LIMIT], friction: [0.01, 100], particles: [1, data.most_particles],
+};
 
 function numberOf(key, text) {
   const value = Number(text), [least, most, whole] = LIMITS[key];
@@ -100,10 +104,10 @@ function numberOf(key, text) {
 }
 
 const isDefinite = (matrix, strictly) =>
-  matrix.length === 3 && matrix.every(Number.isFinite) && Math.max(...matrix.map(Math.abs)) <= 1e4 &&
+  matrix.length === 3 && matrix.every(Number.isFinite) && Math.max(...matrix.map(Math.abs)) <= 1e12 &&
   (strictly ? principal(matrix).second > 0 : principal(matrix).second >= -1e-12 * principal(matrix).first);
 const isFalling = (levels) =>
-  levels.length > 0 && levels.length <= 64 && levels.every((level, i) => level > 0 && level < (levels[i - 1] || 1e6));
+  levels.length > 0 && levels.length <= 64 && levels.every((level, i) => level > 0 && level < (i ? levels[i - 1] : Infinity));
 const listOf = (text) => String(text).split(",").map((part) => (part.trim() === "" ? NaN : Number(part)));
 const oneOf = (...words) => (text) => (words.includes(text) ? text : undefined);
 const flag = (text) => (text === "1" ? true : text === "0" ? false : undefined);
@@ -312,6 +316,7 @@ function markerSide(points, place) {
 // -- the first tab: Langevin dynamics
 
 const run = new Run(mixture, state.particles, state.seed);
+const MOST_MEASURED = 5000;  // particles that are compared with exact samples
 const targets = { exact: projections(exact), shares: sharesOf(exact), floor: NaN, spread: NaN, particles: 0 };
 const scene = { place: null, under: null, side: 2, logs: null, image: null, lines: null };
 const play = { running: false, due: 0, last: 0, read: 0, measured: 0, count: 0, since: 0, rate: NaN };
@@ -327,7 +332,7 @@ const variation = (shares) => shares.reduce((sum, share, m) => sum + Math.abs(sh
 function setFloor() {
   if (targets.particles === state.particles) return;
   targets.particles = state.particles;
-  const other = drawn(mixture, state.particles, new Random(2024));
+  const other = drawn(mixture, Math.min(state.particles, MOST_MEASURED), new Random(2024));
   targets.floor = slicedWasserstein2(projections(other), targets.exact);
   targets.spread = variation(sharesOf(other));
 }
@@ -384,7 +389,7 @@ function readOut(distance) {
   get("lost").textContent = broken ? outside + ", " + broken + " not finite" : String(outside);
   get("acceptance").textContent = run.proposed ? percent(run.accepted / run.proposed) : "-";
   if (distance) {
-    const found = slicedWasserstein2(projections(run.x.subarray(0, 2 * Math.min(n, 5000))), targets.exact);
+    const found = slicedWasserstein2(projections(run.x.subarray(0, 2 * Math.min(n, MOST_MEASURED))), targets.exact);
     get("distance").textContent = short(found, 3) + " (" + short(targets.floor, 2) + ")";
   }
   const most = Math.max(...shares, ...targets.shares, 0.01);
@@ -497,8 +502,8 @@ const KERNEL_WORDS = {
     "each s gets the same share of the steps",
 };
 const logTo = (value) => Math.log10(value);
-const ellipse = { first: 1, second: 1, angle: 0, held: 0 };  // deviations, as dragged
-const REACH = 2.4;  // half the width of its square
+// deviations along its axes, which mark is held, and half the width of the square about it
+const ellipse = { first: 1, second: 1, angle: 0, held: 0, reach: 2.4 };
 
 function show() {
   for (const key of Object.keys(SLIDERS)) {
@@ -547,13 +552,19 @@ function change(part) {
 function fitEllipse() {
   const { first, second, angle } = principal(state.covariance);
   Object.assign(ellipse, { first: Math.sqrt(Math.max(first, 0)), second: Math.sqrt(Math.max(second, 0)), angle });
+  setReach();
+}
+
+function setReach() {
+  ellipse.reach = Math.max(2.4, 1.25 * ellipse.first, 1.25 * ellipse.second);
 }
 
 function reshape(part) {
   Object.assign(ellipse, part);
-  for (const key of ["first", "second"]) ellipse[key] = Math.min(Math.max(ellipse[key], 0.05), 0.95 * REACH);
+  for (const key of ["first", "second"]) ellipse[key] = Math.min(Math.max(ellipse[key], 0.05), 0.95 * ellipse.reach);
   const held = ellipse.held;
-  ellipse.held = held || 3;  // its axes keep their names
+  if (!held) setReach();
+  ellipse.held = held || 3;  // so that its axes keep their names
   const matrix = fromPrincipal(ellipse.first ** 2, ellipse.second ** 2, ellipse.angle);
   change({ covariance: matrix.map((entry) => Math.round(1e4 * entry) / 1e4 + 0) });
   ellipse.held = held;
@@ -565,7 +576,7 @@ function handles() {
 }
 
 function drawEllipse() {
-  const canvas = get("ellipse"), ratio = window.devicePixelRatio || 1, size = 170, scale = size / 2 / REACH;
+  const canvas = get("ellipse"), ratio = window.devicePixelRatio || 1, size = 170, scale = size / 2 / ellipse.reach;
   canvas.width = canvas.height = size * ratio;
   const context = canvas.getContext("2d");
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -575,7 +586,8 @@ function drawEllipse() {
   context.fillStyle = "#555";
   context.font = "10px system-ui, sans-serif";
   context.textAlign = "center";
-  for (let at = -2; at <= 2; at++) {
+  const tick = Math.ceil(ellipse.reach / 3), most = Math.floor(ellipse.reach / tick) * tick;
+  for (let at = -most; at <= most; at += tick) {
     const p = size / 2 + at * scale;
     context.beginPath();
     context.moveTo(p, at ? size / 2 - 3 : 0);
@@ -606,7 +618,7 @@ function drawEllipse() {
 }
 
 function pointed(event) {
-  const box = get("ellipse").getBoundingClientRect(), scale = box.width / 2 / REACH;
+  const box = get("ellipse").getBoundingClientRect(), scale = box.width / 2 / ellipse.reach;
   return [(event.clientX - box.left - box.width / 2) / scale, (box.top + box.height / 2 - event.clientY) / scale];
 }
 
@@ -626,7 +638,11 @@ get("ellipse").addEventListener("pointerdown", (event) => {
 });
 get("ellipse").addEventListener("pointermove", drag);
 for (const end of ["pointerup", "pointercancel"]) {
-  get("ellipse").addEventListener(end, () => { ellipse.held = 0; });
+  get("ellipse").addEventListener(end, () => {
+    ellipse.held = 0;
+    setReach();
+    drawEllipse();
+  });
 }
 get("ellipse").addEventListener("keydown", (event) => {
   const sign = { ArrowLeft: 1, ArrowRight: -1, ArrowUp: 1, ArrowDown: -1 }[event.key];
@@ -657,7 +673,8 @@ for (const key of Object.keys(SLIDERS)) {
   Object.assign(get(key), { min: logTo(least), max: logTo(most), step: 0.01 });
   on(key, "input", () => {
     const value = 10 ** Number(get(key).value);
-    change({ [key]: Math.min(whole ? Math.round(Number(value.toPrecision(2))) : Number(value.toPrecision(2)), most) });
+    const short = Number(value.toPrecision(3));
+    change({ [key]: Math.min(whole ? Math.round(short) : short, most) });
   });
   number.addEventListener("change", () =>
     take(number, { [key]: numberOf(key, number.value) }, wanted(key)));
@@ -703,8 +720,8 @@ document.addEventListener("keydown", (event) => {
 
 const KINDS = ["forward", "reverse", "flow"];
 const film = {
-  found: {}, work: null, done: 0, key: "", running: false, direction: -1, last: 0, read: 0, places: [],
-  under: new Map(),
+  found: {}, work: null, working: false, done: 0, key: "",
+  running: false, direction: -1, last: 0, read: 0, places: [], under: new Map(),
 };
 const TRAIL = 30;  // snapshots
 const timeOf = (i) => timeline.first + (i / LAST) * (1 - timeline.first);
@@ -717,27 +734,21 @@ function prepareFilm() {
   if (film.key === key) return;
   Object.assign(film, { key, found: {}, done: 0 });
   film.work = paths(mixture, timeline, filmParticles(), state.seed, film.found);
-  requestAnimationFrame(workFilm);
 }
 
 // computes for the rest of a frame at a time
 function workFilm() {
-  if (!film.work) return;
-  if (state.tab === "diffusion") {
-    const until = performance.now() + 12;
-    while (performance.now() < until) {
-      const { value, done } = film.work.next();
-      film.done = done ? 1 : value;
-      if (done) {
-        film.work = null;
-        readFilm();
-        break;
-      }
-    }
-    get("progress").textContent = film.work ? "computing the way back: " + Math.round(100 * film.done) + " %" : "";
-    drawFilm();
-  }
+  film.working = Boolean(film.work) && state.tab === "diffusion";
+  if (!film.working) return;
   requestAnimationFrame(workFilm);
+  for (const until = performance.now() + 12; film.work && performance.now() < until; ) {
+    const { value, done } = film.work.next();
+    if (done) film.work = null;
+    else film.done = value;
+  }
+  get("progress").textContent = film.work ? "computing the way back: " + Math.round(100 * film.done) + " %" : "";
+  drawFilm();
+  if (!film.work) readFilm();
 }
 
 function layFilm() {
@@ -859,6 +870,7 @@ function choose(tab) {
   else {
     pause();
     prepareFilm();
+    if (!film.working) workFilm();
   }
   lay();
   address();
