@@ -383,7 +383,7 @@ def test_buttons_sliders_keys_and_the_address_work(opened, path):
     # another kernel starts again, and has controls of its own
     assert not page.locator("#friction").is_visible()
     page.locator("#kernel").select_option("underdamped")
-    assert step() == 0 and page.locator("#friction").is_visible() and page.locator("#matrix").is_disabled()
+    assert step() == 0 and page.locator("#friction").is_visible() and page.locator("#xx").is_disabled()
     page.locator("#kernel").select_option("annealed")
     page.locator("#levels").fill("1, 2")
     page.keyboard.press("Enter")

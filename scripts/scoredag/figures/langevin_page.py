@@ -198,6 +198,8 @@ reverse SDE, probability flow</button>
 <main>
 <section id="langevin" role="tabpanel" aria-labelledby="tab-langevin" class="columns">
 <div>
+<p>Particles start as draws from N(0, I) and move by the score s = ∇ log p of the mixture. A button has the settings of
+a variant of the config; all can be changed while particles move.</p>
 <div class="row" role="group" aria-label="variants of the config">
 {_buttons(shown)}
 </div>
@@ -207,7 +209,8 @@ reverse SDE, probability flow</button>
 <button id="run">Run</button> <button id="once">One step</button> <button id="anew">Start again</button>
 <label>Steps a second <select id="speed" autocomplete="off"><option value="2">2</option><option value="10">10</option>
 <option value="60">60</option><option value="most">as many as possible</option></select></label>
-<label><input type="checkbox" id="exact" autocomplete="off"> show exact samples</label>
+<label class="looks"><input type="checkbox" id="exact" autocomplete="off"> show exact samples
+<i style="width: 8px; height: 8px; background: {colours["exact"]}"></i></label>
 </div>
 </div>
 <div>
@@ -238,7 +241,6 @@ def _buttons(shown):
 def _looks(colours, n_modes):
     marks = [
         (f"width: 8px; height: 8px; background: {colours['particles']}", "particles"),
-        (f"width: 8px; height: 8px; background: {colours['exact']}", "exact samples"),
         ("width: 20px; height: 12px; background: linear-gradient(90deg, #9fb8d3, #fff)", "log-density"),
         ("width: 20px; border-top: 1px solid #8c8c8c", "0.7, 2, 4, 6 nats below the peak"),
     ]
@@ -283,7 +285,7 @@ def _settings():
 <p id="warning" class="warning" role="status" hidden></p>
 {_slider("tau", "Step size τ", ", time")}
 <div class="setting"><label for="noise">Noise</label>
-<span class="wide"><input type="checkbox" id="noise" autocomplete="off"> without: gradient flow</span></div>
+<span class="wide"><input type="checkbox" id="noise" autocomplete="off"> off: gradient flow</span></div>
 {_slider("friction", "Friction", ", 1 / time")}
 <div class="setting" id="levels-row"><label for="levels">Noise levels s</label>
 <input type="text" id="levels" class="wide" autocomplete="off"></div>

@@ -107,7 +107,8 @@ const isDefinite = (matrix, strictly) =>
   matrix.length === 3 && matrix.every(Number.isFinite) && Math.max(...matrix.map(Math.abs)) <= 1e12 &&
   (strictly ? principal(matrix).second > 0 : principal(matrix).second >= -1e-12 * principal(matrix).first);
 const isFalling = (levels) =>
-  levels.length > 0 && levels.length <= 64 && levels.every((level, i) => level > 0 && level < (i ? levels[i - 1] : Infinity));
+  levels.length > 0 && levels.length <= 64 &&
+  levels.every((level, i) => level > 0 && level < (i ? levels[i - 1] : Infinity));
 const listOf = (text) => String(text).split(",").map((part) => (part.trim() === "" ? NaN : Number(part)));
 const oneOf = (...words) => (text) => (words.includes(text) ? text : undefined);
 const flag = (text) => (text === "1" ? true : text === "0" ? false : undefined);
