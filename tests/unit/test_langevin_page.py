@@ -32,7 +32,7 @@ MOVES = {
     "preconditioned": {"step_size": 0.2, "preconditioner": TURNED},
     "mala": {"step_size": 0.3, "kernel": "mala", "preconditioner": TURNED},
     "underdamped": {"step_size": 0.45, "kernel": "underdamped", "friction": 0.5},
-    "annealed": {"step_size": 0.02, "kernel": "annealed", "noise_levels": [4.0, 2.0, 1.0]},
+    "annealed": {"step_size": 0.02, "kernel": "annealed", "noise_levels": [4.0, 2.0]},
 }
 
 
@@ -185,7 +185,7 @@ def test_controls_are_the_settings_of_the_variant(settings, expected):
 
 def test_a_variant_that_the_page_cannot_move_is_told(gmm, write):
     html = write(gmm, [["hot", {"step_size": 0.1, "kernel": "tempering"}]]).read_text(encoding="utf-8")
-    assert "the page has no such kernel: hot" in html and "<button data-variant" not in html
+    assert "which has no such kernel: hot" in html and "<button data-variant" not in html
     assert data_of(html)["start"]["kernel"] == "overdamped"
 
 
@@ -402,6 +402,19 @@ def test_an_address_that_cannot_be_read_is_told(opened, path):
     assert page.evaluate("[state.kernel, state.tau, state.seed, state.covariance]") == ["mala", 0.1, 4, [1, 0, 1]]
     told = page.locator("#warning").inner_text()
     assert all(word in told for word in ("tau", "covariance", "noise", "what")) and "seed" not in told
+    assert len(seen) == 1
+
+
+def test_an_address_that_is_pasted_is_followed_and_particles_that_diverge_are_counted(opened, path):
+    page, seen = opened(path)
+    page.evaluate("location.hash = '#kernel=overdamped&noise=0&tau=5&particles=50&steps=3000'")
+    page.wait_for_function("state.tau === 5 && run.x.length === 100")
+    assert "beyond the stability limit 0.661" in page.locator("#warning").inner_text()
+    page.evaluate("run.advance(state, 2000); readOut(true)")
+    assert page.locator("#lost").inner_text() != "0" and "NaN" not in page.locator("#langevin").inner_text()
+    page.evaluate("run.x.fill(NaN); readOut(true); draw()")
+    assert page.locator("#lost").inner_text() == "0, 50 not finite"
+    assert "NaN" not in page.locator("#langevin").inner_text()
     assert len(seen) == 1
 
 

@@ -234,7 +234,7 @@ def _buttons(shown):
             buttons.append(f'<button data-variant="{i}" aria-pressed="false">{escape(title)}</button>')
         else:
             others.append(escape(title))
-    more = f"<span>Without a button, as the page has no such kernel: {'; '.join(others)}</span>" if others else ""
+    more = f"<span>Not on this page, which has no such kernel: {'; '.join(others)}</span>" if others else ""
     return "\n".join([*buttons, more])
 
 

@@ -324,7 +324,7 @@ const play = { running: false, due: 0, last: 0, read: 0, measured: 0, count: 0, 
 
 function sharesOf(points) {
   const counts = nearestCounts(points, modes), n = counts.reduce((a, b) => a + b, 0);
-  return counts.map((count) => count / n);
+  return counts.map((count) => count / (n || 1));  // none where no particle is finite
 }
 
 const variation = (shares) => shares.reduce((sum, share, m) => sum + Math.abs(share - targets.shares[m]), 0) / 2;
