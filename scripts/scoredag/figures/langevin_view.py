@@ -66,7 +66,7 @@ function lack(why) {
   document.getElementById("still").hidden = false;
   document.getElementById("live").hidden = true;
 }
-window.onerror = function (message) { lack("this page needs a browser from 2021 or later (" + message + ")."); };
+window.onerror = function (message) { lack("this browser lacks what they need (" + message + ")."); };
 """
 
 SCRIPT = r"""
