@@ -18,6 +18,7 @@ LANGEVIN_FILES = [
     *expand("results/langevin/{variant}/modes.parquet", variant=variants(lambda variant: not has_noise(variant))),
     *expand("results/langevin/{table}.parquet", table=["metrics", "convergence", "sweep", "theory", "stationary"]),
     *expand("results/langevin/{figure}.png", figure=["comparison", "convergence", "sweep"]),
+    "results/langevin/explore.html",
 ]
 
 
@@ -313,3 +314,30 @@ rule plot_comparison:
         ),
     script:
         "../scripts/plot_comparison.py"
+
+
+rule plot_langevin_page:
+    """Write the page on which particles move live by the Langevin variants."""
+    input:
+        parameters="results/gmm/parameters.parquet",
+        exact="results/gmm/exact.parquet",
+        modes="results/gmm/modes.parquet",
+    output:
+        page=figure(
+            "results/langevin/explore.html",
+            "Langevin",
+            "A page on which particles move live over the mixture's density, by the variants and by settings of one's "
+            "own; in a second tab by the forward SDE, the reverse SDE and the probability flow.",
+            variant="all",
+        ),
+    params:
+        settings=settings(
+            "langevin",
+            "figure",
+            only=["colour"],
+            half_width=config["gmm"]["figure"]["half_width"],
+            process=lambda wildcards: process(),
+            variants=moves_of_variants,
+        ),
+    script:
+        "../scripts/plot_langevin_page.py"

@@ -68,6 +68,15 @@ def plane_settings(only, **more):
     )
 
 
+def moves_of_variants(wildcards):
+    """[what it is called, how its particles move] of each variant, in the config's order."""
+    without = ("animate", "divergence", "label", "snapshots", "temperatures")
+    return [
+        [title(name), {key: value for key, value in variant.items() if key not in without}]
+        for name, variant in config["langevin"]["variants"].items()
+    ]
+
+
 def title(variant):
     """What a Langevin variant is called in figures: its name, and its label if it has one."""
     label = section("langevin", "variants", variant, "label")

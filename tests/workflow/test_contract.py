@@ -113,7 +113,7 @@ def test_there_is_nothing_else(results):
     models = (f"{name}/model.safetensors" for name in ("csdi/nyc-weather", "likelihood/network-likelihood"))
     empty = "datasets/nyc-weather/profile.parquet"  # as nothing is subtracted
     others = {"datasets/nyc-weather/gaussian.safetensors"}
-    others |= {f"csdi/nyc-weather/{name}" for name in ("model-card.md", "explore.html")}
+    others |= {f"csdi/nyc-weather/{name}" for name in ("model-card.md", "explore.html")} | {"langevin/explore.html"}
     assert found == {*COLUMNS, *FIGURES, *rates, *models, empty, *others}
 
 

@@ -14,6 +14,7 @@ import pytest
 
 CONFIG = "config/config.yaml"
 DOWNSTREAM_OF_LANGEVIN = {"measure_langevin", "measure_convergence", "plot_comparison", "plot_convergence"}
+OF_ALL_VARIANTS = DOWNSTREAM_OF_LANGEVIN | {"plot_langevin_page"}  # of their settings and their order
 OF_VARIANT = ("sample_langevin", "trace_langevin", "plot_scatter", "plot_trajectories")
 SCORE_FIGURES = {"plot_calibration", "plot_metrics", "plot_joint_scores"}
 CSDI_FIGURES = {"plot_loss", "plot_imputation", "plot_surprise", "plot_explore", *SCORE_FIGURES}
@@ -217,19 +218,19 @@ def test_nothing_is_to_be_done_after_a_comment_or_reordered_keys(edited):
             CONFIG,
             "step_size: 1.0",
             "step_size: 0.9",
-            {f"{rule}:c" for rule in OF_VARIANT} | DOWNSTREAM_OF_LANGEVIN | {"predict_laws"},
+            {f"{rule}:c" for rule in OF_VARIANT} | OF_ALL_VARIANTS | {"predict_laws"},
         ),
         (
             CONFIG,
             "[[2.0, 0.0], [0.0, 0.2]]",
             "[[0.2, 0.0], [0.0, 2.0]]",
-            {f"{rule}:d" for rule in OF_VARIANT} | DOWNSTREAM_OF_LANGEVIN | {"predict_laws"},
+            {f"{rule}:d" for rule in OF_VARIANT} | OF_ALL_VARIANTS | {"predict_laws"},
         ),
         (
             CONFIG,
             "label: no noise",
             "label: gradient flow",
-            {"plot_scatter:a", "plot_trajectories:a", "plot_comparison", "plot_convergence"},
+            {"plot_scatter:a", "plot_trajectories:a", "plot_comparison", "plot_convergence", "plot_langevin_page"},
         ),
         (CONFIG, "        features: [EWR", "        colour: black\n        features: [EWR", COLOURED),
         (
@@ -339,7 +340,7 @@ def test_one_figure_asks_for_its_own_jobs(project):
 def test_a_fifth_variant_needs_no_rule(edited):
     (edited.folder / "more.yaml").write_text("langevin: {variants: {e: {step_size: 0.01}}}\n", encoding="utf-8")
     jobs = edited.jobs(configfiles=("config/presets/tiny.yaml", "more.yaml"))
-    assert jobs == {f"{rule}:e" for rule in OF_VARIANT} | DOWNSTREAM_OF_LANGEVIN | {"count_modes:e", "predict_laws"}
+    assert jobs == {f"{rule}:e" for rule in OF_VARIANT} | OF_ALL_VARIANTS | {"count_modes:e", "predict_laws"}
 
 
 def test_another_score_model_needs_no_rule(edited):
@@ -364,13 +365,13 @@ def test_the_order_of_variants_is_that_of_figures(edited):
     line = "    a: {n_particles: 400, n_steps: 50}\n"
     edited.edit("config/presets/tiny.yaml", line, "")
     edited.edit("config/presets/tiny.yaml", "  metrics:", f"{line}  metrics:")
-    assert edited.jobs() == DOWNSTREAM_OF_LANGEVIN
+    assert edited.jobs() == OF_ALL_VARIANTS
 
 
 def test_null_leaves_an_entry_out(edited):
     (edited.folder / "less.yaml").write_text("langevin: {variants: {d: null}}\n", encoding="utf-8")
     jobs = edited.jobs(configfiles=("config/presets/tiny.yaml", "less.yaml"))
-    assert jobs == DOWNSTREAM_OF_LANGEVIN | {"predict_laws"}
+    assert jobs == OF_ALL_VARIANTS | {"predict_laws"}
 
 
 def test_patterns_of_missing_entries_are_merged_by_name_and_null_leaves_one_out(edited):
