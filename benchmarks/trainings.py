@@ -13,8 +13,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scoredag.store import tables
-
 THREE, LONGER = ("nyc-weather", "second", "third"), ("longer", "longest")
 METHODS = {"CSDI": "CSDI", "auto": "`auto`"}
 PERCENTS = (50, 80, 90, 95)
@@ -22,8 +20,8 @@ PERCENTS = (50, 80, 90, 95)
 
 def scores(results: Path, run: str) -> pd.DataFrame:
     """Scores over all features of the test windows, by method, metric and pattern."""
-    table = tables.read(results / "csdi" / run / "metrics.parquet", tables.METRICS)
-    return table[table["feature"] == "all"].set_index(["method", "metric", "held_out"])
+    table = pd.read_parquet(results / "csdi" / run / "metrics.parquet")
+    return table[table["feature"] == "all"].set_index(["method", "metric", "held_out"]).sort_index()
 
 
 def row(label: str, cells: list[str]) -> str:
@@ -38,7 +36,9 @@ def main() -> None:
     results = parser.parse_args().results
     there = [run for run in LONGER if (results / "csdi" / run / "metrics.parquet").exists()]
     of_run = {run: scores(results, run) for run in (*THREE, *there)}
-    patterns = list(of_run[THREE[0]].index.get_level_values("held_out").unique())
+    patterns = list(
+        pd.read_parquet(results / "csdi" / THREE[0] / "metrics.parquet", columns=["held_out"])["held_out"].unique()
+    )
 
     def values(run, method, metric):
         return of_run[run].loc[(method, metric), "value"].reindex(patterns).to_numpy()
