@@ -52,7 +52,10 @@ def datasets_of_report():
 def pages_of_report():
     """[path, what it is] of each file that the report links to."""
     animated = variants(lambda variant: variant["animate"])
-    found = [[of_likelihood("dynamics.gif"), "dynamics, animated"], [of_langevin("explore.html"), "live particles"]]
+    found = [
+        [of_likelihood("dynamics.gif"), "three dynamics, animated"],
+        [of_langevin("explore.html"), "live particles"],
+    ]
     found += [[f"results/langevin/{variant}/animation.gif", f"{variant}, animated"] for variant in animated]
     found += [[f"results/csdi/{run}/explore.html", f"{run}, to explore"] for run in runs()]
     found += [[f"results/csdi/{run}/model-card.md", f"model card of {run}"] for run in runs()]
@@ -66,34 +69,30 @@ def page_files(wildcards):
 
 
 def report_settings(wildcards):
-    """What the report says of the config, and the captions of its figures."""
-    score_models = config["likelihood"]["score_models"]
-    chosen = {name: section("csdi", "runs", name) for name in runs()}
+    """What the report says of the config, in its order, and the captions of its figures."""
     return sources.ordered(
         {
+            "docs": os.path.relpath(HOME / "docs", "results"),
             "figures": [[name, labels, CAPTIONS[path].format(**labels)] for name, labels, path in figures_of_report()],
             "pages": [said for _, said in pages_of_report()],
-            "score_models": {name: model["weighting"] for name, model in score_models.items()},
-            "variants": {
-                name: {
-                    "title": title(name),
-                    "description": description(name),
-                    "n_steps": variant["n_steps"],
-                    "step_size": variant["step_size"],
-                    "has_noise": has_noise(variant),
-                }
-                for name, variant in config["langevin"]["variants"].items()
-            },
-            "runs": {
-                name: {
-                    "dataset": run["dataset"],
-                    "reader": section("datasets", run["dataset"], "reader"),
-                    "init": run["init"],
-                    "masks": run["training"]["masks"],
-                    "n_steps": run["training"]["n_steps"],
-                }
-                for name, run in chosen.items()
-            },
-            "docs": os.path.relpath(HOME / "docs", "results"),
+            "runs": [[name, about_run(section("csdi", "runs", name))] for name in runs()],
+            "score_models": [
+                [name, model["weighting"]] for name, model in config["likelihood"]["score_models"].items()
+            ],
+            "variants": [
+                [name, about_variant(name, variant)] for name, variant in config["langevin"]["variants"].items()
+            ],
         }
     )
+
+
+def about_variant(name, variant):
+    """What the report says of a Langevin variant."""
+    own = {key: variant[key] for key in ("n_steps", "step_size")}
+    return own | {"title": title(name), "description": description(name), "has_noise": has_noise(variant)}
+
+
+def about_run(run):
+    """What the report says of a run."""
+    own = {key: run[key] for key in ("dataset", "init")} | {key: run["training"][key] for key in ("masks", "n_steps")}
+    return own | {"reader": section("datasets", run["dataset"], "reader")}

@@ -10,9 +10,9 @@ from scoredag.store import files, tables
 
 TITLE = "From scores to samples: the questions, and the answers of this run"
 LEAD = [
-    "The questions are those of the assignment behind this project, in its order. Sentences on green are made of the "
-    "numbers of this run, of its tables, each time the page is written: another config may say the opposite. "
-    "Backquotes of the tables' names are `code`; figures open in full size.",
+    "The questions are those of the assignment behind this project, in its order. Sentences on green follow from the "
+    "tables of this run each time the page is written: another config may say the opposite. A click on a figure opens "
+    "its file.",
 ]
 
 
@@ -40,13 +40,13 @@ def write_report(
 ) -> None:
     """Write one page of HTML; lists of paths are in the order of what `settings` names."""
     langevin = _read(langevin_path, tables.LANGEVIN_METRICS)
-    variants, runs = settings["variants"], settings["runs"]
+    variants, runs = dict(settings["variants"]), dict(settings["runs"])
     noiseless = [name for name, about in variants.items() if not about["has_noise"]]
     datasets = dict.fromkeys(about["dataset"] for about in runs.values())
     found = report_parts.Tables(
         summary=_read(summary_path, tables.STATEMENTS),
         bounds=_read(bounds_path, tables.BOUNDS),
-        likelihoods=_each(settings["score_models"], likelihoods_paths, tables.LIKELIHOODS),
+        likelihoods=_each(dict(settings["score_models"]), likelihoods_paths, tables.LIKELIHOODS),
         score_errors=_read(score_errors_path, tables.SCORE_ERRORS),
         estimators=_read(estimators_path, tables.ESTIMATORS),
         dynamics=_read(dynamics_path, tables.DYNAMICS_DISTANCES),

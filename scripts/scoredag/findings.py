@@ -341,7 +341,7 @@ def step_is_stable(laws: pd.DataFrame, theory: pd.DataFrame, variant: str, step_
     share = 100 * float((np.maximum(across.abs(), along.abs()) >= 1).mean())
     return (
         f"{head}: within {share:.0f} % of the components it expands, as the step of {step_size:g} is above the limit of "
-        f"{limits.iloc[0]:.2f}. Only what lies around keeps particles together."
+        f"{limits.iloc[0]:.2f}: particles cannot settle there."
     )
 
 
@@ -432,8 +432,8 @@ def training_helps(history: pd.DataFrame) -> str | None:
     if best == first:
         return f"Training does not help: the validation loss is lowest before it ({losses[first]:.3f})."
     text = (
-        f"The validation loss falls from {losses[first]:.3f} to {losses[best]:.3f} ({100 * change:.0f} %) in {best:,} "
-        "steps, of which the weights are kept"
+        f"The validation loss falls from {losses[first]:.3f} to {losses[best]:.3f} ({100 * change:.0f} %) at step {best:,}, "
+        "whose weights are kept"
     )
     rise = losses[last] / losses[best] - 1
     if best != last:
@@ -531,6 +531,24 @@ def intervals_hold(table: pd.DataFrame, percent: int = 90) -> str | None:
         if len(found)
     ]
     return f"{text}: {' and '.join(faults)}."
+
+
+def intervals_widen(table: pd.DataFrame, percent: int = 90) -> str | None:
+    """Where central intervals of the average, or CSDI, are the widest."""
+    for method in (metrics.AUTO, metrics.CSDI + metrics.CORRECTED, metrics.CSDI):
+        widths = _scores(table[table["method"] == method], f"interval_width_{percent}")
+        if not widths.empty:
+            break
+    else:
+        return None
+    row = widths.iloc[0].dropna()
+    wide, narrow = row.idxmax(), row.idxmin()
+    if len(row) < 2 or row[wide] < TURNED * row[narrow]:
+        return f"The {percent} % intervals of `{method}` are {_span(row, '.2f')} wide (z-scores) under each pattern."
+    return (
+        f"The {percent} % intervals of `{method}` are {row[wide] / row[narrow]:.1f} times as wide under {wide} as under "
+        f"{narrow} ({row[wide]:.2f} and {row[narrow]:.2f}, z-scores): how much is given shows in them."
+    )
 
 
 def hardest(table: pd.DataFrame) -> str | None:

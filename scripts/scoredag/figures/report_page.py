@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
+SCALE = 1.5  # pixels of a figure for one of the page
 MOST_BYTES = 10_000_000  # of figures within the page, which takes a third more; further ones are linked
 
 Labels = Mapping[str, str]  # {what is told apart, as `variant`: the one that a block is about}
@@ -41,6 +42,7 @@ class Table(NamedTuple):
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     labels: Sequence[Labels]
+    n_words: int = 1  # columns of words, from the left
 
 
 class Links(NamedTuple):
@@ -81,15 +83,15 @@ code { font: .88em ui-monospace, Consolas, monospace; background: #f3f3f0; paddi
 nav ol { padding-left: 0; list-style: none; } nav li li { margin-left: 1.2rem; }
 .finding { border-left: 4px solid #009e73; background: #f2faf6; padding: .45rem .8rem; margin: .5rem 0;
   max-width: 50rem; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1rem; }
-figure { margin: 1rem 0; border: 1px solid #ddd; border-radius: 4px; padding: .6rem; min-width: 0; }
+.figures { display: flex; flex-wrap: wrap; align-items: flex-start; gap: 1rem; margin: 1rem 0; }
+figure { margin: 0; border: 1px solid #ddd; border-radius: 4px; padding: .6rem; max-width: 100%; }
 figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
 figcaption p { margin: .5rem 0; } figcaption details { color: #555; font-size: .9rem; }
 summary { cursor: pointer; }
 .scroll { overflow-x: auto; margin: .6rem 0; }
 table { border-collapse: collapse; font-size: .9rem; }
 th, td { border-bottom: 1px solid #ddd; padding: .25rem .6rem; text-align: right; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
+th.words, td.words { text-align: left; white-space: normal; min-width: 7rem; }
 .bar { display: none; position: sticky; top: 0; background: #fffffff2; padding: .4rem 0; z-index: 1;
   border-bottom: 1px solid #ddd; }
 body[data-ready] .bar { display: block; }
@@ -97,6 +99,7 @@ body[data-ready] .bar { display: block; }
 button { font: inherit; font-size: .88rem; border: 1px solid #0b5cad; border-radius: 1rem; padding: .05rem .7rem;
   margin: .1rem .15rem .1rem 0; background: #fff; color: #0b5cad; cursor: pointer; }
 button[aria-pressed=true] { background: #0b5cad; color: #fff; }
+@media (max-width: 40rem) { .bar { position: static; } }
 @media print { .bar { display: none !important; } figure { break-inside: avoid; } }
 """
 
@@ -174,7 +177,7 @@ def _bar(part, ids):
 
 
 def _section(section, place, ids, left):
-    """The HTML of a section, and how many bytes of figures are left for others. Figures in a row stand side by side."""
+    """The HTML of a section, and how many bytes of figures are left for others. Small figures stand side by side."""
     heading = f'<h3 id="{place}"><b>{escape(section.number)}</b> {_inline(section.question)}</h3>\n'
     html = [f"<div{_marks(section.labels, ids)}>\n{heading}"]
     row: list[str] = []
@@ -195,25 +198,38 @@ def _row(figures):
 
 
 def _figure(figure, ids, fits):
-    address = escape(figure.path)
+    address, width = escape(figure.path), _width(figure.content)
     alt = escape(" ".join(figure.findings) or figure.reading).replace("`", "")
     data = base64.b64encode(figure.content).decode() if fits else ""
-    shown = f'<img alt="{alt}" src="data:image/png;base64,{data}">' if fits else f"{address} (too large for this page)"
-    found = "".join(f"<p>{_inline(text)}</p>\n" for text in figure.findings)
+    image = f'<img alt="{alt}" width="{width}" src="data:image/png;base64,{data}">'
+    shown = image if fits else f"{address} (too large for this page)"
+    found = "".join(f'<p class="finding">{_inline(text)}</p>\n' for text in figure.findings)
     return (
-        f'<figure{_marks(figure.labels, ids)}><a href="{address}">{shown}</a>\n<figcaption>{found}'
+        f'<figure style="width: calc({width}px + 1.4rem)"{_marks(figure.labels, ids)}>'
+        f'<a href="{address}">{shown}</a>\n<figcaption>{found}'
         f"<details><summary>How to read it</summary>{_inline(figure.reading)}</details></figcaption></figure>\n"
     )
 
 
+def _width(content):
+    """Pixels on the page of a PNG: its letters as large as those of the text; half of a page if it is no PNG."""
+    is_png = content.startswith(b"\x89PNG")
+    return round(int.from_bytes(content[16:20], "big") / SCALE) if is_png else 500
+
+
+def _table(table, ids):
+    def row(cells, tag, marks=""):
+        words = [' class="words"' if i < table.n_words else "" for i in range(len(cells))]
+        inner = (f"<{tag}{word}>{_inline(cell)}</{tag}>" for word, cell in zip(words, cells, strict=True))
+        return f"<tr{marks}>{''.join(inner)}</tr>\n"
+
+    rows = [row(cells, "td", _marks(labels, ids)) for cells, labels in zip(table.rows, table.labels, strict=True)]
+    return f'<div class="scroll"><table>\n{row(table.head, "th")}{"".join(rows)}</table></div>\n'
+
+
 def _block(block, ids):
     if isinstance(block, Table):
-        head = "".join(f"<th>{_inline(cell)}</th>" for cell in block.head)
-        rows = "".join(
-            f"<tr{_marks(labels, ids)}>{''.join(f'<td>{_inline(cell)}</td>' for cell in row)}</tr>\n"
-            for row, labels in zip(block.rows, block.labels, strict=True)
-        )
-        return f'<div class="scroll"><table>\n<tr>{head}</tr>\n{rows}</table></div>\n'
+        return _table(block, ids)
     if isinstance(block, Links):
         links = ", ".join(f'<a href="{escape(address)}">{_inline(said)}</a>' for address, said in block.links)
         return f"<p>{_inline(block.head)} {links}.</p>\n"

@@ -1,6 +1,6 @@
 """The answers of the report, question by question, out of the tables and figures of a run."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -8,7 +8,7 @@ import pandas as pd
 from scoredag import findings, metrics
 from scoredag.figures.report_page import Block, Figure, Finding, Labels, Links, Part, Section, Table, Text
 
-VARIANT, MODEL, RUN, PATTERN = "variant", "score model", "run", "pattern"  # what buttons tell apart
+VARIANT, RUN, PATTERN = "variant", "run", "pattern"  # what buttons tell apart
 BOUND_SAYS = (
     "A score model s(x, t) makes a distribution by the reverse SDE. Song et al. (2021) bound its Kullback-Leibler divergence "
     "from the data, and its negative log-likelihood, from above: by the error of the score, half of the integral of "
@@ -32,8 +32,8 @@ CSDI_IS = (
     "becomes the targets, anew for each window, and the loss is the squared error of the predicted noise over them."
 )
 TARGETS_ARE = (
-    "Which observed values are hidden in training decides what the network learns to fill in (section 4.3). The share of "
-    "training that each strategy has in a run is given by its list `training.masks`."
+    "Which observed values are hidden in training decides what the network learns to fill in (section 4.3). Each training "
+    "window of a run takes one of the strategies in its `training.masks` at random."
 )
 STRATEGIES = {
     "random": ("a share of the observed values, from none to all", "gaps of any kind; where nothing is known"),
@@ -98,9 +98,9 @@ class Sheet:
         if shown is not None:
             yield Figure(shown.path, shown.content, [text for text in said if text], shown.reading, shown.labels)
 
-    def links(self, docs: Mapping[str, str], pages: Callable[[str], bool]) -> Iterator[Links]:
-        """Links to texts, {file: title}, and to those pages for which a function of what they are is true."""
-        found = [(address, said) for said, address in self._pages.items() if pages(said)]
+    def links(self, docs: Mapping[str, str], pages: Collection[str]) -> Iterator[Links]:
+        """Links to those pages that there are of the named ones, and to texts, {file: title}."""
+        found = [(address, said) for said, address in self._pages.items() if said in pages]
         if found:
             yield Links("Made by this run:", found)
         yield Links("Texts:", [(f"{self._docs}/{file}", said) for file, said in docs.items()])
@@ -112,13 +112,13 @@ def parts(tables: Tables, sheet: Sheet, settings: Mapping[str, Any]) -> list[Par
     Args:
         tables: of the run.
         sheet: its figures and pages.
-        settings: `score_models` {name: the weighting of its training, or None}, `variants` and `runs`, by name what is
-            said of them.
+        settings: pairs of a name and what is said of it: `score_models` the weighting of its training, or None,
+            `variants` and `runs`.
     """
     return [
-        _likelihood(tables, sheet, settings["score_models"]),
-        _langevin(tables, sheet, settings["variants"]),
-        _csdi(tables, sheet, settings["runs"]),
+        _likelihood(tables, sheet, dict(settings["score_models"])),
+        _langevin(tables, sheet, dict(settings["variants"])),
+        _csdi(tables, sheet, dict(settings["runs"])),
     ]
 
 
@@ -132,7 +132,7 @@ def _found(*said: str | None, labels: Labels | None = None) -> list[Block]:
 def _likelihood(tables, sheet, models):
     title = "1. Likelihood bounds of score-based diffusion models"
     docs = {"likelihood-bound.md": "the bound, its proofs, and what the default run shows"}
-    links = sheet.links(docs, lambda said: said in ("dynamics, animated", "notebook likelihood-bound"))
+    links = sheet.links(docs, {"three dynamics, animated", "notebook likelihood-bound"})
     if tables.summary is None:
         said = Text("This config has no score models, so that nothing is computed for this part.")
         return Part(title, {}, [Section("1", "What does the bound say, and does training follow it?", [said, *links])])
@@ -160,7 +160,7 @@ def _likelihood(tables, sheet, models):
         Section("1b", "Does training follow it?", follows),
         Section("1c", "What do both sides depend on, and how are they estimated?", [*depends, *links]),
     ]
-    return Part(title, {MODEL: {name: name for name in models}}, sections)
+    return Part(title, {}, sections)
 
 
 def _sides_table(summary):
@@ -171,7 +171,7 @@ def _sides_table(summary):
             [f"`{row.score_model}`", f"{row.left:.4f}", f"{row.right:.4f}", f"{row.slack:.4f}", f"{row.std_error:.4f}"]
             for row in rows.itertuples()
         ],
-        [{MODEL: name} for name in rows["score_model"]],
+        [{}] * len(rows),
     )
 
 
@@ -185,7 +185,7 @@ def _langevin(tables, sheet, variants):
         "langevin-kernels.md": "other kernels",
     }
     animations = {"live particles", "notebook langevin", *(f"{name}, animated" for name in variants)}
-    links = sheet.links(docs, animations.__contains__)
+    links = sheet.links(docs, animations)
     if tables.langevin is None:
         title, said = "2. Langevin dynamics on a mixture", Text("This config has no Langevin variants.")
         return Part(title, {}, [Section("2", "What do the variants sample?", [said, *links])])
@@ -223,7 +223,8 @@ def _variant(tables, sheet, name, about):
         *sheet.figure("scatter", label=name),
         *sheet.figure("trajectories", label=name),
     ]
-    return Section(f"2 {name}", f"{about['title']}: what do the particles show?", blocks, {VARIANT: name})
+    said = about["title"].removeprefix(f"{name}: ")
+    return Section(f"2 {name}", f"{said}: what do the particles show?", blocks, {VARIANT: name})
 
 
 DISTANCES = {
@@ -259,7 +260,7 @@ def _csdi(tables, sheet, runs):
     }
     own = {"notebook csdi", "notebook own-series"}
     own |= {text for name in runs for text in (f"{name}, to explore", f"model card of {name}")}
-    links = sheet.links(docs, own.__contains__)
+    links = sheet.links(docs, own)
     if not runs:
         said = Text("This config has no runs of CSDI, so that nothing is trained or imputed.")
         return Part(title, {}, [Section("3", "How does CSDI work, and how good is it?", [said, *links])])
@@ -277,7 +278,7 @@ def _csdi(tables, sheet, runs):
         Section(
             "3d",
             "What comes of fine-tuning a pretrained checkpoint on other data?",
-            [*_each(runs, _conclusions, tables, sheet), *links],
+            [*links, *_data(runs, tables, sheet), *_each(runs, _conclusions, tables, sheet)],
         ),
     ]
     buttons = {RUN: {name: name for name in runs}, PATTERN: {name: name for name in patterns}}
@@ -300,7 +301,7 @@ def _strategies(runs):
         [f"`{name}`", hides, suits, ", ".join(run for run, about in runs.items() if name in about["masks"]) or "no run"]
         for name, (hides, suits) in STRATEGIES.items()
     ]
-    return Table(["strategy", "hides", "suits", "takes part in"], rows, [{}] * len(rows))
+    return Table(["strategy", "hides", "suits", "takes part in"], rows, [{}] * len(rows), n_words=4)
 
 
 def _hardest(tables):
@@ -309,7 +310,7 @@ def _hardest(tables):
 
 
 def _meanings():
-    return Table(["score", "of the held-out values", "does not see"], SCORES_ARE, [{}] * len(SCORES_ARE))
+    return Table(["score", "of the held-out values", "does not see"], SCORES_ARE, [{}] * len(SCORES_ARE), n_words=3)
 
 
 def _scores(name, about, tables, sheet):
@@ -335,20 +336,24 @@ def _scores_table(name, table):
             share = "" if pd.isna(held) else f"{100 * held:.0f} %"
             rows.append([pattern, f"`{method}`", *(f"{score:.3f}" for score in scores), share])
             labels.append({RUN: name, PATTERN: pattern})
-    return Table([f"`{name}`", "method", "MAE", "RMSE", "CRPS", "90 % intervals hold"], rows, labels)
+    return Table([f"`{name}`", "method", "MAE", "RMSE", "CRPS", "90 % intervals hold"], rows, labels, n_words=2)
 
 
 def _conclusions(name, about, tables, sheet):
-    table, dataset = tables.scores[name], about["dataset"]
+    table = tables.scores[name]
     yield Text(_about_data(name, about), {RUN: name})
-    missing = findings.missing_share(tables.missingness[dataset])
-    yield from sheet.figure("missingness", [missing], dataset)
-    yield from sheet.figure("imputation", [findings.likelihood_beside_gaussian(table)], name)
+    yield from _found(findings.training_helps(tables.histories[name]), labels={RUN: name})
     for pattern in table["held_out"].unique():
         yield from _found(findings.pattern_score(table, pattern), labels={RUN: name, PATTERN: pattern})
-    yield from _found(findings.training_helps(tables.histories[name]), labels={RUN: name})
-    yield from sheet.figure("surprise", [], name)
+    yield from sheet.figure("imputation", [findings.intervals_widen(table)], name)
+    yield from sheet.figure("surprise", [findings.likelihood_beside_gaussian(table)], name)
     yield from sheet.figure("gaps", [], name)
+
+
+def _data(runs, tables, sheet):
+    """What is missing in the dataset of each run, once."""
+    for dataset in dict.fromkeys(about["dataset"] for about in runs.values()):
+        yield from sheet.figure("missingness", [findings.missing_share(tables.missingness[dataset])], dataset)
 
 
 def _about_data(name, about):
