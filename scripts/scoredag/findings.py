@@ -1,4 +1,4 @@
-"""What the tables of a run say, in sentences: each function takes tables and returns one, or None where they are silent.
+"""What the tables of a run say: each function takes tables and returns a sentence, or None where they are silent.
 
 Backquotes stand around names, as in Markdown.
 """
@@ -34,13 +34,13 @@ def bound_holds(summary: pd.DataFrame) -> str | None:
     broken = rows[rows["slack"] < -CLEAR * rows["std_error"]]
     if broken.empty:
         return (
-            f"The bound holds: in none of {len(rows)} comparisons (statements 1, 3 and 4, each score model) is the right "
-            f"side below the left one by more than {CLEAR:g} standard errors."
+            f"The bound holds: in none of {len(rows)} comparisons (statements 1, 3 and 4, each score model) is the "
+            f"right side below the left one by more than {CLEAR:g} standard errors."
         )
     worst = broken.loc[broken["slack"].idxmin()]
     return (
-        f"The bound fails in {len(broken)} of {len(rows)} comparisons: the right side is below the left one by more than "
-        f"{CLEAR:g} standard errors, most for `{worst['score_model']}` in statement {worst['statement']} "
+        f"The bound fails in {len(broken)} of {len(rows)} comparisons: the right side is below the left one by more "
+        f"than {CLEAR:g} standard errors, most for `{worst['score_model']}` in statement {worst['statement']} "
         f"({worst['slack']:.3f} ± {worst['std_error']:.3f} nats)."
     )
 
@@ -54,8 +54,8 @@ def bound_of_points(bounds: pd.DataFrame) -> str | None:
     gaps = slack.groupby(bounds["score_model"], sort=False).mean().round(3) + 0.0  # no -0
     head = "At all" if above.all() else f"At {above.sum():,} of"
     return (
-        f"{head} {len(bounds):,} points (of all score models) the bound is not below the negative log-likelihood, but for "
-        f"errors of computation. The mean gap is the largest for `{gaps.idxmax()}`, {gaps.max():.2f} nats, and the "
+        f"{head} {len(bounds):,} points (of all score models) the bound is not below the negative log-likelihood, but "
+        f"for errors of computation. Their mean gap is the largest for `{gaps.idxmax()}`, {gaps.max():.2f} nats, and the "
         f"smallest for `{gaps.idxmin()}`, {gaps.min():.3f}."
     )
 
@@ -110,7 +110,7 @@ def training_follows(summary: pd.DataFrame, weightings: Mapping[str, str]) -> st
         weightings: {score model that is a network: `likelihood` or another weighting of its training}.
     """
     rows = _sides(summary)
-    of = {weighting: name for name, weighting in reversed(weightings.items()) if name in rows.index}
+    of = {weighting: name for name, weighting in reversed(list(weightings.items())) if name in rows.index}
     name = of.pop("likelihood", None)
     if name is None:
         return None
@@ -168,8 +168,8 @@ def error_grows(errors: pd.DataFrame, law: str = "mixture") -> str | None:
             powers = [np.diff(np.log(ends[side]))[0] / span for side in ("bound", "divergence")]
             shares = rows["divergence"] / rows["bound"]
             found.append(
-                f"with an error of {error} from {ends['amount'].iloc[0]:g} to {ends['amount'].iloc[-1]:g} the bound grows "
-                f"by the power {powers[0]:.1f}, the divergence by {powers[1]:.1f} and is "
+                f"with an error of {error} from {ends['amount'].iloc[0]:g} to {ends['amount'].iloc[-1]:g} the bound "
+                f"grows by the power {powers[0]:.1f}, the divergence by {powers[1]:.1f} and is "
                 f"{_span(100 * shares, '.0f')} % of the bound"
             )
     return f"On the {law}, {'; '.join(found)}." if found else None
@@ -191,10 +191,10 @@ def cheapest_estimator(estimators: pd.DataFrame) -> str | None:
     if rules.empty:
         return text
     finest = rules.loc[rules["evaluations"].idxmax()]
+    needed = (best["deviation"] / finest["deviation"]) ** 2 * best["evaluations"]
     return (
         f"{text} Quadrature with {finest['evaluations']:,.0f} evaluations is off by {_number(finest['deviation'])}: "
-        f"{best['estimator']} draws would take {(best['deviation'] / finest['deviation']) ** 2 * best['evaluations'] / 1e6:,.0f} "
-        "million evaluations for that."
+        f"{best['estimator']} draws would take {needed / 1e6:,.0f} million evaluations for that."
     )
 
 
@@ -230,8 +230,8 @@ def nearest(table: pd.DataFrame) -> str | None:
     best, worst = ratios.idxmin(), ratios.idxmax()
     floor = _value(table, FLOOR, DISTANCE)
     text = (
-        f"Nearest to the mixture is `{best}`: sliced W2 {_value(table, best, DISTANCE):.2f}, {ratios[best]:.1f} times the "
-        f"noise floor of {floor:.2f}, which is that of a second exact sample"
+        f"By sliced W2 `{best}` is nearest to the mixture: {_value(table, best, DISTANCE):.2f}, {ratios[best]:.1f} times "
+        f"the noise floor of {floor:.2f}, which is that of a second exact sample"
     )
     if best == worst:
         return f"{text}."
@@ -296,7 +296,7 @@ def chains_agree_on(table: pd.DataFrame) -> str | None:
         texts.append(f"{names(fooled)} {'has' if len(fooled) == 1 else 'have'} chains that agree on another law")
     if slow:
         texts.append(
-            f"{names(slow)}, near the mixture as a whole, {'has' if len(slow) == 1 else 'have'} chains that do not agree"
+            f"{names(slow)}, near the mixture by distance, {'has' if len(slow) == 1 else 'have'} chains that disagree"
         )
     numbers = ", ".join(f"`{name}` {hats[name]:.2f}" for name in hats.index)
     if not texts:
@@ -340,8 +340,8 @@ def step_is_stable(laws: pd.DataFrame, theory: pd.DataFrame, variant: str, step_
         return f"{head}: it contracts everywhere; steps below {limits.iloc[0]:.2f} do."
     share = 100 * float((np.maximum(across.abs(), along.abs()) >= 1).mean())
     return (
-        f"{head}: within {share:.0f} % of the components it expands, as the step of {step_size:g} is above the limit of "
-        f"{limits.iloc[0]:.2f}: particles cannot settle there."
+        f"{head}: within {share:.0f} % of the components it expands, as the step of {step_size:g} is above the limit "
+        f"of {limits.iloc[0]:.2f}: particles cannot settle there."
     )
 
 
@@ -384,9 +384,7 @@ def bias_of_a_step(sweep: pd.DataFrame, theory: pd.DataFrame) -> str | None:
     corrected = sweep[sweep["kernel"] == "mala"]
     if len(corrected):
         worst = (corrected["bias"].abs() / corrected["std_error"]).max()
-        text += (
-            f". With acceptance (MALA) {'none is left' if worst < CLEAR else 'some is left'} (largest z {worst:.1f})"
-        )
+        text += f". With acceptance (MALA) {'none' if worst < CLEAR else 'some'} is left (largest z {worst:.1f})"
     return f"{text}."
 
 
@@ -432,8 +430,8 @@ def training_helps(history: pd.DataFrame) -> str | None:
     if best == first:
         return f"Training does not help: the validation loss is lowest before it ({losses[first]:.3f})."
     text = (
-        f"The validation loss falls from {losses[first]:.3f} to {losses[best]:.3f} ({100 * change:.0f} %) at step {best:,}, "
-        "whose weights are kept"
+        f"The validation loss falls from {losses[first]:.3f} to {losses[best]:.3f} ({100 * change:.0f} %) at step "
+        f"{best:,}, whose weights are kept"
     )
     rise = losses[last] / losses[best] - 1
     if best != last:
@@ -508,7 +506,8 @@ def scores_disagree(table: pd.DataFrame) -> str | None:
         f"{pattern}: " + ", ".join(f"{score.upper()} `{winners[score].get(pattern)}`" for score in winners)
         for pattern in differ
     ]
-    return f"The three scores do not name the same best method under {len(differ)} of {len(patterns)} patterns ({_listed(texts)})."
+    head = f"The three scores do not name the same best method under {len(differ)} of {len(patterns)} patterns"
+    return f"{head} ({'; '.join(texts)})."
 
 
 def intervals_hold(table: pd.DataFrame, percent: int = 90) -> str | None:
@@ -546,8 +545,8 @@ def intervals_widen(table: pd.DataFrame, percent: int = 90) -> str | None:
     if len(row) < 2 or row[wide] < TURNED * row[narrow]:
         return f"The {percent} % intervals of `{method}` are {_span(row, '.2f')} wide (z-scores) under each pattern."
     return (
-        f"The {percent} % intervals of `{method}` are {row[wide] / row[narrow]:.1f} times as wide under {wide} as under "
-        f"{narrow} ({row[wide]:.2f} and {row[narrow]:.2f}, z-scores): how much is given shows in them."
+        f"The {percent} % intervals of `{method}` are {row[wide] / row[narrow]:.1f} times as wide under {wide} as "
+        f"under {narrow} ({row[wide]:.2f} and {row[narrow]:.2f}, z-scores): how much is given shows in them."
     )
 
 
@@ -563,6 +562,25 @@ def hardest(table: pd.DataFrame) -> str | None:
         f"What is hidden decides how hard it is: `{own}` has a CRPS of {_number(row[easy])} under {easy} and "
         f"{_number(row[hard])}, {row[hard] / row[easy]:.1f} times that, under {hard}."
     )
+
+
+def strategies_differ(tables: Mapping[str, pd.DataFrame], masks: Mapping[str, Sequence[str]]) -> str | None:
+    """Which of several trainings on one dataset, whose targets were chosen differently, is the best one by CRPS.
+
+    Args:
+        tables: of the scores of each run.
+        masks: of each run, the strategies that its targets were chosen by.
+    """
+    if len({tuple(sorted(masks[run])) for run in tables}) < 2:
+        return None
+    scores = {run: _scores(table, "crps") for run, table in tables.items()}
+    own = pd.DataFrame({run: table.loc[metrics.CSDI] for run, table in scores.items() if metrics.CSDI in table.index})
+    own = own.dropna()
+    if own.empty or own.shape[1] < 2:
+        return None
+    texts = [f"{pattern}: `{row.idxmin()}` ({_number(row.min())})" for pattern, row in own.iterrows()]
+    said = "; ".join(f"`{run}` hides by {_listed(masks[run])}" for run in own.columns)
+    return f"The lowest CRPS of CSDI by strategy: {'; '.join(texts)}. {said}."
 
 
 def draws_belong_together(table: pd.DataFrame) -> str | None:
@@ -581,7 +599,7 @@ def draws_belong_together(table: pd.DataFrame) -> str | None:
     head = f"80 % intervals of the mean over a gap hold {kept:.0f} % by joint draws of `{metrics.AUTO}`"
     if losses[worst] < OFF:
         return f"{head} and {lost:.0f} % by draws whose entries are shuffled ({worst}): little depends on it here."
-    return f"{head} and {lost:.0f} % by draws whose entries are shuffled ({worst}): single values alone do not tell of sums."
+    return f"{head} and {lost:.0f} % by draws whose entries are shuffled ({worst}): single values do not tell of sums."
 
 
 def likelihood_beside_gaussian(table: pd.DataFrame) -> str | None:
@@ -600,7 +618,7 @@ def likelihood_beside_gaussian(table: pd.DataFrame) -> str | None:
     if better.empty:
         return (
             f"CSDI's variational bound on the negative log-likelihood is {_span(-gains, '.2f')} nats a value above the "
-            "exact one of the joint Gaussian: CSDI finds the held-out values more surprising, if its bound is not loose."
+            "exact one of the joint Gaussian: to CSDI the held-out values are more surprising, or its bound is loose."
         )
     return (
         f"CSDI's variational bound on the negative log-likelihood is below the exact one of the joint Gaussian under "

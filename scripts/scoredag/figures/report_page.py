@@ -1,12 +1,13 @@
-"""The page that answers questions one after the other: figures, sentences and tables in one file, which asks no host."""
+"""The page that answers questions one after the other: sentences, figures and tables in one file that asks no host."""
 
 import base64
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
+from types import MappingProxyType
 from typing import NamedTuple
 
-SCALE = 1.5  # pixels of a figure for one of the page
+SCALE = 1.8  # pixels of a figure for one of the page
 MOST_BYTES = 10_000_000  # of figures within the page, which takes a third more; further ones are linked
 
 Labels = Mapping[str, str]  # {what is told apart, as `variant`: the one that a block is about}
@@ -16,14 +17,14 @@ class Text(NamedTuple):
     """A paragraph; `code` in backquotes."""
 
     text: str
-    labels: Labels = {}
+    labels: Labels = UNLABELLED
 
 
 class Finding(NamedTuple):
     """A sentence that follows from the numbers of the run."""
 
     text: str
-    labels: Labels = {}
+    labels: Labels = UNLABELLED
 
 
 class Figure(NamedTuple):
@@ -33,7 +34,7 @@ class Figure(NamedTuple):
     content: bytes
     findings: Sequence[str]
     reading: str
-    labels: Labels = {}
+    labels: Labels = UNLABELLED
 
 
 class Table(NamedTuple):
@@ -61,7 +62,7 @@ class Section(NamedTuple):
     number: str  # 2c
     question: str
     blocks: Sequence[Block]
-    labels: Labels = {}
+    labels: Labels = UNLABELLED
 
 
 class Part(NamedTuple):

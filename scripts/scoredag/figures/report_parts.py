@@ -1,6 +1,6 @@
 """The answers of the report, question by question, out of the tables and figures of a run."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -10,30 +10,36 @@ from scoredag.figures.report_page import Block, Figure, Finding, Labels, Links, 
 
 VARIANT, RUN, PATTERN = "variant", "run", "pattern"  # what buttons tell apart
 BOUND_SAYS = (
-    "A score model s(x, t) makes a distribution by the reverse SDE. Song et al. (2021) bound its Kullback-Leibler divergence "
-    "from the data, and its negative log-likelihood, from above: by the error of the score, half of the integral of "
-    "g(t)² E‖s − ∇log p_t‖², and how far the end of the forward process is from the prior. Here every term can be computed, "
-    "as the data are a Gaussian mixture."
+    "A score model s(x, t) makes a distribution by the reverse SDE. Song et al. (2021) bound its Kullback-Leibler "
+    "divergence from the data, and its negative log-likelihood, from above: by the error of the score, half of the "
+    "integral of g(t)² E‖s - ∇log p_t‖², and how far the end of the forward process is from the prior. Here every "
+    "term can be computed, as the data are a Gaussian mixture."
 )
 TRAINING_IS = (
-    "Denoising score matching with the weighting g(t)² differs from the bound by a constant: its training minimises the "
-    "bound. Another weighting, as the usual σ(t)², has the same minimiser for a model that can be exact, and another one "
-    "for a network that cannot. To minimise a bound is not to minimise what it bounds: the gap depends on the model, too."
+    "Denoising score matching with the weighting g(t)² differs from the bound by a constant: its training minimises "
+    "the bound. Another weighting, as the usual sigma(t)², has the same minimiser for a model that can be exact, and "
+    "another one for a network that cannot. To minimise a bound is not to minimise what it bounds: the gap depends on"
+    " the model, too."
 )
 LANGEVIN_IS = (
-    "A step is x ← x + τ s(x) + √(2τ) ζ with the exact score s = ∇log π of the mixture and noise ζ ~ N(0, C). For small τ "
-    "and C = I particles come to be samples of π. Distances to exact samples are beside their noise floor, the distance of "
-    "a second exact sample."
+    "A step is x ← x + τ s(x) + √(2τ) ζ with the exact score s = ∇log π of the mixture and noise ζ ~ N(0, C). For "
+    "small τ and C = I particles come to be samples of π. Distances to exact samples are beside their noise floor, "
+    "the distance of a second exact sample."
 )
 CSDI_IS = (
-    "CSDI (Tashiro et al. 2021) learns the distribution of the missing values of a window given the observed ones. Noise "
-    "is added to the targets alone; a network that sees the observed values predicts it, and the reverse process removes "
-    "it step by step. As missing values are unknown, training is self-supervised: of what was observed some is hidden and "
-    "becomes the targets, anew for each window, and the loss is the squared error of the predicted noise over them."
+    "CSDI (Tashiro et al. 2021) learns the distribution of the missing values of a window given the observed ones. "
+    "Noise is added to the targets alone; a network that sees the observed values predicts it, and the reverse "
+    "process removes it step by step. As missing values are unknown, training is self-supervised: of what was "
+    "observed some is hidden and becomes the targets, anew for each window, and the loss is the squared error of the "
+    "predicted noise over them."
 )
 TARGETS_ARE = (
-    "Which observed values are hidden in training decides what the network learns to fill in (section 4.3). Each training "
-    "window of a run takes one of the strategies in its `training.masks` at random."
+    "Which observed values are hidden in training decides what the network learns to fill in (section 4.3). Each "
+    "training window of a run takes one of the strategies in its `training.masks` at random."
+)
+NOT_COMPARED = (
+    "No two runs of this config, on one dataset, differ in their strategies, so that it does not tell which is better; a "
+    "second run with other `training.masks` does."
 )
 STRATEGIES = {
     "random": ("a share of the observed values, from none to all", "gaps of any kind; where nothing is known"),
@@ -45,8 +51,8 @@ STRATEGIES = {
     "outages": ("whole features (not in the paper)", "single sensors"),
 }
 SCORES_ARE = [
-    ("MAE", "mean of |truth − median|", "the distribution about the median"),
-    ("RMSE", "root of the mean of (truth − median)², ruled by the largest errors", "the same"),
+    ("MAE", "mean of |truth - median|", "the distribution about the median"),
+    ("RMSE", "root of the mean of (truth - median)², ruled by the largest errors", "the same"),
     ("CRPS", "mean pinball loss of 19 quantiles over the mean |truth|", "whether values belong together"),
     ("coverage", "share of the truth within central intervals", "how wide they are"),
 ]
@@ -304,7 +310,14 @@ def _strategies(runs):
     return Table(["strategy", "hides", "suits", "takes part in"], rows, [{}] * len(rows), n_words=4)
 
 
-def _hardest(tables):
+def _targets(tables, runs):
+    """What runs whose targets were chosen differently tell of the strategies, and the patterns of each run."""
+    masks = {name: about["masks"] for name, about in runs.items()}
+    found = []
+    for dataset in dict.fromkeys(about["dataset"] for about in runs.values()):
+        own = {name: tables.scores[name] for name, about in runs.items() if about["dataset"] == dataset}
+        found += _found(findings.strategies_differ(own, masks))
+    yield from found or [Text(NOT_COMPARED)]
     for name, table in tables.scores.items():
         yield from _found(findings.hardest(table), labels={RUN: name})
 
