@@ -54,8 +54,8 @@ def bound_of_points(bounds: pd.DataFrame) -> str | None:
     gaps = slack.groupby(bounds["score_model"], sort=False).mean().round(3) + 0.0  # no -0
     head = "At all" if above.all() else f"At {above.sum():,} of"
     return (
-        f"{head} {len(bounds):,} points (of all score models) the bound is not below the negative log-likelihood, but "
-        f"for errors of computation. Their mean gap is the largest for `{gaps.idxmax()}`, {gaps.max():.2f} nats, and the "
+        f"{head} {len(bounds):,} points (of all score models) the bound is not below the negative log-likelihood, "
+        f"but for errors of computation. Their mean gap is the largest for `{gaps.idxmax()}`, {gaps.max():.2f} nats, and the "
         f"smallest for `{gaps.idxmin()}`, {gaps.min():.3f}."
     )
 
@@ -230,8 +230,8 @@ def nearest(table: pd.DataFrame) -> str | None:
     best, worst = ratios.idxmin(), ratios.idxmax()
     floor = _value(table, FLOOR, DISTANCE)
     text = (
-        f"By sliced W2 `{best}` is nearest to the mixture: {_value(table, best, DISTANCE):.2f}, {ratios[best]:.1f} times "
-        f"the noise floor of {floor:.2f}, which is that of a second exact sample"
+        f"By sliced W2 `{best}` is nearest to the mixture: {_value(table, best, DISTANCE):.2f}, {ratios[best]:.1f} "
+        f"times the noise floor of {floor:.2f}, which is that of a second exact sample"
     )
     if best == worst:
         return f"{text}."

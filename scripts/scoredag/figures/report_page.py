@@ -11,6 +11,7 @@ SCALE = 1.8  # pixels of a figure for one of the page
 MOST_BYTES = 10_000_000  # of figures within the page, which takes a third more; further ones are linked
 
 Labels = Mapping[str, str]  # {what is told apart, as `variant`: the one that a block is about}
+UNLABELLED: Labels = MappingProxyType({})
 
 
 class Text(NamedTuple):

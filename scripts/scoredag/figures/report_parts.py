@@ -38,8 +38,8 @@ TARGETS_ARE = (
     "training window of a run takes one of the strategies in its `training.masks` at random."
 )
 NOT_COMPARED = (
-    "No two runs of this config, on one dataset, differ in their strategies, so that it does not tell which is better; a "
-    "second run with other `training.masks` does."
+    "No two runs of this config, on one dataset, differ in their strategies, so that it does not tell which is better; "
+    "a second run with other `training.masks` does."
 )
 STRATEGIES = {
     "random": ("a share of the observed values, from none to all", "gaps of any kind; where nothing is known"),
@@ -278,7 +278,7 @@ def _csdi(tables, sheet, runs):
         Section(
             "3b",
             "Which values should be hidden in training?",
-            [Text(TARGETS_ARE), _strategies(runs), *_hardest(tables)],
+            [Text(TARGETS_ARE), _strategies(runs), *_targets(tables, runs)],
         ),
         Section("3c", "What do MAE, RMSE and CRPS say?", [_meanings(), *_each(runs, _scores, tables, sheet)]),
         Section(
