@@ -55,8 +55,8 @@ def bound_of_points(bounds: pd.DataFrame) -> str | None:
     head = "At all" if above.all() else f"At {above.sum():,} of"
     return (
         f"{head} {len(bounds):,} points (of all score models) the bound is not below the negative log-likelihood, "
-        f"but for errors of computation. Their mean gap is the largest for `{gaps.idxmax()}`, {gaps.max():.2f} nats, and the "
-        f"smallest for `{gaps.idxmin()}`, {gaps.min():.3f}."
+        f"but for errors of computation. Their mean gap is the largest for `{gaps.idxmax()}`, {gaps.max():.2f} nats, "
+        f"and the smallest for `{gaps.idxmin()}`, {gaps.min():.3f}."
     )
 
 
@@ -485,7 +485,8 @@ def pattern_score(table: pd.DataFrame, pattern: str) -> str | None:
     rival = _row(table, pattern, simpler.idxmin(), "crps")
     apart = row["upper"] < rival["lower"] or rival["upper"] < row["lower"]
     ratio = row["value"] / rival["value"]
-    side = "as much as" if abs(ratio - 1) < SAME else "less than" if ratio < 1 else "more than"
+    side = f"{100 * abs(ratio - 1):.0f} % {'below' if ratio < 1 else 'above'} that of"
+    side = "as much as" if abs(ratio - 1) < SAME else side
     return (
         f"{text}, {side} the best simpler method, `{rival['method']}`, with {_number(rival['value'])}; their 95 % "
         f"intervals {'do not overlap' if apart else 'overlap'}."

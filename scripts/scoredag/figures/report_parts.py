@@ -374,6 +374,6 @@ def _about_data(name, about):
     text = f"Run `{name}` is on `{about['dataset']}`"
     if about["init"] == "scratch":
         return f"{text}, from scratch: it fine-tunes nothing."
-    if about["reader"] in PAPERS_OWN:
-        return f"{text}, which the paper used, too, from the checkpoint `{about['init']}`."
-    return f"{text}, which the paper did not use, from the checkpoint `{about['init']}`."
+    whose = "which the paper used, too" if about["reader"] in PAPERS_OWN else "which the paper did not use"
+    how = "fine-tuned from" if about["n_steps"] else "imputed without training by"
+    return f"{text}, {whose}, {how} the checkpoint `{about['init']}`."
