@@ -279,7 +279,8 @@ def law_of_variant(table: pd.DataFrame, variant: str, moving: str | None, n_step
             f"Another law: its means are at rest, and single chains agree on it (split R-hat {chains[0]:.2f} and "
             f"{chains[1]:.2f}), but it is not the mixture ({head})."
         )
-    return f"Another law, or one that is reached slowly: its means are at rest, single chains do not agree ({head})."
+    rest = ", single chains do not agree" if max(chains) >= MIXED else ""
+    return f"Another law, or one that is reached slowly: its means are at rest{rest} ({head})."
 
 
 def chains_agree_on(table: pd.DataFrame) -> str | None:

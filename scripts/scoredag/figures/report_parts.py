@@ -247,9 +247,14 @@ def _distances_table(table, variants):
     said = {"exact": "a second exact sample"} | {name: about["title"] for name, about in variants.items()}
     return Table(
         ["", *DISTANCES.values()],
-        [[said[name], *(f"{values.loc[name, metric]:.2f}" for metric in DISTANCES)] for name in names],
+        [[said[name], *(_cell(values.loc[name, metric]) for metric in DISTANCES)] for name in names],
         [{}, *({VARIANT: name} for name in variants)],
     )
+
+
+def _cell(value, form=".2f"):
+    """A number of a table; nothing where there is none, as of particles that diverged."""
+    return "" if pd.isna(value) else f"{value:{form}}"
 
 
 # -- 3
@@ -346,8 +351,8 @@ def _scores_table(name, table):
         simpler = values.loc[[method for method in values.index if not method.startswith((metrics.AUTO, metrics.CSDI))]]
         for method in [*own, *simpler["crps"].nsmallest(N_SHOWN - len(own[:2])).index]:
             *scores, held = values.loc[method]
-            share = "" if pd.isna(held) else f"{100 * held:.0f} %"
-            rows.append([pattern, f"`{method}`", *(f"{score:.3f}" for score in scores), share])
+            share = _cell(held, ".0%").replace("%", " %")
+            rows.append([pattern, f"`{method}`", *(_cell(score, ".3f") for score in scores), share])
             labels.append({RUN: name, PATTERN: pattern})
     return Table([f"`{name}`", "method", "MAE", "RMSE", "CRPS", "90 % intervals hold"], rows, labels, n_words=2)
 
