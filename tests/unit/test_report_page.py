@@ -364,6 +364,24 @@ def test_parts_that_the_config_has_not_are_a_line():
     assert "<figure" not in html and "<button" not in html and 'href="../docs/langevin.md"' in html
 
 
+def test_sentences_name_their_run_where_there_are_several():
+    about = {"dataset": "d", "reader": "csv", "init": "base", "masks": ["random"], "n_steps": 9}
+    missing = pd.DataFrame({"kind": "feature", "feature": ["a", "all"], "share": 0.0})
+    for names in (["one"], ["one", "two"]):
+        tables = report_parts.Tables(*[None] * 2, {}, *[None] * 9, {}, {}, {}, {}, {})._replace(
+            histories={name: history([0.4, 0.2]) for name in names},
+            scores=dict.fromkeys(names, CRPS),
+            missingness={"d": missing},
+        )
+        shown = {("loss", name): report_parts.Shown("loss.png", png(), "Loss.", {"run": name}) for name in names}
+        settings = {"score_models": [], "variants": [], "runs": [[name, about] for name in names]}
+        found = report_parts.parts(tables, report_parts.Sheet(shown, {}, "docs"), settings)
+        html = report_page.page("Answers", [], found)
+        several = len(names) > 1
+        assert ("<code>one</code>: The validation loss" in html) == several == ("<code>two</code>: random-10" in html)
+        assert html.count("<figure") == len(names) and "which the paper did not use, fine-tuned from" in html
+
+
 @contextlib.contextmanager
 def browser():
     playwright = pytest.importorskip("playwright.sync_api", reason="envs/requirements-test.txt is not installed")

@@ -131,11 +131,7 @@ def page(title: str, lead: Sequence[str], parts: Sequence[Part]) -> str:
     left = MOST_BYTES
     bodies = []
     for i, part in enumerate(parts, 1):
-        ids = {
-            (group, name): f"{i}-{j}-{k}"
-            for j, (group, names) in enumerate(part.buttons.items())
-            for k, name in enumerate(names)
-        }
+        ids = _ids(part, i)
         inner = []
         for number, section in enumerate(part.sections):
             html, left = _section(section, f"question-{i}-{number}", ids, left)
@@ -153,11 +149,20 @@ def page(title: str, lead: Sequence[str], parts: Sequence[Part]) -> str:
     )
 
 
+def _ids(part, i):
+    """{(what is told apart, name): the mark of what is about it} of the i-th part."""
+    return {
+        (group, name): f"{i}-{j}-{k}"
+        for j, (group, names) in enumerate(part.buttons.items())
+        for k, name in enumerate(names)
+    }
+
+
 def _contents(parts):
     items = []
     for i, part in enumerate(parts, 1):
         inner = "".join(
-            f'<li><a href="#question-{i}-{number}">{escape(section.number)}</a> {_inline(section.question)}</li>\n'
+            f'<li{_marks(section.labels, _ids(part, i))}><a href="#question-{i}-{number}">{escape(section.number)}</a> {_inline(section.question)}</li>\n'
             for number, section in enumerate(part.sections)
         )
         items.append(f'<li><a href="#part-{i}">{_inline(part.title)}</a>\n<ol>{inner}</ol></li>\n')

@@ -53,7 +53,7 @@ STRATEGIES = {
 SCORES_ARE = [
     ("MAE", "mean of |truth - median|", "the distribution about the median"),
     ("RMSE", "root of the mean of (truth - median)², ruled by the largest errors", "the same"),
-    ("CRPS", "mean pinball loss of 19 quantiles over the mean |truth|", "whether values belong together"),
+    ("CRPS", "twice the mean pinball loss of 19 quantiles, over the mean |truth|", "whether values belong together"),
     ("coverage", "share of the truth within central intervals", "how wide they are"),
 ]
 PAPERS_OWN = ("physionet",)  # readers of data sets that the paper used
@@ -292,8 +292,20 @@ def _csdi(tables, sheet, runs):
             [*links, *_data(runs, tables, sheet), *_each(runs, _conclusions, tables, sheet)],
         ),
     ]
+    if len(runs) > 1:
+        sections = [section._replace(blocks=[*map(_named, section.blocks)]) for section in sections]
     buttons = {RUN: {name: name for name in runs}, PATTERN: {name: name for name in patterns}}
     return Part(title, buttons, sections)
+
+
+def _named(block):
+    """The block, its sentences with the name of the run that they are about."""
+    run = None if isinstance(block, Table | Links) else block.labels.get(RUN)
+    if run and isinstance(block, Finding):
+        return block._replace(text=f"`{run}`: {block.text}")
+    if run and isinstance(block, Figure):
+        return block._replace(findings=[f"`{run}`: {text}" for text in block.findings])
+    return block
 
 
 def _each(runs, blocks, tables, sheet):
