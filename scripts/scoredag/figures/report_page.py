@@ -161,11 +161,11 @@ def _ids(part, i):
 def _contents(parts):
     items = []
     for i, part in enumerate(parts, 1):
-        inner = "".join(
-            f'<li{_marks(section.labels, _ids(part, i))}><a href="#question-{i}-{number}">{escape(section.number)}</a> {_inline(section.question)}</li>\n'
-            for number, section in enumerate(part.sections)
-        )
-        items.append(f'<li><a href="#part-{i}">{_inline(part.title)}</a>\n<ol>{inner}</ol></li>\n')
+        lines = []
+        for number, section in enumerate(part.sections):
+            link = f'<a href="#question-{i}-{number}">{escape(section.number)}</a>'
+            lines.append(f"<li{_marks(section.labels, _ids(part, i))}>{link} {_inline(section.question)}</li>\n")
+        items.append(f'<li><a href="#part-{i}">{_inline(part.title)}</a>\n<ol>{"".join(lines)}</ol></li>\n')
     return f'<nav aria-label="Contents"><ol>{"".join(items)}</ol></nav>\n'
 
 
