@@ -18,6 +18,7 @@ include: "rules/likelihood.smk"
 include: "rules/datasets.smk"
 include: "rules/csdi.smk"
 include: "rules/notebooks.smk"
+include: "rules/report.smk"
 
 
 complete(workflow.rules)

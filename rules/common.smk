@@ -59,9 +59,13 @@ def settings(*keys, only=None, without=(), **more):
     return chosen
 
 
+CAPTIONS = {}  # of each figure, by its path with wildcards
+
+
 def figure(path, category, caption, label=None, **labels):
     """A figure, or page, of the report: its caption, with wildcards in braces, and labels to find it by."""
     labels = {"figure": label or Path(path).stem} | labels
+    CAPTIONS[path] = caption
     return flag(report(path, "../report/caption.rst", category=category, labels=labels), "caption", caption)
 
 
