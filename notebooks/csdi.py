@@ -188,7 +188,7 @@ for run in RUNS:
 #
 # The share of hidden values inside an interval should be what its name says. CSDI stands for its draws as they are: a
 # dash where too few independent ones are left for such an interval, as of an antithetic pair one counts. `auto` is
-# the average of CSDI, joint Gaussian and structural model, corrected by validation windows.
+# the average of CSDI, ridge, joint Gaussian and structural model, corrected by validation windows.
 
 # %%
 for run in RUNS:

@@ -484,7 +484,7 @@ rule plot_metrics:
             "CSDI",
             "Scores of run {run} on the held-out values of the test split, for each pattern of missing "
             "entries, beside simpler methods; all see the same window, `structural` the whole series. `auto` is the "
-            "average of CSDI, joint Gaussian and structural. MAE and RMSE are those of the median in "
+            "average of CSDI, ridge, joint Gaussian and structural. MAE and RMSE are those of the median in "
             "z-scores; CRPS is normalised as in the paper, and that of a simpler method takes the quantiles of its "
             "errors on validation windows. Lines are 95 % bootstrap intervals over stretches of windows. "
             "Below, CRPS of CSDI for each feature beside the simpler method that is best on average. Coverage and "

@@ -128,10 +128,10 @@ def fill(
         calibration = _calibration(settings, validation, given, windows_path, starts, stats)
         if calibration:
             law, names = gaussian.load(gaussian_path), calibration.used(0)
-            none = np.empty((0, *known.shape[1:]))  # training windows, from which no method of the average learns
+            training = _training(names, windows_path, stats, known.shape[1:])
             methods = {
                 name: lambda part, forecast=forecast: forecast(scores[part], known[part])
-                for name, forecast in baselines.fitted(none, none > 0, law, names)
+                for name, forecast in baselines.fitted(*training, law, names)
             }
             if baselines.STRUCTURAL in names:
                 methods[baselines.STRUCTURAL] = _structural(structural_path, of_series, lengths, stats, firsts, length)
@@ -148,6 +148,14 @@ def fill(
             column[steps, which] = grid.nearest(values, which)
     _tell_beyond(wide, filled, rounded, dataset["circular"], dataset["group"] is not None)
     return wide, filled, lower, upper, quality
+
+
+def _training(names, windows_path, stats, shape):
+    """Training windows and what is known of them, as many as baselines learn from; none if none of `names` does."""
+    if baselines.RIDGE not in names:
+        return np.empty((0, *shape)), np.empty((0, *shape), bool)
+    _, values, roles = read(windows_path, stats, "train", baselines.N_TRAINING)
+    return values, roles == OBSERVED
 
 
 def _since(previous, wide, windows, most, length):

@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from complete_series import complete_series
-from fill_gaps import _calibrated, _calibration, fill_gaps
+from fill_gaps import _calibrated, _calibration, _training, fill_gaps
 from plot_gaps import plot_gaps
 from scoredag.csdi import checkpoint
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
 from scoredag.series import (
     angles,
+    baselines,
     completing,
     conformal,
     dressing,
@@ -272,6 +273,30 @@ def test_draws_get_the_quantiles_of_the_average_in_their_own_order():
     gap = moved[:, 0, 3:8]
     assert np.array_equal(gap.argsort(axis=0), samples[:, 0, 3:8].argsort(axis=0))
     np.testing.assert_allclose(np.sort(gap, axis=0), np.broadcast_to(100 + np.arange(-18, 19, 2)[:, None], (19, 5)))
+
+
+def test_a_method_that_learns_fills_gaps_as_it_fills_held_out_windows(results, monkeypatch):
+    """It is fitted on as many training windows, whether all are read or these alone."""
+    folder, wide = results
+    splits = np.zeros(len(wide), int)
+    starts = np.arange(0, len(wide) - LENGTH, 3)
+    table = windows.cut(wide, starts, splits[starts], LENGTH, lambda window, observed: observed & False)
+    tables.write(table, folder / "windows.parquet", tables.WINDOWS)
+    stats = tables.read(folder / "statistics.parquet", tables.STATISTICS)
+    monkeypatch.setattr(baselines, "N_TRAINING", 20)
+    _, values, roles = windows.read(folder / "windows.parquet", stats, "train")
+    few, known = _training([baselines.RIDGE], folder / "windows.parquet", stats, values.shape[1:])
+    assert len(values) > 40 and 10 < len(few) <= 20
+    hidden, here = values[1:4], np.ones(values[1:4].shape, bool)
+    here[:, 0, 4:7] = False
+    filled = [
+        fill(hidden, here)[0]
+        for training in ((values, roles == windows.OBSERVED), (few, known))
+        for _, fill in baselines.fitted(*training, None, [baselines.RIDGE])
+    ]
+    assert np.array_equal(*filled) and not np.array_equal(filled[0], hidden)
+    nothing, _ = _training(["joint Gaussian"], folder / "none.parquet", stats, values.shape[1:])
+    assert len(nothing) == 0
 
 
 def test_gaps_are_filled_with_draws_as_they_are_where_validation_has_too_few_targets(tmp_path, caplog):

@@ -19,6 +19,7 @@ from sklearn.impute import IterativeImputer, KNNImputer
 from sklearn.linear_model import Ridge
 
 from scoredag import gaussian
+from scoredag.series import windows
 
 Fill = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (values, known) -> filled values
 N_TRAINING = 250  # windows; more than these overlap, cost time and teach little
@@ -97,13 +98,14 @@ def _as_it_is(fill):
     return lambda values, known: fill
 
 
+RIDGE = "ridge"
 METHODS: dict[str, Callable[[np.ndarray, np.ndarray], Fill]] = {
     "mean": _as_it_is(mean),
     "last value": _as_it_is(last_value),
     "linear": _as_it_is(linear),
     "spline": _as_it_is(spline),
     "nearest neighbours": nearest_neighbours,
-    "ridge": ridge,
+    RIDGE: ridge,
     "masked ridge": masked_ridge,
 }
 
@@ -148,8 +150,8 @@ def _by_steps(imputer, values, known, reach, hide=lambda known: known):
 
     It learns from at most `N_TRAINING` windows, spread evenly, less what the function `hide` of `known` leaves out.
     """
-    every = -(-len(values) // N_TRAINING)
-    values, known = values[::every], hide(known[::every])
+    some = windows.spread(len(values), N_TRAINING)
+    values, known = values[some], hide(known[some])
     # ten rounds are all that is asked for: that the last one still changed something is no news
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -3,6 +3,7 @@
 import itertools
 import logging
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -362,14 +363,25 @@ def z_scores(values: np.ndarray, stats: pd.DataFrame, profile: np.ndarray | floa
     return (transforms.forward(values, stats) - profile - stats["mean"].to_numpy()) / stats["std"].to_numpy()
 
 
-def read(path: str, stats: pd.DataFrame, split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`to_arrays` of the windows of `split` in the table at `path`."""
-    return to_arrays(table(path, split), stats)
+def read(
+    path: str, stats: pd.DataFrame, split: str, most: int | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`to_arrays` of the windows of `split` in the table at `path`, or of `most` of them, spread evenly."""
+    return to_arrays(table(path, split, most), stats)
 
 
-def table(path: str, split: str) -> pd.DataFrame:
-    """The rows of `split` in the table of windows at `path`."""
-    return tables.read(path, tables.WINDOWS, filters=[("split", "==", split)])
+def table(path: str, split: str, most: int | None = None) -> pd.DataFrame:
+    """The rows of `split` in the table of windows at `path`, or those of `most` windows, spread evenly."""
+    filters: list[tuple[str, str, Any]] = [("split", "==", split)]
+    if most is not None:
+        numbers = tables.read(path, tables.WINDOWS, ["window"], filters)["window"].unique()
+        filters.append(("window", "in", numbers[spread(len(numbers), most)].tolist()))
+    return tables.read(path, tables.WINDOWS, filters=filters)
+
+
+def spread(n: int, most: int) -> slice:
+    """Every n-th of `n` things, so that they are at most `most`."""
+    return slice(None, None, max(1, -(-n // most)))
 
 
 def profile(table: pd.DataFrame, n_features: int) -> np.ndarray:
