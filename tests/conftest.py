@@ -26,6 +26,11 @@ def pytest_ignore_collect(collection_path, config):
     return None
 
 
+def pytest_collection_modifyitems(items):
+    """Tests of the workflow first: while one process makes the run that they share, others have the rest to do."""
+    items.sort(key=lambda item: "workflow" not in item.path.parts)
+
+
 def pytest_collection_finish():
     gc.freeze()  # what is imported by now stays, and is not searched for garbage again and again
 
