@@ -237,7 +237,9 @@ def compare(page, gmm, name, n_particles, n_steps):
     assert np.median([distance(found, x) for x in runs]) < 1.5 * floor
 
 
-@pytest.mark.parametrize("name", MOVES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "annealed" else []) for name in MOVES]
+)
 def test_laws_of_particles_are_the_librarys(opened, path, gmm, name):
     page, _ = opened(path)
     compare(page, gmm, name, 1000, 100)

@@ -27,6 +27,7 @@ csdi:
 """
 
 
+@pytest.mark.slow
 def test_the_official_checkpoint_is_fine_tuned(project, mirror):
     (project.folder / "small.yaml").write_text(SMALL, encoding="utf-8")
     done = project.snakemake(
