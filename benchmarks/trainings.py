@@ -13,6 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from scoredag import metrics
+from scoredag.store import tables
+
 THREE, LONGER = ("nyc-weather", "second", "third"), ("longer", "longest")
 METHODS = {"CSDI": "CSDI", "auto": "`auto`"}
 PERCENTS = (50, 80, 90, 95)
@@ -22,6 +25,18 @@ def scores(results: Path, run: str) -> pd.DataFrame:
     """Scores over all features of the test windows, by method, metric and pattern."""
     table = pd.read_parquet(results / "csdi" / run / "metrics.parquet")
     return table[table["feature"] == "all"].set_index(["method", "metric", "held_out"]).sort_index()
+
+
+def pooled(results: Path, patterns: list[str]) -> list[float]:
+    """CRPS by pattern of the draws of the three trainings put together."""
+    folder = results / "datasets" / THREE[0]
+    statistics = tables.read(folder / "statistics.parquet", tables.STATISTICS)
+    parts = [tables.read_imputations(results / "csdi" / run / "samples.parquet") for run in THREE]
+    targets = parts[0][0]
+    truth, samples = metrics.z_scores(targets, np.concatenate([drawn for _, drawn in parts]), statistics)
+    starts = tables.read(folder / "window_starts.parquet", tables.WINDOW_STARTS)
+    pattern = starts.set_index("window")["held_out"].astype(str).loc[targets["window"]].to_numpy()
+    return [metrics.crps(samples, truth, pattern == name) for name in patterns]
 
 
 def row(label: str, cells: list[str]) -> str:
@@ -58,6 +73,8 @@ def main() -> None:
             f"{mean:.4f} ± {sd:.4f}" for mean, sd in zip(found.mean(axis=0), found.std(axis=0, ddof=1), strict=True)
         ]
         print(row(f"{name}, three trainings", cells))
+    found = pooled(results, patterns)
+    print(row("CSDI, draws of the three together", [f"{value:.4f}" for value in (*found, np.mean(found))]))
     for run in there:
         found = values(run, "auto", "crps")
         print(row(f"`auto`, {run}", [f"{value:.4f}" for value in (*found, found.mean())]))
