@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import itertools
 import logging
 import os
 import struct
@@ -475,6 +476,38 @@ def test_row_groups_do_not_tell_how_the_table_came(tmp_path, monkeypatch):
     contents = {(tmp_path / name).read_bytes() for name in "abc"}
     assert len(contents) == 1
     pd.testing.assert_frame_equal(tables.read(tmp_path / "a", tables.POINTS), whole)
+
+
+def test_joined_tables_have_the_bytes_of_one_that_was_written_whole(tmp_path, monkeypatch):
+    """Also where a table is empty, or lacks some names of a column."""
+    monkeypatch.setattr(tables, "ROW_GROUP", 10)
+    rows = imputed(34)
+    rows.loc[:12, "feature"] = "wind"
+    for schema, frame in ((tables.imputations(5), rows), (tables.PARTICLES, rows.assign(particle=1, x=0.5, y=np.nan))):
+        tables.write(frame, tmp_path / "whole", schema)
+        ends = [0, 12, 12, 19, 34]
+        for number, part in enumerate(frame[first:last] for first, last in itertools.pairwise(ends)):
+            tables.write(part, tmp_path / str(number), schema)
+        tables.join([tmp_path / str(number) for number in range(4)], tmp_path / "joined")
+        assert (tmp_path / "joined").read_bytes() == (tmp_path / "whole").read_bytes()
+
+
+def test_ranges_are_those_of_a_column_and_of_names(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "ROW_GROUP", 10)
+    path = tmp_path / "imputed.parquet"
+    frame = imputed(34).assign(window=np.arange(34) // 3)
+    tables.write(frame, path, tables.imputations(5))
+    ends = [(0, 2), (5, 5), (5, 40), (50, 60)]
+    found = list(tables.ranges(path, tables.imputations(5), "window", ends, columns=["truth"], feature="wind"))
+    for (first, last), part in zip(ends, found, strict=True):
+        expected = frame[frame["window"].between(first, last) & (frame["feature"] == "wind")]
+        assert list(part.columns) == ["truth"] and part["truth"].tolist() == expected["truth"].tolist()
+    for (first, last), (targets, samples) in zip(ends, tables.imputation_ranges(path, ends), strict=True):
+        which = frame["window"].between(first, last)
+        assert targets["step"].tolist() == frame.loc[which, "step"].tolist()
+        assert samples.T.tolist() == [list(row) for row in frame.loc[which, "samples"]]
+    targets, samples = tables.read_imputations(path, [1, 7])
+    assert targets["window"].tolist() == [1, 1, 1, 7, 7, 7] and samples.shape == (5, 6)
 
 
 KEYS = [(), ("a",), ("b",), ("a", "b"), ("ab",), ("a", 1), ("a", "1"), ("a", 1, 2), ("a", 12), (1,), (2,)]

@@ -315,10 +315,41 @@ def read(
         stats: table of the statistics of the features.
         split: its name.
     """
+    which = windows.numbers(windows_path, split)
     rows, samples = tables.read_imputations(samples_path)
+    points = tables.read(baselines_path, tables.BASELINES, filters=[("split", "==", split)])
+    return _forecasts(rows, samples, points, which, windows.table(windows_path, split), starts, stats)
+
+
+def parts(
+    samples_path: files.PathLike,
+    baselines_path: files.PathLike,
+    windows_path: str,
+    starts: pd.DataFrame,
+    stats: pd.DataFrame,
+    split: str,
+) -> Iterator[tuple[Forecasts, np.ndarray]]:
+    """Yield the forecasts of a few windows at a time, with their truth (n,) in the units of the series.
+
+    Only parts with targets are there. Places, and whether a window is late, are those within a part. Arguments are as
+    of `read`.
+    """
+    which = windows.numbers(windows_path, split)
+    places, ends = windows.borders(windows_path, stats, which)
+    streams = (
+        tables.ranges(windows_path, tables.WINDOWS, "window", ends, split=split),
+        tables.imputation_ranges(samples_path, ends),
+        tables.ranges(baselines_path, tables.BASELINES, "window", ends, split=split),
+    )
+    for place, table, (rows, samples), points in zip(places, *streams, strict=True):
+        if len(rows):
+            yield _forecasts(rows, samples, points, which[place], table, starts, stats), rows["truth"].to_numpy()
+
+
+def _forecasts(rows, samples, points, numbers, table, starts, stats):
+    """The forecasts of the windows `numbers`, of which `table` has the rows, from those of samples and of baselines."""
     window = rows["window"].to_numpy()
-    table = windows.table(windows_path, split)
-    numbers, _, roles = windows.to_arrays(table, stats)
+    _, _, roles = windows.to_arrays(table, stats)
     kinds = conformal.distance_kinds(roles == windows.OBSERVED).transpose(0, 2, 1)
     row = np.searchsorted(numbers, window)
     names = list(rows["feature"].cat.categories)
@@ -338,12 +369,11 @@ def read(
         (of_window["start"] > of_window["start"].median()).to_numpy(),
         truth,
     )
-    return Forecasts(targets, draws, _points(baselines_path, split, feature, stats, subtracted))
+    return Forecasts(targets, draws, _points(points, feature, stats, subtracted))
 
 
-def _points(path, split, feature, stats, subtracted):
-    """Forecasts and their scales, z-scores, of every method of the table of baselines."""
-    table = tables.read(path, tables.BASELINES, filters=[("split", "==", split)])
+def _points(table, feature, stats, subtracted):
+    """Forecasts and their scales, z-scores, of every method of the rows of the table of baselines."""
     mean, std = (stats[name].to_numpy()[feature] for name in ("mean", "std"))
     result = {}
     for method, rows in table.groupby("method", observed=True, sort=False):
