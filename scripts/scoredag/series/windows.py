@@ -445,7 +445,14 @@ def share(which: np.ndarray, batch: int, number: int, n_shards: int) -> np.ndarr
     first, last = (batch * (n_batches * place // n_shards) for place in (number, number + 1))
     if n_shards > 1:
         last = min(last, len(which))
-        log.info("shard %d of %d: %d of %d windows, batches of %d", number, n_shards, last - first, len(which), batch)
+        log.info(
+            "shard %d of 0 to %d: %d of %d windows, batches of %d",
+            number,
+            n_shards - 1,
+            last - first,
+            len(which),
+            batch,
+        )
     return which[first:last]
 
 
