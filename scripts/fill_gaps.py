@@ -248,11 +248,11 @@ def _calibrated(drawn, known, calibration, methods, rngs):
             points = {name: forecasts.at(pair, (row, ~there)) for name, pair in filled.items()}
             feature, _ = np.nonzero(~there)
             kinds = conformal.distance_kinds(there)[~there]
-            unknown = forecasts.unknown(feature, kinds, samples[:, ~there], points)
-            quantiles = calibration.quantiles(metrics.AUTO, unknown)
+            draws = samples[:, ~there]
+            quantiles = calibration.quantiles(metrics.AUTO, forecasts.unknown(feature, kinds, draws, points))
             joint = samples.copy()
-            joint[:, ~there] = forecasts.redrawn(samples[:, ~there], quantiles, next(rngs))
-            samples[:, ~there] = forecasts.reordered(samples[:, ~there], quantiles)
+            joint[:, ~there] = forecasts.redrawn(draws, quantiles, next(rngs).random(draws.shape))
+            samples[:, ~there] = forecasts.reordered(draws, quantiles)
             yield samples, joint
 
 

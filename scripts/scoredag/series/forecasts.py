@@ -33,7 +33,8 @@ class Targets(NamedTuple):
 
     Windows of one place are the same stretch of the series, of which other values are hidden.
 
-    `is_late` says whether the window lies in the later half of its split. `truth` may be NaN where it is not known.
+    `is_late` says whether the window lies in the later half of its split. `truth` is in z-scores, `value` in the units
+    of the series; they may be NaN where they are not known.
     """
 
     window: np.ndarray
@@ -43,6 +44,7 @@ class Targets(NamedTuple):
     kind: np.ndarray
     is_late: np.ndarray
     truth: np.ndarray
+    value: np.ndarray
 
 
 class Forecasts(NamedTuple):
@@ -247,7 +249,8 @@ def at(point: Point, where: Any) -> Point:
 def unknown(feature: np.ndarray, kind: np.ndarray, draws: np.ndarray, points: Points) -> Forecasts:
     """Forecasts of values that nobody knows, all as if of the first pattern: draws (S, n), and codes (n,)."""
     zeros = np.zeros(len(feature), np.int64)
-    targets = Targets(zeros, zeros, feature, zeros, kind, zeros.astype(bool), np.full(len(feature), np.nan))
+    unknown = np.full(len(feature), np.nan)
+    targets = Targets(zeros, zeros, feature, zeros, kind, zeros.astype(bool), unknown, unknown)
     return Forecasts(targets, draws, points)
 
 
@@ -285,7 +288,7 @@ def reordered(draws: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
     return np.take_along_axis(values, draws.argsort(axis=0).argsort(axis=0), axis=0)
 
 
-def redrawn(draws: np.ndarray, quantiles: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def redrawn(draws: np.ndarray, quantiles: np.ndarray, levels: np.ndarray) -> np.ndarray:
     """As `reordered`, but each target has draws of its distribution, tails and all, in place of quantiles.
 
     Sums and means of several targets are then as wide as they should be: S quantiles vary less than S draws.
@@ -293,9 +296,9 @@ def redrawn(draws: np.ndarray, quantiles: np.ndarray, rng: np.random.Generator) 
     Args:
         draws: joint draws (S, n).
         quantiles: (`dressing.LEVELS`, n).
-        rng: a generator.
+        levels: (S, n), random numbers in [0, 1).
     """
-    values = averaging.at_levels(quantiles, np.sort(rng.random(draws.shape), axis=0), tails=True)
+    values = averaging.at_levels(quantiles, np.sort(levels, axis=0), tails=True)
     return np.take_along_axis(values, draws.argsort(axis=0).argsort(axis=0), axis=0)
 
 
@@ -328,11 +331,10 @@ def parts(
     starts: pd.DataFrame,
     stats: pd.DataFrame,
     split: str,
-) -> Iterator[tuple[Forecasts, np.ndarray]]:
-    """Yield the forecasts of a few windows at a time, with their truth (n,) in the units of the series.
+) -> Iterator[Forecasts]:
+    """Yield the forecasts of a few windows at a time; arguments are as of `read`.
 
-    Only parts with targets are there. Places, and whether a window is late, are those within a part. Arguments are as
-    of `read`.
+    Only parts with targets are there. Places, and whether a window is late, are those within a part.
     """
     which = windows.numbers(windows_path, split)
     places, ends = windows.borders(windows_path, stats, which)
@@ -343,7 +345,7 @@ def parts(
     )
     for place, table, (rows, samples), points in zip(places, *streams, strict=True):
         if len(rows):
-            yield _forecasts(rows, samples, points, which[place], table, starts, stats), rows["truth"].to_numpy()
+            yield _forecasts(rows, samples, points, which[place], table, starts, stats)
 
 
 def _forecasts(rows, samples, points, numbers, table, starts, stats):
@@ -357,6 +359,7 @@ def _forecasts(rows, samples, points, numbers, table, starts, stats):
     feature = order[rows["feature"].cat.codes]
     step = rows["step"].to_numpy()
     subtracted = windows.profile(table, len(stats))[row, feature, step]
+    value = rows["truth"].to_numpy()
     rows, samples = transforms.forward_targets(rows, samples, stats)
     truth, draws = z_scores(rows.assign(truth=rows["truth"] - subtracted), samples - subtracted, stats)
     of_window = starts.set_index("window").loc[window]
@@ -368,6 +371,7 @@ def _forecasts(rows, samples, points, numbers, table, starts, stats):
         kinds[row, step, feature],
         (of_window["start"] > of_window["start"].median()).to_numpy(),
         truth,
+        value,
     )
     return Forecasts(targets, draws, _points(points, feature, stats, subtracted))
 

@@ -335,9 +335,13 @@ def imputation_ranges(
     yield from map(_with_matrix, _ranges(path, schema, "window", ends, None, {}))
 
 
-def read_truth(path: files.PathLike) -> np.ndarray:
-    """The true values (M,) of a table of imputed targets alone."""
-    return _read(path, imputations(_n_samples(path)), ["truth"], None)["truth"].to_numpy()
+def n_targets(path: files.PathLike) -> tuple[np.ndarray, np.ndarray]:
+    """The windows (N,) of a table of imputed targets, ascending, and how many targets each has."""
+    schema = imputations(_n_samples(path))
+    parts = [np.unique(rows["window"], return_counts=True) for rows in batches(path, schema, ["window"])]
+    windows, counts = map(np.concatenate, zip(*parts, strict=True)) if parts else (np.zeros(0, int), np.zeros(0, int))
+    firsts = np.flatnonzero(np.diff(windows, prepend=-1))  # a window may go on in the next part
+    return windows[firsts], np.add.reduceat(counts, firsts) if len(firsts) else counts
 
 
 def join(paths: Sequence[files.PathLike], path: files.PathLike) -> None:
