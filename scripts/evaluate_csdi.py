@@ -35,12 +35,12 @@ class Pattern(NamedTuple):
     counts: np.ndarray
 
 
-class Sums(NamedTuple):
-    """Of a method: {score: sums of its terms (2, 1 + resamples, columns)}, a column for all features, then of each."""
+class Columns(NamedTuple):
+    """Where the sums of a method's terms are: {score: columns of numerators, of denominators}."""
 
     name: str
     n_samples: int
-    scores: dict[str, np.ndarray]
+    scores: dict[str, tuple[slice, slice]]
 
 
 def evaluate_csdi(
@@ -77,22 +77,24 @@ def evaluate_csdi(
     calibrations = _calibrations(valid, split, (len(names), len(stats)))
     patterns = list(_patterns(starts.set_index("window").loc[window], n_targets, names, split, settings["seed"]))
     score = _scorer(calibrations, settings["antithetic"], stats, int(n_targets.sum()))
-    sums: dict[int, list[Sums]] = {}
-    of_features = {pattern.code: np.zeros(len(features), int) for pattern in patterns}
-    for here in [valid] if split == "valid" else forecasts.parts(samples_path, *more, split):
-        methods = list(score(here))
-        if scores_path:
-            methods += _likelihoods(scores_path, here.targets, stats["feature"].to_numpy())
+    sums: dict[int, np.ndarray] = {}
+    for part in [valid] if split == "valid" else forecasts.parts(samples_path, *more, split):
+        windows, of_windows = [], []
+        for here in [valid] if split == "valid" else forecasts.blocks(part):
+            likelihoods = _likelihoods(scores_path, here.targets, stats["feature"].to_numpy()) if scores_path else ()
+            here_windows, of_block, columns = _by_window([*score(here), *likelihoods], here.targets, len(features))
+            windows.append(here_windows)
+            of_windows.append(of_block)
+        window, of_window = np.concatenate(windows), np.concatenate(of_windows)
         for pattern in patterns:
-            chosen = here.targets.pattern == pattern.code
-            if chosen.any():
-                of_features[pattern.code] += np.bincount(here.targets.feature[chosen], minlength=len(features))
-                of_part = _sums(methods, here.targets, chosen, pattern, len(stats))
-                sums[pattern.code] = _added(sums[pattern.code], of_part) if pattern.code in sums else of_part
+            chosen = np.isin(window, pattern.window)
+            stretch = pattern.stretch[np.searchsorted(pattern.window, window[chosen])]
+            more_sums = metrics.resampled(of_window[chosen], stretch, pattern.counts)
+            sums[pattern.code] = sums.get(pattern.code, 0) + more_sums
     rows = []
     for pattern in patterns:
-        for method in sums[pattern.code]:
-            scores = _scores(method, features, of_features[pattern.code].tolist())
+        for method in columns:
+            scores = _scores(method, sums[pattern.code], features)
             rows += [(pattern.name, method.name, *score, method.n_samples) for score in scores]
         if calibrations and split != "valid":
             rows += _weights(calibrations[0][1], pattern.code, pattern.name, valid.targets, features)
@@ -235,50 +237,49 @@ def _patterns(starts, n_targets, names, split, seed) -> Iterator[Pattern]:
         yield Pattern(code, name, starts.index[here].to_numpy(), stretch, counts)
 
 
-def _sums(methods, targets, chosen, pattern, n_features):
-    """The `Sums` of each of the methods over the targets `chosen` (n,), boolean, of a pattern."""
-    window, place = np.unique(targets.window[chosen], return_inverse=True)
-    shape = len(window), n_features
-    cell = place * n_features + targets.feature[chosen]
-    stretch = pattern.stretch[np.searchsorted(pattern.window, window)]
+def _by_window(methods, targets, n_features):
+    """Windows (W,), the sums of terms over the targets of each, (W, C), and the `Columns` of each of the methods.
 
-    def by_window(terms):
-        return np.bincount(cell, terms, minlength=np.prod(shape)).reshape(shape)
+    The first 1 + K columns are the numbers of targets, of all features and of each.
+    """
+    window, place = np.unique(targets.window, return_inverse=True)
+    cell = place * n_features + targets.feature
+    parts: list[np.ndarray] = []
+    n_columns = 0
 
-    ones = by_window(None).astype(np.float64)
-
-    def columns(score, terms):
-        sums = ones if metrics.are_ones(terms) else by_window(terms[chosen])
+    def add(terms, of_each):
+        nonlocal n_columns
+        sums = np.bincount(cell, terms, minlength=len(window) * n_features).reshape(-1, n_features)
         total = sums.sum(axis=1, keepdims=True)
-        is_joint = score in joint_scores.SCORES or OF_DISTANCE in score
-        return total if is_joint else np.hstack([total, sums])
+        parts.append(np.hstack([total, sums]) if of_each else total)
+        n_columns += parts[-1].shape[1]
+        return slice(n_columns - parts[-1].shape[1], n_columns)
 
-    parts = [columns(score, part) for _, scored in methods for score, both in scored.terms.items() for part in both]
-    ends = np.cumsum([part.shape[1] for part in parts])[:-1]
-    drawn = iter(np.split(metrics.resampled(np.hstack(parts), stretch, pattern.counts), ends, axis=1))
-    return [
-        Sums(name, scored.n_samples, {score: np.stack([next(drawn), next(drawn)]) for score in scored.terms})
-        for name, scored in methods
+    n_targets = add(None, True)
+
+    def places(score, top, bottom):
+        of_each = score not in joint_scores.SCORES and OF_DISTANCE not in score
+        return add(top, of_each), n_targets if of_each and metrics.are_ones(bottom) else add(bottom, of_each)
+
+    columns = [
+        Columns(name, n_samples, {score: places(score, *both) for score, both in terms.items()})
+        for name, (terms, n_samples) in methods
     ]
+    return window, np.hstack(parts), columns
 
 
-def _added(before, more):
-    """`Sums` of methods over two parts of the targets."""
-    return [
-        old._replace(scores={score: both + new.scores[score] for score, both in old.scores.items()})
-        for old, new in zip(before, more, strict=True)
-    ]
-
-
-def _scores(method, features, n_targets):
+def _scores(columns, sums, features):
     """(feature, metric, value, lower, upper, number of targets), of all features together, then of most of each."""
-    scores = {metric: np.stack(metrics.bootstrap(metric, *both)) for metric, both in method.scores.items()}
-    for column, (name, n) in enumerate(zip(["all", *features], [sum(n_targets), *n_targets], strict=True)):
+    scores = {
+        metric: np.stack(metrics.bootstrap(metric, sums[:, top], sums[:, bottom]))
+        for metric, (top, bottom) in columns.scores.items()
+    }
+    for column, name in enumerate(["all", *features]):
         for metric, values in scores.items():
             if not column and metric in metrics.PHYSICAL:  # features have units of their own
                 continue
             if column < values.shape[1] and np.isfinite(values[0, column]):  # some distances occur under some patterns
-                yield name, metric, *values[:, column].tolist(), n
+                yield name, metric, *values[:, column].tolist(), int(sums[0, column])
 
 
 def _log(rows, pattern, n_stretches):

@@ -138,7 +138,8 @@ def terms(
     ordered = ordered if independent is None else _ordered(independent)
     for percent in PERCENTS:
         if len(ordered) >= samples_for(percent):
-            scores |= interval_terms(*_interval(ordered, percent / 100), truth, percent)
+            lower, upper = _interval(ordered, percent / 100)
+            scores |= interval_terms(lower, upper, truth, percent)
     return scores
 
 

@@ -4,6 +4,7 @@ CSDI's draws are corrected (`conformal`), point forecasts are dressed (`dressing
 (`averaging`) is the method `AUTO`. Values are z-scores.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ PRIOR_PLACES = 2  # places of validation windows that count as much for a patter
 PRIOR = 100  # targets of a feature that count as much as all others for its weights
 MOST_OF_FEATURE = 1000  # targets that are enough
 FEW = 100  # validation targets, below which nothing is calibrated
+AT_ONCE = 1 << 14  # targets that are scored at once
 NEAR = 0.1  # difference of the shares given under two patterns that are taken for alike
 
 Point = tuple[np.ndarray, np.ndarray | None]  # forecasts (n,), and their deviations where a method has some
@@ -284,8 +286,7 @@ def reordered(draws: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
         quantiles: (`dressing.LEVELS`, n).
     """
     ranks = np.arange(1, len(draws) + 1) / (len(draws) + 1)
-    values = averaging.at_levels(quantiles, ranks[:, None])
-    return np.take_along_axis(values, draws.argsort(axis=0).argsort(axis=0), axis=0)
+    return _in_order_of(draws, averaging.at_levels(quantiles, ranks[:, None]))
 
 
 def redrawn(draws: np.ndarray, quantiles: np.ndarray, levels: np.ndarray) -> np.ndarray:
@@ -298,8 +299,14 @@ def redrawn(draws: np.ndarray, quantiles: np.ndarray, levels: np.ndarray) -> np.
         quantiles: (`dressing.LEVELS`, n).
         levels: (S, n), random numbers in [0, 1).
     """
-    values = averaging.at_levels(quantiles, np.sort(levels, axis=0), tails=True)
-    return np.take_along_axis(values, draws.argsort(axis=0).argsort(axis=0), axis=0)
+    return _in_order_of(draws, averaging.at_levels(quantiles, np.sort(levels, axis=0), tails=True))
+
+
+def _in_order_of(draws, values):
+    """Values (S, n), ascending in each column, in the order of the draws (S, n)."""
+    result = np.empty_like(values)
+    np.put_along_axis(result, draws.argsort(axis=0), values, axis=0)
+    return result
 
 
 def read(
@@ -346,6 +353,15 @@ def parts(
     for place, table, (rows, samples), points in zip(places, *streams, strict=True):
         if len(rows):
             yield _forecasts(rows, samples, points, which[place], table, starts, stats)
+
+
+def blocks(forecasts: Forecasts) -> Iterator[Forecasts]:
+    """Forecasts of whole windows, about `AT_ONCE` targets at a time: arrays that fit into the cache."""
+    window = forecasts.targets.window
+    firsts = np.flatnonzero(np.diff(window, prepend=-1))
+    edges = np.unique(firsts // AT_ONCE, return_index=True)[1]
+    for first, last in itertools.pairwise([*firsts[edges].tolist(), len(window)]):
+        yield forecasts.part(slice(first, last))
 
 
 def _forecasts(rows, samples, points, numbers, table, starts, stats):
