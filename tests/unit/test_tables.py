@@ -510,7 +510,22 @@ def test_ranges_are_those_of_a_column_and_of_names(tmp_path, monkeypatch):
     assert targets["window"].tolist() == [1, 1, 1, 7, 7, 7] and samples.shape == (5, 6)
 
 
+def test_targets_are_counted_by_window(tmp_path, monkeypatch):
+    """Also where a window's rows are in two row groups."""
+    monkeypatch.setattr(tables, "ROW_GROUP", 10)
+    path = tmp_path / "imputed.parquet"
+    tables.write(imputed(34).assign(window=np.repeat([3, 4, 9], [4, 25, 5])), path, tables.imputations(5))
+    assert [part.tolist() for part in tables.n_targets(path)] == [[3, 4, 9], [4, 25, 5]]
+    tables.write(imputed(4)[:0], path, tables.imputations(5))
+    assert [part.tolist() for part in tables.n_targets(path)] == [[], []]
+
+
 KEYS = [(), ("a",), ("b",), ("a", "b"), ("ab",), ("a", 1), ("a", "1"), ("a", 1, 2), ("a", 12), (1,), (2,)]
+
+
+def test_columns_are_those_of_the_whole():
+    whole = streams.generator(3, "a").random((5, 40))
+    np.testing.assert_array_equal(streams.columns((5, 40), 7, 20, 3, "a"), whole[:, 7:27])
 
 
 def test_seeds_of_other_keys_differ():
