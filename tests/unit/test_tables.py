@@ -12,6 +12,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -599,6 +600,27 @@ def test_batches_give_the_table_in_parts(tmp_path, monkeypatch):
     assert [list(part.columns) for part in tables.batches(path, tables.PARTICLES, ["x"])] == [["x"]] * 3
     with pytest.raises(InputError, match="columns are"):
         next(tables.batches(path, tables.POINTS))
+
+
+@pytest.mark.parametrize("read", ["batches", "ranges"])
+def test_no_more_than_a_part_of_a_table_is_in_memory(tmp_path, monkeypatch, read):
+    monkeypatch.setattr(tables, "ROW_GROUP", 5000)
+    n, path = 300_000, tmp_path / "particles.parquet"
+    table = {
+        "particle": np.arange(n),
+        "step": np.zeros(n, int),
+        "x": np.random.default_rng(0).random(n),
+        "y": np.zeros(n),
+    }
+    tables.write(table, path, tables.PARTICLES)
+    size, before = path.stat().st_size, pa.total_allocated_bytes()
+    ends = [(first, first + 999) for first in range(0, n, 1000)]
+    parts = {
+        "batches": lambda: tables.batches(path, tables.PARTICLES),
+        "ranges": lambda: tables.ranges(path, tables.PARTICLES, "particle", ends),
+    }
+    most = [pa.total_allocated_bytes() - before for _ in parts[read]()]
+    assert size > 2_000_000 and max(most) < size / 4
 
 
 def test_the_greatest_value_comes_from_all_row_groups(tmp_path, monkeypatch):

@@ -287,7 +287,7 @@ def read(
 def batches(path: files.PathLike, schema: pa.Schema, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
     """Yield the table at `path` in data frames of at most `ROW_GROUP` rows, as `read` gives it whole."""
     _check(path, schema)
-    with _readable(path), pq.ParquetFile(path, page_checksum_verification=True) as stream:
+    with _readable(path), _opened(path) as stream:
         for part in stream.iter_batches(ROW_GROUP, columns=columns):
             yield part.to_pandas()
 
@@ -350,7 +350,7 @@ def join(paths: Sequence[files.PathLike], path: files.PathLike) -> None:
     schema = imputations(_n_samples(paths[0])) if "samples" in stored.names else pa.schema(list(stored))
     with writing(path, schema) as write_part:
         for part in paths:
-            with _readable(part), pq.ParquetFile(part, page_checksum_verification=True) as stream:
+            with _readable(part), _opened(part) as stream:
                 for rows in stream.iter_batches(ROW_GROUP):
                     write_part(pa.table(rows))
 
@@ -373,7 +373,7 @@ def _read(path, schema, columns, filters):
 def _ranges(path, schema, column, ends, columns, values):
     """`ranges` as Arrow tables."""
     _check(path, schema)
-    with _readable(path), pq.ParquetFile(path, page_checksum_verification=True) as stream:
+    with _readable(path), _opened(path) as stream:
         least, most = _bounds(stream, column).T
         for first, last in ends:
             groups = np.flatnonzero((most >= first) & (least <= last)).tolist()
@@ -383,6 +383,11 @@ def _ranges(path, schema, column, ends, columns, values):
             rows = stream.read_row_groups(groups, columns=None if columns is None else [*columns, column, *values])
             rows = rows.filter(wanted)
             yield rows if columns is None else rows.select(list(columns))
+
+
+def _opened(path):
+    """The Parquet file, of which no more is in memory than what was asked for: buffered ahead it would be all of it."""
+    return pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False)
 
 
 def _bounds(stream, column):
