@@ -27,7 +27,7 @@ from scoredag.series import (
     tidy,
     transforms,
 )
-from scoredag.series.windows import OBSERVED, read, steps_of, values_at, z_scores
+from scoredag.series.windows import OBSERVED, read, read_some, steps_of, values_at, z_scores
 from scoredag.store import files, tables
 
 ROWS = 1 << 16  # steps that are written at once
@@ -154,7 +154,7 @@ def _training(names, windows_path, stats, shape):
     """Training windows and what is known of them, as many as baselines learn from; none if none of `names` does."""
     if baselines.RIDGE not in names:
         return np.empty((0, *shape)), np.empty((0, *shape), bool)
-    _, values, roles = read(windows_path, stats, "train", baselines.N_TRAINING)
+    _, values, roles = read_some(windows_path, stats, "train", baselines.N_TRAINING)
     return values, roles == OBSERVED
 
 

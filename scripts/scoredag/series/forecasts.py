@@ -56,7 +56,7 @@ class Forecasts(NamedTuple):
     draws: np.ndarray
     points: Points
 
-    def part(self, which: np.ndarray) -> "Forecasts":
+    def part(self, which: np.ndarray | slice) -> "Forecasts":
         """Those of `which` (n,), boolean or a slice."""
         targets = Targets(*(column[which] for column in self.targets))
         points = {name: at(point, which) for name, point in self.points.items()}

@@ -425,9 +425,14 @@ def table(path: str, split: str, which: Sequence[int] | np.ndarray | None = None
     return tables.read(path, tables.WINDOWS, filters=filters)
 
 
-def some(path: str, split: str, which: np.ndarray) -> pd.DataFrame:
-    """The rows of at most `MOST_SHOWN` of the windows `which` of `split` in the table at `path`, spread evenly."""
-    return table(path, split, which[spread(len(which), MOST_SHOWN)])
+def some(path: str, split: str, which: np.ndarray, most: int = MOST_SHOWN) -> pd.DataFrame:
+    """The rows of at most `most` of the windows `which` of `split` in the table at `path`, spread evenly."""
+    return table(path, split, which[spread(len(which), most)])
+
+
+def read_some(path: str, stats: pd.DataFrame, split: str, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`to_arrays` of at most `most` windows of `split` in the table at `path`, spread evenly."""
+    return to_arrays(some(path, split, numbers(path, split), most), stats)
 
 
 def length_of(path: str) -> int:
