@@ -50,7 +50,7 @@ def drawn(kind, draws, quantiles):
     if kind == "quantiles":
         return forecasts.reordered(draws, quantiles)
     order = streams.generator(1, "shuffled").permuted(draws, axis=0) if kind == "shuffled" else draws
-    return forecasts.redrawn(order, quantiles, rng)
+    return forecasts.redrawn(order, quantiles, rng.random(order.shape))
 
 
 def coverage(draws, targets, together):

@@ -3,12 +3,14 @@
 python benchmarks/langevin.py [--markdown] [--quick]
 
 Ours is a whole step of unadjusted Langevin (score, noise and update) by `langevin.run`; the peers compute the
-score alone. Sides take turns, times are medians. `--scale` moves 10^7 particles instead and prints time and memory.
+score alone. Sides take turns, times are medians. `--scale` moves 10^7 particles instead and prints time and memory;
+`--gather` moves one shard, takes it for all of many particles, and prints what joining and reading these takes.
 """
 
 import argparse
 import statistics
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -19,7 +21,10 @@ import torch
 from peaks import peak
 from scipy.special import logsumexp
 
-from scoredag.gmm import langevin, mixture_files
+from gather_shards import gather_shards
+from scoredag.figures import plane
+from scoredag.gmm import langevin, mixture_files, particles, views
+from scoredag.store import tables
 
 try:
     import jax
@@ -168,6 +173,33 @@ def scale(n_particles, threads):
     print(f"peak of memory: {peak() / 1e9:.2f} GB, torch's imports included")
 
 
+def gather(n_particles, threads):
+    """Join one shard, again and again, to a table of many particles, and read it as the metrics and figures do."""
+    n_shards = -(-n_particles // SHARD)
+
+    def told(what, function):
+        begin = time.perf_counter()
+        function()
+        took = time.perf_counter() - begin
+        print(f"{what}: {took:.1f} s, {peak() / 1e9:.2f} GB at most, torch's imports included", flush=True)
+
+    with tempfile.TemporaryDirectory() as folder:
+        shards, whole = [str(Path(folder) / f"{number}.parquet") for number in range(2)], str(Path(folder) / "whole")
+
+        def move():
+            for number, path in enumerate(shards):
+                options = {"n_particles": SHARD, "first": number * SHARD, "n_steps": 1000, "threads": threads}
+                tables.write(langevin.simulate(GMM, **options, **SETTINGS), path, tables.PARTICLES)
+
+        told(f"2 shards of {SHARD} particles x 1000 steps", move)
+        paths = [shards[0]] + [shards[1]] * (n_shards - 1)  # the first particles are there once
+        settings = {"variant": {"snapshots": [], "n_steps": 1000}}
+        told(f"{n_shards} shards joined", lambda: gather_shards(paths, whole, settings))
+        print(f"{Path(whole).stat().st_size / (n_shards * SHARD):.1f} bytes a particle")
+        told("the first 10000 of them", lambda: particles.read_last(whole, 10_000))
+        told("all of them, counted in bins", lambda: plane.count(particles.batches(whole), views.view_of(GMM)))
+
+
 def main():
     """Print the table, or what many particles take."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -177,10 +209,14 @@ def main():
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     parser.add_argument("--quick", action="store_true", help="a smoke test: few particles and rounds")
     parser.add_argument("--scale", type=int, metavar="N", help="move N particles by 1000 steps, shard by shard")
+    parser.add_argument("--gather", type=int, metavar="N", help="join shards of N particles, and read them")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.scale:
         scale(options.scale, options.threads)
+        return
+    if options.gather:
+        gather(options.gather, options.threads)
         return
     n_particles, n_rounds = (500, 2) if options.quick else (options.particles, options.rounds)
     print(f"{n_particles} particles x {GMM.n_components} components, float64, {options.threads} threads\n")

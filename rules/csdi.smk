@@ -81,12 +81,14 @@ rule impute_csdi:
         statistics=dataset_file("statistics.parquet"),
     output:
         samples="results/csdi/{run}/samples.parquet",
+    wildcard_constraints:
+        run=either(in_shards(False)),
     threads: run_setting("sampling", "threads")
     resources:
         mem_mb=4000,
         runtime=240,
     params:
-        settings=settings("csdi", "runs", "{run}", only=["device"], sampling=sampling, seed=config["seed"]),
+        settings=imputation_settings(),
         split="test",
     script:
         "../scripts/impute_csdi.py"
@@ -95,8 +97,28 @@ rule impute_csdi:
 use rule impute_csdi as impute_validation with:
     output:
         samples="results/csdi/{run}/validation_samples.parquet",
+    wildcard_constraints:
+        run=either(in_shards(False)),
     params:
         split="valid",
+
+
+use rule impute_csdi as impute_shard with:
+    output:
+        samples=temp("results/csdi/{run}/shards/{shard}/samples.parquet"),
+    wildcard_constraints:
+        run=either(in_shards(True)),
+    params:
+        settings=imputation_settings(shard=shard),
+
+
+use rule impute_validation as impute_validation_shard with:
+    output:
+        samples=temp("results/csdi/{run}/shards/{shard}/validation_samples.parquet"),
+    wildcard_constraints:
+        run=either(in_shards(True)),
+    params:
+        settings=imputation_settings(shard=shard),
 
 
 rule score_windows:
@@ -110,21 +132,42 @@ rule score_windows:
         statistics=dataset_file("statistics.parquet"),
     output:
         scores="results/csdi/{run}/window_scores.parquet",
+    wildcard_constraints:
+        run=either(in_shards(False)),
     threads: run_setting("sampling", "threads")
     resources:
         mem_mb=4000,
         runtime=60,
     params:
-        settings=settings(
-            "csdi",
-            "runs",
-            "{run}",
-            only=["device", "likelihood"],
-            sampling=settings("csdi", "runs", "{run}", "sampling", only=["chunk", "start"]),
-            seed=config["seed"],
-        ),
+        settings=score_settings(),
     script:
         "../scripts/score_windows.py"
+
+
+use rule score_windows as score_shard with:
+    output:
+        scores=temp("results/csdi/{run}/shards/{shard}/window_scores.parquet"),
+    wildcard_constraints:
+        run=either(in_shards(True)),
+    params:
+        settings=score_settings(shard=shard),
+
+
+rule gather_windows:
+    """Join the shards of a run's table, in the order of its windows."""
+    input:
+        shards=shards_of_run,
+    output:
+        table="results/csdi/{run}/{table}.parquet",
+    wildcard_constraints:
+        run=either(in_shards(True)),
+        table="samples|validation_samples|window_scores",
+    resources:
+        runtime=60,
+    params:
+        settings=table_settings,
+    script:
+        "../scripts/gather_windows.py"
 
 
 rule fill_gaps:

@@ -79,3 +79,43 @@ level = run_setting("level")
 
 # without the threads, which do not change samples
 sampling = settings("csdi", "runs", "{run}", "sampling", without=["threads"])
+
+
+def imputation_settings(**more):
+    """What imputing windows takes of a run."""
+    return settings("csdi", "runs", "{run}", only=["device"], sampling=sampling, seed=config["seed"], **more)
+
+
+def score_settings(**more):
+    """What scoring windows takes of a run."""
+    return settings(
+        "csdi",
+        "runs",
+        "{run}",
+        only=["device", "likelihood"],
+        sampling=settings("csdi", "runs", "{run}", "sampling", only=["chunk", "start"]),
+        seed=config["seed"],
+        **more,
+    )
+
+
+def in_shards(are):
+    """The names of the runs whose windows are imputed and scored in several shards, or of the others."""
+    return [name for name, run in config["csdi"]["runs"].items() if (run["shards"] > 1) == are]
+
+
+def shard(wildcards):
+    """The number of a shard, and of how many."""
+    return [int(wildcards.shard), run_setting("shards")(wildcards)]
+
+
+def table_settings(wildcards):
+    """What the shards of a table of a run take, and how many they are."""
+    taken = score_settings if wildcards.table == "window_scores" else imputation_settings
+    return taken(shards=run_setting("shards"))(wildcards)
+
+
+def shards_of_run(wildcards):
+    """A table of all shards of a run, in order."""
+    folder = f"results/csdi/{wildcards.run}/shards"
+    return [f"{folder}/{i}/{wildcards.table}.parquet" for i in range(run_setting("shards")(wildcards))]

@@ -149,6 +149,8 @@ rule plot_scatter:
             "numbers are the shares of the particles at each mode, and crosses are modes that none reaches.",
             variant="{variant}",
         ),
+    resources:
+        runtime=60,
     params:
         settings=plane_settings(
             ["colour", "most_markers"], description=lambda wildcards: description(wildcards.variant)
@@ -204,6 +206,8 @@ rule measure_langevin:
         rates=of_variants("rates.parquet"),
     output:
         metrics="results/langevin/metrics.parquet",
+    resources:
+        runtime=60,
     params:
         settings=settings(
             "langevin",

@@ -25,6 +25,24 @@ class Scored(NamedTuple):
     n_samples: int
 
 
+class Pattern(NamedTuple):
+    """A pattern of missing entries: windows (n,) with targets, their stretches, and how often each is drawn."""
+
+    code: int
+    name: str
+    window: np.ndarray
+    stretch: np.ndarray
+    counts: np.ndarray
+
+
+class Columns(NamedTuple):
+    """Where the sums of a method's terms are: {score: columns of numerators, of denominators}."""
+
+    name: str
+    n_samples: int
+    scores: dict[str, tuple[slice, slice]]
+
+
 def evaluate_csdi(
     samples_path: str,
     validation_path: str,
@@ -45,38 +63,42 @@ def evaluate_csdi(
     them distributions that hold what they say; so is their average, `auto`, whose weights are there, too. On the test
     windows CSDI has also the bound on the negative log-likelihood, and the joint Gaussian its exact value. In the
     validation split itself each half of the time judges the other.
+
+    Test windows are read a few at a time, of which sums remain.
     """
     stats = tables.read(statistics_path, tables.STATISTICS)
     starts = tables.read(starts_path, tables.WINDOW_STARTS)
-    paths = {"valid": validation_path, split: samples_path}
-    read = {
-        name: forecasts.read(path, baselines_path, windows_path, starts, stats, name) for name, path in paths.items()
-    }
-    here, valid, names = read[split], read["valid"], list(starts["held_out"].cat.categories)
-    if not len(here.targets.truth):
+    names, features = list(starts["held_out"].cat.categories), list(stats["feature"])
+    window, n_targets = tables.n_targets(samples_path)
+    if not len(window):
         raise InputError(f"datasets.*.windows.held_out: hides nothing in the {split} windows; raise its shares")
-    parts = _calibrations(here, valid, split, (len(names), len(stats)))
-    truth = tables.read_truth(samples_path)
-
-    def physical(off):
-        return transforms.errors(off, truth, stats, here.targets.feature)
-
-    methods = list(_methods(here, parts, settings["antithetic"], physical))
-    if scores_path:
-        window, feature = here.targets.window, stats["feature"].to_numpy()[here.targets.feature]
-        methods += _likelihoods(scores_path, window, feature)
+    more = (baselines_path, windows_path, starts, stats)
+    valid = forecasts.read(validation_path, *more, "valid")
+    calibrations = _calibrations(valid, split, (len(names), len(stats)))
+    patterns = list(_patterns(starts.set_index("window").loc[window], n_targets, names, split, settings["seed"]))
+    score = _scorer(calibrations, settings["antithetic"], stats, int(n_targets.sum()))
+    sums: dict[int, np.ndarray] = {}
+    for part in [valid] if split == "valid" else forecasts.parts(samples_path, *more, split):
+        windows, of_windows = [], []
+        for here in [valid] if split == "valid" else forecasts.blocks(part):
+            likelihoods = _likelihoods(scores_path, here.targets, stats["feature"].to_numpy()) if scores_path else ()
+            here_windows, of_block, columns = _by_window([*score(here), *likelihoods], here.targets, len(features))
+            windows.append(here_windows)
+            of_windows.append(of_block)
+        window, of_window = np.concatenate(windows), np.concatenate(of_windows)
+        for pattern in patterns:
+            chosen = np.isin(window, pattern.window)
+            stretch = pattern.stretch[np.searchsorted(pattern.window, window[chosen])]
+            more_sums = metrics.resampled(of_window[chosen], stretch, pattern.counts)
+            sums[pattern.code] = sums.get(pattern.code, 0) + more_sums
     rows = []
-    for code, pattern, targets in _patterns(here.targets.pattern, names, split):
-        of_pattern, window = np.unique(here.targets.window[targets], return_inverse=True)
-        stretch = _stretches(starts.set_index("window").loc[of_pattern])
-        counts = metrics.resamples(stretch, streams.generator(settings["seed"], "bootstrap", pattern))
-        for name, method in methods:
-            terms = {score: (top[targets], bottom[targets]) for score, (top, bottom) in method.terms.items()}
-            scores = _scores(terms, window, here.targets.feature[targets], list(stats["feature"]), counts)
-            rows += [(pattern, name, *score, method.n_samples) for score in scores]
-        if parts and split != "valid":
-            rows += _weights(parts[0][1], code, pattern, valid.targets, list(stats["feature"]))
-        _log(rows, pattern, int(stretch.max()) + 1)
+    for pattern in patterns:
+        for method in columns:
+            scores = _scores(method, sums[pattern.code], features)
+            rows += [(pattern.name, method.name, *score, method.n_samples) for score in scores]
+        if calibrations and split != "valid":
+            rows += _weights(calibrations[0][1], pattern.code, pattern.name, valid.targets, features)
+        _log(rows, pattern.name, pattern.counts.shape[1])
     tables.write_rows(rows, metrics_path, tables.CSDI_METRICS)
 
 
@@ -87,7 +109,7 @@ def _stretches(starts):
     return metrics.stretches(begins, np.broadcast_to(series, len(starts)))
 
 
-def _calibrations(here, valid, split, sizes):
+def _calibrations(valid, split, sizes):
     """(which targets, what calibrates them): in the validation split of either half of the time; none by too few."""
     n_targets = len(valid.targets.truth)
     if n_targets < forecasts.FEW:
@@ -95,43 +117,60 @@ def _calibrations(here, valid, split, sizes):
         return []
     if split == "valid":
         return list(forecasts.each_half(valid, *sizes))
-    return [(np.ones(len(here.targets.truth), bool), forecasts.calibrate(valid, *sizes))]
+    return [(slice(None), forecasts.calibrate(valid, *sizes))]
 
 
-def _methods(here, parts, antithetic, physical) -> Iterator[tuple[str, Scored]]:
-    """(name, scores) of every method, as it is and as a distribution; `physical` as of `metrics.terms`."""
-    truth = here.targets.truth
-    names = [*parts[0][1].methods, metrics.AUTO] if parts else []
-    calibrated = {name: np.empty((dressing.N_QUANTILES, len(truth))) for name in names}
-    for chosen, calibration in parts:
-        part = here.part(chosen)
-        for name, quantiles in calibrated.items():
-            quantiles[:, chosen] = calibration.quantiles(name, part)
-    scored = {
-        name: Scored(metrics.terms(quantiles, truth, are_quantiles=True, physical=physical), dressing.N_QUANTILES)
-        for name, quantiles in calibrated.items()
-    }
-    for name, (point, deviations) in here.points.items():
-        if deviations is None:
-            yield name, Scored(metrics.terms(point[None], truth, physical=physical), 1)
-        if name in scored:
-            yield name + metrics.DRESSED * (deviations is None), scored[name]
-    independent = conformal.independent(here.draws, antithetic)
-    drawn = metrics.terms(here.draws, truth, independent=independent, physical=physical)
-    yield metrics.CSDI, Scored(drawn | _joint(independent, here.targets), len(here.draws))
-    as_in_paper = metrics.paper_terms(here.draws, truth) | {"crps": drawn["crps"]}
-    yield metrics.CSDI + metrics.AS_IN_PAPER, Scored(as_in_paper, len(here.draws))
-    for name, shown in ((metrics.CSDI, metrics.CSDI + metrics.CORRECTED), (metrics.AUTO, metrics.AUTO)):
-        if name in scored:
-            rng = streams.generator(0, "levels", name)
-            joint = _joint(forecasts.redrawn(independent, calibrated[name], rng), here.targets)
-            by_distance = _by_distance(scored[name].terms, here.targets.kind)
-            yield shown, scored[name]._replace(terms=scored[name].terms | by_distance | joint)
-    if scored:
-        shuffled = streams.generator(0, "shuffled").permuted(independent, axis=0)
-        rng = streams.generator(0, "levels", metrics.AUTO)
-        joint = _joint(forecasts.redrawn(shuffled, calibrated[metrics.AUTO], rng), here.targets)
-        yield SHUFFLED, Scored(joint, len(independent))
+def _scorer(calibrations, antithetic, stats, n_targets):
+    """A function that yields (name, scores) of every method, as it is and as a distribution, of parts of the targets.
+
+    Parts come in turn, `n_targets` in all: random numbers go on from one to the next.
+    """
+    shuffle, done = streams.generator(0, "shuffled"), 0
+    calibrated = [*calibrations[0][1].methods, metrics.AUTO] if calibrations else []
+
+    def score(here):
+        nonlocal done
+        truth, first = here.targets.truth, done
+        done += len(truth)
+
+        def physical(off):
+            return transforms.errors(off, here.targets.value, stats, here.targets.feature)
+
+        def quantiles(name):
+            result = np.empty((dressing.N_QUANTILES, len(truth)))
+            for chosen, calibration in calibrations:
+                result[:, chosen] = calibration.quantiles(name, here.part(chosen))
+            return result
+
+        def of_quantiles(quantiles):
+            terms = metrics.terms(quantiles, truth, are_quantiles=True, physical=physical)
+            return Scored(terms, dressing.N_QUANTILES)
+
+        def joint(draws, name, quantiles):
+            levels = streams.columns((len(draws), n_targets), first, len(truth), 0, "levels", name)
+            return _joint(forecasts.redrawn(draws, quantiles, levels), here.targets)
+
+        for name, (point, deviations) in here.points.items():
+            if deviations is None:
+                yield name, Scored(metrics.terms(point[None], truth, physical=physical), 1)
+            if name in calibrated:
+                yield name + metrics.DRESSED * (deviations is None), of_quantiles(quantiles(name))
+        independent = conformal.independent(here.draws, antithetic)
+        drawn = metrics.terms(here.draws, truth, independent=independent, physical=physical)
+        yield metrics.CSDI, Scored(drawn | _joint(independent, here.targets), len(here.draws))
+        as_in_paper = metrics.paper_terms(here.draws, truth) | {"crps": drawn["crps"]}
+        yield metrics.CSDI + metrics.AS_IN_PAPER, Scored(as_in_paper, len(here.draws))
+        if not calibrated:
+            return
+        for name, shown in ((metrics.CSDI, metrics.CSDI + metrics.CORRECTED), (metrics.AUTO, metrics.AUTO)):
+            corrected = quantiles(name)
+            scored = of_quantiles(corrected)
+            by_distance = _by_distance(scored.terms, here.targets.kind)
+            yield shown, scored._replace(terms=scored.terms | by_distance | joint(independent, name, corrected))
+        shuffled = shuffle.permuted(independent, axis=0)
+        yield SHUFFLED, Scored(joint(shuffled, metrics.AUTO, corrected), len(independent))
+
+    return score
 
 
 def _joint(draws, targets):
@@ -145,7 +184,6 @@ def _by_distance(terms, kind):
         f"{score}_{OF_DISTANCE}{name}": tuple(np.where(kind == code, column, 0.0) for column in terms[score])
         for score in (f"coverage_{percent}" for percent in metrics.PERCENTS)
         for code, name in enumerate(conformal.KINDS)
-        if (kind == code).any()
     }
 
 
@@ -159,63 +197,89 @@ def _weights(calibration, code, pattern, validation, features):
             yield pattern, name, feature, "weight", weight, weight, weight, n, dressing.N_QUANTILES
 
 
-def _likelihoods(path, window, feature) -> Iterator[tuple[str, Scored]]:
+def _likelihoods(path, targets, names) -> Iterator[tuple[str, Scored]]:
     """(name, scores) of the methods with a likelihood: nats, per target, of the window and feature of each target.
 
     Args:
         path: of the windows' scores.
-        window, feature: (n,), number and name, of each target.
+        targets: of some windows.
+        names: (K,), of the features.
     """
-    table = tables.read(path, tables.WINDOW_SCORES)
+    ends = [(int(targets.window.min()), int(targets.window.max()))]
+    (table,) = tables.ranges(path, tables.WINDOW_SCORES, "window", ends)
     nats = table.set_index(["window", table["feature"].astype(str)])[["nll_bound", "gaussian_nll"]]
-    nats = nats.loc[pd.MultiIndex.from_arrays([window, feature])]
+    nats = nats.loc[pd.MultiIndex.from_arrays([targets.window, names[targets.feature]])]
     bound, exact = (nats[name].to_numpy() for name in nats)
     yield metrics.CSDI, Scored(metrics.mean_terms("nll_bound", bound), int(table["n_draws"].iloc[0]))
     if not np.isnan(exact).any():
         yield baselines.GAUSSIAN, Scored(metrics.mean_terms("nll", exact), EXACT)
 
 
-def _patterns(codes, names, split):
-    """(code, name, boolean mask of its targets) of every pattern."""
-    for code, name in enumerate(names):
-        targets = codes == code
-        if not targets.any():
-            logging.warning("held_out.%s hides nothing in the %s windows: no scores", name, split)
-            continue
-        if targets.sum() < metrics.FEW:
-            logging.warning("held_out.%s: %d targets are too few to tell methods apart", name, targets.sum())
-        yield code, name, targets
-
-
-def _scores(terms, window, feature, names, counts):
-    """(feature, metric, value, lower, upper, number of targets), of all features together, then of most of each.
+def _patterns(starts, n_targets, names, split, seed) -> Iterator[Pattern]:
+    """Every pattern, with its bootstrap.
 
     Args:
-        terms: from `metrics.terms`.
-        window, feature: (n,), numbers from 0 on, of each target.
-        names: (K,), the features'.
-        counts: from `metrics.resamples`.
+        starts: of the windows with targets, by window.
+        n_targets: (n,), of each.
+        names: of the patterns.
+        split, seed: of the table, and of the bootstrap.
     """
-    scored, feature = np.unique(feature, return_inverse=True)
-    shape = counts.shape[1], len(scored)
-    cell = window * len(scored) + feature
+    codes = starts["held_out"].cat.codes.to_numpy()
+    for code, name in enumerate(names):
+        here = codes == code
+        if not here.any():
+            logging.warning("held_out.%s hides nothing in the %s windows: no scores", name, split)
+            continue
+        if n_targets[here].sum() < metrics.FEW:
+            logging.warning("held_out.%s: %d targets are too few to tell methods apart", name, n_targets[here].sum())
+        stretch = _stretches(starts[here])
+        counts = metrics.resamples(int(stretch.max()) + 1, streams.generator(seed, "bootstrap", name))
+        yield Pattern(code, name, starts.index[here].to_numpy(), stretch, counts)
 
-    def by_window(terms, columns):
-        sums = np.bincount(cell, terms, minlength=np.prod(shape)).reshape(shape)
-        return np.column_stack([sums.sum(axis=1), sums])[:, :columns]
 
-    n_targets = [len(cell), *np.bincount(feature).tolist()]
-    scores = {}
-    for metric, both in terms.items():
-        columns = 1 if metric in joint_scores.SCORES or OF_DISTANCE in metric else len(n_targets)
-        sums = (by_window(part, columns) for part in both)
-        scores[metric] = np.stack(metrics.bootstrap(metric, *sums, counts))
-    for column, (name, n) in enumerate(zip(["all", *(names[k] for k in scored)], n_targets, strict=True)):
+def _by_window(methods, targets, n_features):
+    """Windows (W,), the sums of terms over the targets of each, (W, C), and the `Columns` of each of the methods.
+
+    The first 1 + K columns are the numbers of targets, of all features and of each.
+    """
+    window, place = np.unique(targets.window, return_inverse=True)
+    cell = place * n_features + targets.feature
+    parts: list[np.ndarray] = []
+    n_columns = 0
+
+    def add(terms, of_each):
+        nonlocal n_columns
+        sums = np.bincount(cell, terms, minlength=len(window) * n_features).reshape(-1, n_features)
+        total = sums.sum(axis=1, keepdims=True)
+        parts.append(np.hstack([total, sums]) if of_each else total)
+        n_columns += parts[-1].shape[1]
+        return slice(n_columns - parts[-1].shape[1], n_columns)
+
+    n_targets = add(None, True)
+
+    def places(score, top, bottom):
+        of_each = score not in joint_scores.SCORES and OF_DISTANCE not in score
+        return add(top, of_each), n_targets if of_each and metrics.are_ones(bottom) else add(bottom, of_each)
+
+    columns = [
+        Columns(name, n_samples, {score: places(score, *both) for score, both in terms.items()})
+        for name, (terms, n_samples) in methods
+    ]
+    return window, np.hstack(parts), columns
+
+
+def _scores(columns, sums, features):
+    """(feature, metric, value, lower, upper, number of targets), of all features together, then of most of each."""
+    scores = {
+        metric: np.stack(metrics.bootstrap(metric, sums[:, top], sums[:, bottom]))
+        for metric, (top, bottom) in columns.scores.items()
+    }
+    for column, name in enumerate(["all", *features]):
         for metric, values in scores.items():
             if not column and metric in metrics.PHYSICAL:  # features have units of their own
                 continue
             if column < values.shape[1] and np.isfinite(values[0, column]):  # some distances occur under some patterns
-                yield name, metric, *values[:, column].tolist(), n
+                yield name, metric, *values[:, column].tolist(), int(sums[0, column])
 
 
 def _log(rows, pattern, n_stretches):

@@ -27,7 +27,7 @@ from scoredag.series import (
     tidy,
     transforms,
 )
-from scoredag.series.windows import OBSERVED, read, steps_of, values_at, z_scores
+from scoredag.series.windows import OBSERVED, read, read_some, steps_of, values_at, z_scores
 from scoredag.store import files, tables
 
 ROWS = 1 << 16  # steps that are written at once
@@ -154,7 +154,7 @@ def _training(names, windows_path, stats, shape):
     """Training windows and what is known of them, as many as baselines learn from; none if none of `names` does."""
     if baselines.RIDGE not in names:
         return np.empty((0, *shape)), np.empty((0, *shape), bool)
-    _, values, roles = read(windows_path, stats, "train", baselines.N_TRAINING)
+    _, values, roles = read_some(windows_path, stats, "train", baselines.N_TRAINING)
     return values, roles == OBSERVED
 
 
@@ -248,11 +248,11 @@ def _calibrated(drawn, known, calibration, methods, rngs):
             points = {name: forecasts.at(pair, (row, ~there)) for name, pair in filled.items()}
             feature, _ = np.nonzero(~there)
             kinds = conformal.distance_kinds(there)[~there]
-            unknown = forecasts.unknown(feature, kinds, samples[:, ~there], points)
-            quantiles = calibration.quantiles(metrics.AUTO, unknown)
+            draws = samples[:, ~there]
+            quantiles = calibration.quantiles(metrics.AUTO, forecasts.unknown(feature, kinds, draws, points))
             joint = samples.copy()
-            joint[:, ~there] = forecasts.redrawn(samples[:, ~there], quantiles, next(rngs))
-            samples[:, ~there] = forecasts.reordered(samples[:, ~there], quantiles)
+            joint[:, ~there] = forecasts.redrawn(draws, quantiles, next(rngs).random(draws.shape))
+            samples[:, ~there] = forecasts.reordered(draws, quantiles)
             yield samples, joint
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from scoredag import job, metrics
 from scoredag.figures import explore, panels, style
-from scoredag.series import features, gaps, tidy, transforms
+from scoredag.series import features, gaps, tidy, transforms, windows
 from scoredag.store import files, tables
 
 N_GAPS, N_WINDOWS, N_SERIES = 20, 20, 40  # that the lists have, at most
@@ -105,18 +105,20 @@ def _gap(wide, lengths, spans, times, first, stop, filled):
 
 def _worst(wide, lengths, samples_path, windows_path, starts_path, statistics_path, level):
     """The test windows with the highest mean CRPS in standard deviations of their features, the highest first."""
-    targets, samples = tables.read_imputations(samples_path)
-    if targets.empty:
-        return []
     stats = tables.read(statistics_path, tables.STATISTICS)
-    truth, drawn = metrics.z_scores(*transforms.forward_targets(targets, samples, stats), stats)
-    targets = targets.assign(crps=metrics.terms(drawn, truth)["crps"][0])
-    scores = targets.groupby("window")["crps"].agg(["mean", "size"])
-    scores = scores.sort_values("mean", ascending=False, kind="stable").head(N_WINDOWS)
+    _, ends = windows.borders(windows_path, stats, windows.numbers(windows_path, "test"))
+    scores = [
+        _with_crps(*part, stats).groupby("window")["crps"].agg(["mean", "size"])
+        for part in tables.imputation_ranges(samples_path, ends)
+        if len(part[0])
+    ]
+    if not scores:
+        return []
+    scores = pd.concat(scores).sort_values("mean", ascending=False, kind="stable").head(N_WINDOWS)
     has_room = scores["size"].cumsum() <= explore.MOST_TARGETS
     scores = scores[has_room | (np.arange(len(scores)) == 0)]
-    chosen = targets["window"].isin(scores.index).to_numpy()
-    targets = panels.with_quantiles(targets[chosen], samples[:, chosen], level)
+    targets, samples = tables.read_imputations(samples_path, scores.index)
+    targets = panels.with_quantiles(_with_crps(targets, samples, stats), samples, level)
     targets["feature"] = wide.columns.get_indexer(targets["feature"].astype(str))
     starts = tables.read(starts_path, tables.WINDOW_STARTS).set_index("window").loc[scores.index]
     keys = [starts["start"]] if "series" not in starts else [starts["series"].astype(str), starts["start"]]
@@ -126,6 +128,12 @@ def _worst(wide, lengths, samples_path, windows_path, starts_path, statistics_pa
         _window(lengths, first, length, starts.loc[window], score, targets[targets["window"] == window])
         for first, window, score in zip(firsts.tolist(), scores.index, scores["mean"], strict=True)
     ]
+
+
+def _with_crps(targets, samples, stats):
+    """Targets with the CRPS of their samples (S, n) in standard deviations of their features."""
+    truth, drawn = metrics.z_scores(*transforms.forward_targets(targets, samples, stats), stats)
+    return targets.assign(crps=metrics.terms(drawn, truth)["crps"][0])
 
 
 def _window(lengths, first, length, start, score, targets):

@@ -3,7 +3,7 @@
 from scoredag import job
 from scoredag.errors import InputError
 from scoredag.figures import imputations, panels, style
-from scoredag.series import features, tidy
+from scoredag.series import features, tidy, windows
 from scoredag.store import tables
 
 MOST = 4  # columns
@@ -13,17 +13,19 @@ def plot_imputation(
     samples_path: str, windows_path: str, starts_path: str, series_path: str, figure_path: str, settings: dict
 ) -> None:
     """Draw some features (rows) of test windows (columns) in physical units: one under each pattern, or some of one."""
-    table = tables.read(windows_path, tables.WINDOWS, filters=[("split", "==", "test")])
-    names = list(table["feature"].cat.categories)
+    test = windows.numbers(windows_path, "test")
+    some = windows.some(windows_path, "test", test)
+    names = list(some["feature"].cat.categories)
     shown = settings["features"] or list(dict.fromkeys([names[0], names[(len(names) - 1) // 2], names[-1]]))
     for name in shown:
         if name not in names:
             raise InputError(f"csdi.runs.*.figure.features: '{name}' is unknown; known are {', '.join(names)}")
     starts = tables.read(starts_path, tables.WINDOW_STARTS).set_index("window")
-    windows, titles, heading = _chosen(table, starts, shown, settings["held_out"], settings["n_windows"])
-    targets, samples = tables.read_imputations(samples_path)
+    chosen, titles, heading = _chosen(windows_path, test, starts, shown, settings["held_out"], settings["n_windows"])
+    table = windows.table(windows_path, "test", chosen)
+    targets, samples = tables.read_imputations(samples_path, chosen)
     targets = panels.with_quantiles(targets, samples, settings["level"])
-    spans = panels.least_spans(table)
+    spans = panels.least_spans(some)
     step, unit = panels.unit_of(tidy.spacing(tidy.from_tidy(tables.read(series_path, tables.SERIES))))
 
     def shown_as(window, feature):
@@ -32,22 +34,25 @@ def plot_imputation(
         more = {"title": titles[window], "label": label, "least_span": spans[feature]}
         return panel | more | {"steps": panel["steps"] * step}
 
-    grid = [[shown_as(window, feature) for window in windows] for feature in shown]
+    grid = [[shown_as(window, feature) for window in chosen] for feature in shown]
     colour = style.colour(settings["colour"])
     style.save(imputations.imputation(grid, heading, unit, colour, settings["level"]), figure_path)
 
 
-def _chosen(table, starts, shown, pattern, n_windows):
-    """Numbers of windows, {number: title}, and a heading: windows of `pattern`, or one under each where it is None."""
-    of_test = starts.loc[table["window"].unique()]
+def _chosen(path, test, starts, shown, pattern, n_windows):
+    """Numbers of windows, {number: title}, and a heading: windows of `pattern`, or one under each where it is None.
+
+    Of many windows, some are looked at. `test` are the numbers of all test windows.
+    """
+    of_test = starts.loc[test]
     patterns = [name for name in starts["held_out"].cat.categories if (of_test["held_out"] == name).any()]
-    of_first = of_test.index[of_test["held_out"] == (pattern or patterns[0])]
-    rows = table[table["window"].isin(of_first)]
+    of_first = test[(of_test["held_out"] == (pattern or patterns[0])).to_numpy()]
+    rows = windows.some(path, "test", of_first)
     dated = starts["start"].nunique() > 1
     if pattern or len(patterns) < 2:
-        windows = _fullest(rows, shown, n_windows)
-        titles = {window: panels.when(starts.loc[window], dated) for window in windows}
-        return windows, titles, f"Test windows, held out: {pattern or patterns[0]}"
+        chosen = _fullest(rows, shown, n_windows)
+        titles = {window: panels.when(starts.loc[window], dated) for window in chosen}
+        return chosen, titles, f"Test windows, held out: {pattern or patterns[0]}"
     (first,) = _fullest(rows, shown, 1)
     place = [name for name in ("series", "start") if name in starts]
     same = of_test[(of_test[place] == starts.loc[first, place]).all(axis=1)]

@@ -6,7 +6,7 @@ import pandas as pd
 from scoredag import job
 from scoredag.errors import InputError
 from scoredag.figures import imputations, panels, style
-from scoredag.series import features
+from scoredag.series import features, windows
 from scoredag.store import tables
 
 N_WINDOWS = 2  # at either end of the ranking
@@ -29,9 +29,12 @@ def plot_surprise(
     whole = scores[scores["feature"] == "all"].sort_values("nll_bound", ascending=False, kind="stable")
     dated = whole["start"].nunique() > 1  # of many series all may start at one time
     whole = whole.assign(x=whole["start"].dt.tz_localize(None) if dated else np.arange(len(whole), 0, -1))
-    table = tables.read(windows_path, tables.WINDOWS, filters=[("split", "==", "test")])
-    targets = panels.with_quantiles(*tables.read_imputations(samples_path), settings["level"])
-    spans, interval = panels.least_spans(table), _interval(series_path)
+    ends = list(_ends(whole))
+    shown = [row["window"] for _, row in ends]
+    table = windows.table(windows_path, "test", shown)
+    targets = panels.with_quantiles(*tables.read_imputations(samples_path, shown), settings["level"])
+    test = windows.numbers(windows_path, "test")
+    spans, interval = panels.least_spans(windows.some(windows_path, "test", test)), _interval(series_path)
 
     def column(letter, shade, row, parts):
         shown = [
@@ -55,7 +58,7 @@ def plot_surprise(
 
     columns = [
         column(letter, style.VERMILION if most else style.GREEN, row, _telling(scores, row["window"], most))
-        for letter, (most, row) in zip("abcd", _ends(whole), strict=False)
+        for letter, (most, row) in zip("abcd", ends, strict=False)
     ]
     style.save(
         imputations.surprise(whole, columns, pattern, style.colour(settings["colour"]), settings["level"]), figure_path

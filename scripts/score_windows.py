@@ -3,6 +3,7 @@
 import logging
 
 import numpy as np
+import pandas as pd
 import threadpoolctl
 
 from scoredag import gaussian, job, streams
@@ -24,51 +25,69 @@ def score_windows(
     run: str,
     threads: int,
 ) -> None:
-    """Write the bound of each test window, of all targets and of each feature's: nats per target, of z-scores.
+    """Write the bound of each test window, or those of a shard, of all targets and of each feature's.
 
-    It is that of ancestral sampling from where the run's reverse process starts. Beside it stands the exact value under
-    the joint Gaussian of a window, null where there is no such law.
+    Bounds are in nats per target, of z-scores, and those of ancestral sampling from where the run's reverse process
+    starts. Beside them stands the exact value under the joint Gaussian of a window, null where there is no such law.
     """
     model = checkpoint.load(model_path)
     stats = tables.read(statistics_path, tables.STATISTICS)
     checkpoint.check_features(model_path, list(stats["feature"]))
-    numbers, values, roles = windows.read(windows_path, stats, "test")
-    targets = roles == windows.TARGET
-    n_draws = settings["likelihood"]["n_draws"]
+    starts = tables.read(starts_path, tables.WINDOW_STARTS).set_index("window")
     sampling = imputation.options(settings["sampling"], gaussian_path, choice_path)
-    parts = []
-    with logs.progress(f"scoring {run}", len(numbers), "window") as bar:
-        for batch, *part in variational_bound.bounds(
-            model,
-            numbers,
-            values,
-            roles == windows.OBSERVED,
-            targets,
-            seed=streams.seed(settings["seed"], "likelihood", run),
-            threads=threads,
-            device=settings["device"],
-            progress=bar,
-            **settings["likelihood"],
-            **sampling,
-        ):
-            parts.append(part)
-            logs.tenths(batch, len(numbers), "windows")
-    bound, squared_error = map(np.concatenate, zip(*parts, strict=True))
-    of_gaussian = _of_gaussian(gaussian_path, values, roles == windows.OBSERVED, targets)
+    batch_size = imputation.chunk_on(settings["device"], sampling["chunk"])
+    which = windows.share(windows.numbers(windows_path, "test"), batch_size, *settings.get("shard", windows.WHOLE))
+    schema = tables.of_several(tables.WINDOW_SCORES) if "series" in starts else tables.WINDOW_SCORES
+    wholes = []
+    with (
+        tables.writing(scores_path, schema) as write,
+        logs.progress(f"scoring {run}", len(which), "window") as bar,
+    ):
+        for part, table in windows.parts(windows_path, stats, "test", which, batch_size):
+            numbers, values, roles = windows.to_arrays(table, stats)
+            given, targets = roles == windows.OBSERVED, roles == windows.TARGET
+            estimates = []
+            for batch, *estimate in variational_bound.bounds(
+                model,
+                numbers,
+                values,
+                given,
+                targets,
+                seed=streams.seed(settings["seed"], "likelihood", run),
+                threads=threads,
+                device=settings["device"],
+                progress=bar,
+                **settings["likelihood"],
+                **sampling,
+            ):
+                estimates.append(estimate)
+                logs.tenths(slice(part.start + batch.start, part.start + batch.stop), len(which), "windows")
+            of_gaussian = _of_gaussian(gaussian_path, values, given, targets)
+            bound, squared_error = map(np.concatenate, zip(*estimates, strict=True))
+            scores = _table(starts.loc[numbers], stats, targets, bound, squared_error, of_gaussian)
+            scores["n_draws"] = settings["likelihood"]["n_draws"]
+            write(scores)
+            wholes.append(scores[scores["feature"] == "all"])
+    if wholes:
+        _log(pd.concat(wholes))
+
+
+def _table(starts, stats, targets, bound, squared_error, of_gaussian):
+    """Rows of windows, of all their targets and of each feature's; sums (N, 1 + K) become means over the targets."""
     n_targets = targets.sum(axis=2)
     n_targets = np.column_stack([n_targets.sum(axis=1), n_targets])
     scored = window, column = np.nonzero(n_targets)
-    starts = tables.read(starts_path, tables.WINDOW_STARTS).set_index("window").loc[numbers[window]].reset_index()
-    table = starts.assign(
-        feature=np.array(["all", *stats["feature"]])[column],
-        n_targets=n_targets[scored],
-        n_draws=n_draws,
-        nll_bound=bound[scored] / n_targets[scored],
-        nll_bound_std_error=np.sqrt(squared_error[scored]) / n_targets[scored],
-        gaussian_nll=of_gaussian[scored] / n_targets[scored],
+    return (
+        starts.iloc[window]
+        .reset_index()
+        .assign(
+            feature=pd.Categorical.from_codes(column, ["all", *stats["feature"]]),
+            n_targets=n_targets[scored],
+            nll_bound=bound[scored] / n_targets[scored],
+            nll_bound_std_error=np.sqrt(squared_error[scored]) / n_targets[scored],
+            gaussian_nll=of_gaussian[scored] / n_targets[scored],
+        )
     )
-    _log(table[table["feature"] == "all"])
-    tables.write(table, scores_path, tables.WINDOW_SCORES)
 
 
 def _of_gaussian(path, values, given, targets):

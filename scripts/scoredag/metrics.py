@@ -56,8 +56,7 @@ def interval(samples: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]
     90 %, with 20 perfect samples. Below 2 / (1 - level) - 1 samples (19 for 90 %) no interval is
     wide enough; then it reaches from the least to the greatest.
     """
-    lower, upper = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2], axis=0, method="weibull")
-    return lower, upper
+    return _interval(np.sort(samples, axis=0), level)
 
 
 def samples_for(percent: int) -> int:
@@ -80,13 +79,13 @@ def inside(lower: np.ndarray, upper: np.ndarray, truth: np.ndarray) -> np.ndarra
     return (lower <= truth) & (truth <= upper)
 
 
-def ranks(samples: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def ranks(samples: np.ndarray, truth: np.ndarray, first: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """How many of `samples` (S, n) are below the truth (n,), and how many are not above it.
 
     The third array has a number in [0, 1) for each truth, spread evenly: where it counts among the samples that are
-    equal to it, as of rain many are, which is 0.
+    equal to it, as of rain many are, which is 0. `first` is the place of the first truth, where these are some of more.
     """
-    spread = np.arange(len(truth)) * GOLDEN % 1
+    spread = np.arange(first, first + len(truth)) * GOLDEN % 1
     return (samples < truth).sum(axis=0), (samples <= truth).sum(axis=0), spread
 
 
@@ -125,28 +124,29 @@ def terms(
         {score: (numerators (n,), denominators (n,))} of MAE, RMSE and CRPS, of those of `PHYSICAL` if there are
         units, and `interval_terms` at those of `PERCENTS` that the samples are enough for.
     """
-    samples = samples.astype(np.float64)
-    off, one = np.median(samples, axis=0) - truth, np.ones(len(truth))
+    ordered = _ordered(samples)
+    off, ones = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2 - truth, _ones(len(truth))
+    method = "weibull" if are_quantiles else "linear"
     scores = {
-        "mae": (np.abs(off), one),
-        "rmse": (off**2, one),
-        "crps": (_pinball(samples, truth, LEVELS, "weibull" if are_quantiles else "linear"), np.abs(truth)),
+        "mae": (np.abs(off), ones),
+        "rmse": (off**2, ones),
+        "crps": (_pinball_of(_quantiles(ordered, LEVELS, method), truth, LEVELS), np.abs(truth)),
     }
     if physical:
         in_units = np.abs(physical(off))
-        scores |= {"mae_physical": (in_units, one), "rmse_physical": (in_units**2, one)}
-    independent = samples if independent is None else independent
+        scores |= {"mae_physical": (in_units, ones), "rmse_physical": (in_units**2, ones)}
+    ordered = ordered if independent is None else _ordered(independent)
     for percent in PERCENTS:
-        if len(independent) >= samples_for(percent):
-            lower, upper = interval(independent, percent / 100)
+        if len(ordered) >= samples_for(percent):
+            lower, upper = _interval(ordered, percent / 100)
             scores |= interval_terms(lower, upper, truth, percent)
     return scores
 
 
 def interval_terms(lower: np.ndarray, upper: np.ndarray, truth: np.ndarray, percent: int) -> Terms:
     """`terms` of coverage and mean width of intervals from `lower` to `upper` (n,)."""
-    covered, one = inside(lower, upper, truth).astype(np.float64), np.ones(len(truth))
-    return {f"coverage_{percent}": (covered, one), f"interval_width_{percent}": (upper - lower, one)}
+    covered, ones = inside(lower, upper, truth).astype(np.float64), _ones(len(truth))
+    return {f"coverage_{percent}": (covered, ones), f"interval_width_{percent}": (upper - lower, ones)}
 
 
 def paper_terms(samples: np.ndarray, truth: np.ndarray) -> Terms:
@@ -159,13 +159,22 @@ def paper_terms(samples: np.ndarray, truth: np.ndarray) -> Terms:
         truth: (n,).
     """
     median = np.quantile(samples.astype(np.float64), 0.5, axis=0, method="lower")
-    errors, one = np.abs(median - truth), np.ones(len(truth))
-    return {"mae": (errors, one), "rmse": (errors**2, one)}
+    errors, ones = np.abs(median - truth), _ones(len(truth))
+    return {"mae": (errors, ones), "rmse": (errors**2, ones)}
 
 
 def mean_terms(score: str, values: np.ndarray) -> Terms:
     """`terms` of the mean of `values` (n,)."""
-    return {score: (values, np.ones(len(values)))}
+    return {score: (values, _ones(len(values)))}
+
+
+def are_ones(denominators: np.ndarray) -> bool:
+    """Whether those of `terms` are known to be 1 without a look at them, so that their sums are numbers of targets."""
+    return denominators.strides == (0,)
+
+
+def _ones(n):
+    return np.broadcast_to(1.0, n)
 
 
 def ratio(score: str, numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
@@ -194,29 +203,37 @@ def stretches(starts: np.ndarray, series: np.ndarray) -> np.ndarray:
     return np.unique(np.column_stack([run, place // most]), axis=0, return_inverse=True)[1]
 
 
-def resamples(stretch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """How often each window (n,) is in each of `N_RESAMPLES` bootstrap samples of stretches, (N_RESAMPLES, n).
+def resamples(n: int, rng: np.random.Generator) -> np.ndarray:
+    """How often each of n stretches is in each of `N_RESAMPLES` bootstrap samples of them, (N_RESAMPLES, n)."""
+    return rng.multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES).astype(np.uint16)
+
+
+def resampled(sums: np.ndarray, stretch: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Sums over windows, and those over the windows of each bootstrap sample, (1 + N_RESAMPLES, m).
+
+    Those of more windows of the same stretches can be added to them.
 
     Args:
-        stretch: the number of each window's stretch, from 0 on.
-        rng: a generator.
+        sums: (n, m), of each window.
+        stretch: (n,), the number of each window's stretch.
+        counts: from `resamples`.
     """
-    n = int(stretch.max()) + 1
-    return rng.multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES).astype(np.float64)[:, stretch]
+    numbers, place = np.unique(stretch, return_inverse=True)
+    of_stretches = np.zeros((len(numbers), sums.shape[1]))
+    np.add.at(of_stretches, place, sums)
+    return np.vstack([sums.sum(axis=0), counts[:, numbers].astype(np.float64) @ of_stretches])
 
 
 def bootstrap(
-    score: str, numerators: np.ndarray, denominators: np.ndarray, counts: np.ndarray
+    score: str, numerators: np.ndarray, denominators: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A score and the ends of its 95 % percentile interval when stretches are drawn again, three arrays (...).
+    """A score and the ends of its 95 % percentile interval when stretches are drawn again, three arrays (m,).
 
     Args:
         score: its name.
-        numerators, denominators: (n, ...), sums of `terms` by window.
-        counts: from `resamples`.
+        numerators, denominators: (1 + N_RESAMPLES, m), from `resampled`, of its `terms`.
     """
-    value = ratio(score, numerators.sum(axis=0), denominators.sum(axis=0))
-    drawn = ratio(score, counts @ numerators, counts @ denominators)
+    value, *drawn = ratio(score, numerators, denominators)
     # bootstrap samples without a feature give NaN, and do not count; the plain function is much faster
     quantile = np.nanquantile if np.isnan(drawn).any() else np.quantile
     with warnings.catch_warnings():
@@ -225,11 +242,39 @@ def bootstrap(
     return value, lower, upper
 
 
-def _pinball(samples, truth, levels, method="linear"):
+def _pinball(samples, truth, levels):
     """Twice the pinball loss (n,) of quantiles of the samples, averaged over `levels`."""
-    quantiles = np.quantile(samples, levels, axis=0, method=method)
+    return _pinball_of(_quantiles(np.sort(samples, axis=0), levels), truth, levels)
+
+
+def _pinball_of(quantiles, truth, levels):
+    """Twice the pinball loss (n,) of `quantiles` (levels, n), averaged over `levels`."""
     levels = np.asarray(levels)[:, None]
     return 2 * ((truth - quantiles) * (levels - (truth < quantiles))).mean(axis=0)
+
+
+def _ordered(samples):
+    """Samples (S, ...), float64, in ascending order."""
+    samples = samples.astype(np.float64)
+    return samples if (samples[1:] >= samples[:-1]).all() else np.sort(samples, axis=0)
+
+
+def _interval(ordered, level):
+    """`interval` of samples in ascending order."""
+    lower, upper = _quantiles(ordered, [(1 - level) / 2, (1 + level) / 2], "weibull")
+    return lower, upper
+
+
+def _quantiles(ordered, levels, method="linear"):
+    """As `np.quantile` over the first axis, to the last digit, of what is in ascending order already."""
+    n = len(ordered)
+    levels = np.asarray(levels, dtype=np.float64)
+    place = (n - 1) * levels if method == "linear" else n * levels + levels - 1
+    below = np.floor(place)
+    part = (place - below).reshape(-1, *[1] * (ordered.ndim - 1))
+    lower, upper = (ordered[k.clip(0, n - 1).astype(int)] for k in (below, below + 1))
+    apart = upper - lower
+    return np.where(part < 0.5, lower + apart * part, upper - apart * (1 - part))
 
 
 def _median_errors(samples, truth, mask):

@@ -1,11 +1,15 @@
-"""Scores of a run: what cannot be scored is said in one line."""
+"""Scores of a run: what cannot be scored is said in one line, and in how many parts windows are read shows nowhere."""
+
+import importlib
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from evaluate_csdi import evaluate_csdi
+from plot_calibration import plot_calibration
 from scoredag.errors import InputError
+from scoredag.series import forecasts, windows
 from scoredag.store import tables
 
 
@@ -28,3 +32,49 @@ def test_a_split_without_targets_is_refused(tmp_path):
     with pytest.raises(InputError, match="hides nothing in the test windows; raise its shares"):
         evaluate_csdi(**paths, settings={"seed": 1, "antithetic": True}, split="test")
     assert not (tmp_path / "metrics.parquet").exists()
+
+
+@pytest.fixture
+def simulated(root, tmp_path, monkeypatch):
+    """Paths of the tables of 40 validation and 60 test windows under four patterns."""
+    monkeypatch.syspath_prepend(str(root / "benchmarks"))
+    benchmark = importlib.import_module("windows")
+    monkeypatch.setattr(benchmark, "N_VALID", 40)
+    benchmark.simulate(tmp_path, 60)
+    paths = {name: f"{name}.parquet" for name in ("samples", "baselines", "windows", "statistics")}
+    paths |= {"validation": "validation_samples.parquet", "starts": "window_starts.parquet"}
+    return {f"{name}_path": str(tmp_path / path) for name, path in paths.items()}
+
+
+def test_windows_that_are_read_in_parts_have_the_scores_of_all_at_once(simulated, tmp_path, monkeypatch):
+    def scores(name):
+        path, settings = tmp_path / f"{name}.parquet", {"seed": 1, "antithetic": True}
+        evaluate_csdi(**simulated, scores_path=None, metrics_path=path, settings=settings, split="test")
+        figure = tmp_path / f"{name}.png"
+        plot_calibration(**simulated, figure_path=figure, settings={"colour": "#0072b2", "antithetic": True})
+        return tables.read(path, tables.CSDI_METRICS), figure.read_bytes()
+
+    whole, figure = scores("whole")
+    assert set(whole["held_out"]) == {"random-10", "random-50", "random-90", "blocks-6"}
+    assert {"auto", "CSDI", "CSDI, conformal", "auto, entries shuffled", "linear, dressed"} <= set(whole["method"])
+    monkeypatch.setattr(windows, "MOST_ROWS", 7 * 18 * 24)
+    monkeypatch.setattr(forecasts, "AT_ONCE", 500)
+    n_parts = len(windows.borders(simulated["windows_path"], range(18), np.arange(60))[0])
+    in_parts, same = scores("parts")
+    assert n_parts == 9 and same == figure
+    values = ["value", "lower", "upper"]
+    pd.testing.assert_frame_equal(in_parts.drop(columns=values), whole.drop(columns=values))
+    np.testing.assert_allclose(in_parts[values], whole[values], rtol=1e-12, atol=1e-14)
+
+
+def test_blocks_are_whole_windows(simulated, monkeypatch):
+    monkeypatch.setattr(forecasts, "AT_ONCE", 400)
+    starts = tables.read(simulated["starts_path"], tables.WINDOW_STARTS)
+    stats = tables.read(simulated["statistics_path"], tables.STATISTICS)
+    paths = [simulated[f"{name}_path"] for name in ("samples", "baselines", "windows")]
+    (part,) = forecasts.parts(*paths, starts, stats, "test")
+    blocks = list(forecasts.blocks(part))
+    assert len(blocks) > 20 and max(len(block.targets.truth) for block in blocks) < 800
+    np.testing.assert_array_equal(np.concatenate([block.draws for block in blocks], axis=1), part.draws)
+    of_blocks = [set(block.targets.window) for block in blocks]
+    assert sum(map(len, of_blocks)) == len(set.union(*of_blocks)) == 60

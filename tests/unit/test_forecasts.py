@@ -25,7 +25,7 @@ def simulated(n, rng, *, csdi=1.0, gaussian=1.0, pattern=0, n_features=2):
     draws = signal + csdi * rng.normal(size=n) + csdi * rng.normal(size=(20, n))
     points = {"joint Gaussian": (signal + gaussian * rng.normal(size=n), None)}
     points |= {name: (rng.normal(size=n), np.ones(n)) for name in ("structural", "other")}
-    return forecasts.Forecasts(forecasts.Targets(*columns, truth), draws, points)
+    return forecasts.Forecasts(forecasts.Targets(*columns, truth, truth), draws, points)
 
 
 def joined(*parts):
@@ -126,7 +126,7 @@ def test_redrawn_draws_have_the_distribution_and_the_ranks():
     rng = np.random.default_rng(0)
     draws = rng.normal(size=(20, 40_000))
     quantiles = np.broadcast_to(stats.norm.ppf(dressing.LEVELS)[:, None], (39, 40_000))
-    found = forecasts.redrawn(draws, quantiles, rng)
+    found = forecasts.redrawn(draws, quantiles, rng.random(draws.shape))
     assert np.array_equal(found.argsort(axis=0), draws.argsort(axis=0))
     assert found.std() == pytest.approx(1, abs=0.02)
     assert forecasts.reordered(draws, quantiles).std() < 0.93
@@ -146,7 +146,7 @@ def test_intervals_of_means_over_redrawn_draws_hold_what_they_say(correlation):
     quantiles = np.broadcast_to(stats.norm.ppf(dressing.LEVELS)[:, None], (39, n * length))
 
     def held(these):
-        means = forecasts.redrawn(these, quantiles, rng).reshape(20, n, length).mean(axis=2)
+        means = forecasts.redrawn(these, quantiles, rng.random(these.shape)).reshape(20, n, length).mean(axis=2)
         return [metrics.inside(*metrics.interval(means, level), truth).mean() for level in (0.8, 0.9)]
 
     assert held(draws) == pytest.approx([0.8, 0.9], abs=0.04)

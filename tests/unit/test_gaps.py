@@ -301,7 +301,7 @@ def test_a_method_that_learns_fills_gaps_as_it_fills_held_out_windows(results, m
 
 def test_gaps_are_filled_with_draws_as_they_are_where_validation_has_too_few_targets(tmp_path, caplog):
     nothing = np.zeros(9, int)
-    targets = forecasts.Targets(nothing, nothing, nothing, nothing, nothing, nothing > 0, np.zeros(9))
+    targets = forecasts.Targets(nothing, nothing, nothing, nothing, nothing, nothing > 0, np.zeros(9), np.zeros(9))
     few = forecasts.Forecasts(targets, np.zeros((2, 9)), {})
     stats = pd.DataFrame({"feature": ["x"], "mean": [0.0], "std": [1.0], "missing_fraction": [0.0]})
     table = {"window": [0, 0], "step": [0, 1], "feature": pd.Categorical(["x", "x"]), "value": 0.0}

@@ -185,13 +185,17 @@ def test_the_crps_of_quantiles_takes_them_as_they_are():
     np.testing.assert_allclose(top, expected, atol=1e-12)
 
 
+def bootstrap(score, numerators, denominators, stretch, counts):
+    return metrics.bootstrap(score, *(metrics.resampled(part, stretch, counts) for part in (numerators, denominators)))
+
+
 def test_the_bootstrap_of_a_mean_is_that_of_the_central_limit():
     """60 window means of known spread: the 95 % interval is 1.96 standard errors to either side."""
     rng = np.random.default_rng(0)
     means = rng.normal(2.0, 0.3, 60)
-    counts = metrics.resamples(np.arange(60), np.random.default_rng(1))
+    counts = metrics.resamples(60, np.random.default_rng(1))
     assert counts.shape == (metrics.N_RESAMPLES, 60) and (counts.sum(axis=1) == 60).all()
-    value, lower, upper = metrics.bootstrap("mae", 5 * means[:, None], np.full((60, 1), 5.0), counts)
+    value, lower, upper = bootstrap("mae", 5 * means[:, None], np.full((60, 1), 5.0), np.arange(60), counts)
     assert value == pytest.approx(means.mean())
     error = means.std() / np.sqrt(60)
     np.testing.assert_allclose([lower[0], upper[0]], means.mean() + 1.96 * error * np.array([-1, 1]), atol=0.3 * error)
@@ -201,11 +205,11 @@ def test_the_bootstrap_of_a_mean_is_that_of_the_central_limit():
 def test_windows_are_drawn_whole(name):
     """One bootstrap sample, worked out by picking the entries of the windows that were drawn."""
     samples, truth, window = two_groups()
-    counts = metrics.resamples(np.arange(60), np.random.default_rng(5))
+    counts = metrics.resamples(60, np.random.default_rng(5))
     terms = metrics.terms(samples, truth)[name]
     picked = np.concatenate([np.flatnonzero(window == w) for w in np.repeat(np.arange(60), counts[0].astype(int))])
     expected = metrics.ratio(name, *(part[picked].sum() for part in terms))
-    value, lower, upper = metrics.bootstrap(name, *sums(terms, window), counts[:1])
+    value, lower, upper = bootstrap(name, *sums(terms, window), np.arange(60), counts[:1])
     assert lower == upper == pytest.approx(expected)
     assert value == pytest.approx(metrics.ratio(name, *(part.sum() for part in terms)))
 
@@ -216,7 +220,7 @@ def test_neighbours_that_err_alike_are_drawn_together():
     one = np.ones((100, 1))
     stretch = metrics.stretches(np.arange(100) + 50 * (np.arange(100) // 5), np.zeros(100, int))
     assert stretch.tolist() == np.repeat(np.arange(20), 5).tolist()
-    _, lower, upper = metrics.bootstrap("mae", means, one, metrics.resamples(stretch, np.random.default_rng(1)))
+    _, lower, upper = bootstrap("mae", means, one, stretch, metrics.resamples(20, np.random.default_rng(1)))
     error = means.std() / np.sqrt(20)
     np.testing.assert_allclose(upper - lower, 3.92 * error, rtol=0.15)
 
@@ -236,10 +240,31 @@ def test_stretches(starts, series, expected):
     assert metrics.stretches(np.array(starts), np.array(series)).tolist() == list(expected)
 
 
+def test_sums_of_parts_of_the_windows_add_up():
+    """Also where a stretch goes on in the next part."""
+    rng = np.random.default_rng(0)
+    sums, stretch = rng.normal(size=(50, 3)), np.arange(50) // 7
+    counts = metrics.resamples(8, rng)
+    whole = metrics.resampled(sums, stretch, counts)
+    parts = [metrics.resampled(sums[part], stretch[part], counts) for part in (slice(0, 17), slice(17, 50))]
+    np.testing.assert_allclose(sum(parts), whole, rtol=1e-12)
+    np.testing.assert_allclose(whole[1:], counts[:, stretch] @ sums)
+
+
+@pytest.mark.parametrize("method", ["linear", "weibull"])
+@pytest.mark.parametrize("n", [1, 2, 5, 20, 39, 100])
+def test_quantiles_of_ordered_samples_are_those_of_numpy_to_the_last_digit(n, method):
+    ordered = np.sort(np.random.default_rng(n).normal(size=(n, 500)), axis=0)
+    for levels in (metrics.LEVELS, *([(1 - level) / 2, (1 + level) / 2] for level in (0.5, 0.8, 0.9, 0.95))):
+        expected = np.quantile(ordered, levels, axis=0, method=method)
+        assert np.array_equal(metrics._quantiles(ordered, levels, method), expected)
+    assert np.array_equal(metrics.terms(ordered, np.zeros(500))["mae"][0], np.abs(np.median(ordered, axis=0)))
+
+
 def test_bootstrap_samples_without_a_feature_do_not_count():
     numerators, denominators = np.array([[0.0, 3.0], [2.0, 5.0]]), np.array([[0.0, 1.0], [1.0, 1.0]])
     counts = np.array([[2.0, 0.0], [1.0, 1.0], [0.0, 2.0]])
-    value, lower, upper = metrics.bootstrap("mae", numerators, denominators, counts)
+    value, lower, upper = bootstrap("mae", numerators, denominators, np.arange(2), counts)
     assert value.tolist() == [2, 4] and (lower[0], upper[0]) == (2, 2)
     assert 3 < lower[1] < 3.2 and 4.8 < upper[1] < 5
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import itertools
 import logging
 import os
 import struct
@@ -11,6 +12,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -477,7 +479,54 @@ def test_row_groups_do_not_tell_how_the_table_came(tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(tables.read(tmp_path / "a", tables.POINTS), whole)
 
 
+def test_joined_tables_have_the_bytes_of_one_that_was_written_whole(tmp_path, monkeypatch):
+    """Also where a table is empty, or lacks some names of a column."""
+    monkeypatch.setattr(tables, "ROW_GROUP", 10)
+    rows = imputed(34)
+    rows.loc[:12, "feature"] = "wind"
+    for schema, frame in ((tables.imputations(5), rows), (tables.PARTICLES, rows.assign(particle=1, x=0.5, y=np.nan))):
+        tables.write(frame, tmp_path / "whole", schema)
+        ends = [0, 12, 12, 19, 34]
+        for number, part in enumerate(frame[first:last] for first, last in itertools.pairwise(ends)):
+            tables.write(part, tmp_path / str(number), schema)
+        tables.join([tmp_path / str(number) for number in range(4)], tmp_path / "joined")
+        assert (tmp_path / "joined").read_bytes() == (tmp_path / "whole").read_bytes()
+
+
+def test_ranges_are_those_of_a_column_and_of_names(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "ROW_GROUP", 10)
+    path = tmp_path / "imputed.parquet"
+    frame = imputed(34).assign(window=np.arange(34) // 3)
+    tables.write(frame, path, tables.imputations(5))
+    ends = [(0, 2), (5, 5), (5, 40), (50, 60)]
+    found = list(tables.ranges(path, tables.imputations(5), "window", ends, columns=["truth"], feature="wind"))
+    for (first, last), part in zip(ends, found, strict=True):
+        expected = frame[frame["window"].between(first, last) & (frame["feature"] == "wind")]
+        assert list(part.columns) == ["truth"] and part["truth"].tolist() == expected["truth"].tolist()
+    for (first, last), (targets, samples) in zip(ends, tables.imputation_ranges(path, ends), strict=True):
+        which = frame["window"].between(first, last)
+        assert targets["step"].tolist() == frame.loc[which, "step"].tolist()
+        assert samples.T.tolist() == [list(row) for row in frame.loc[which, "samples"]]
+    targets, samples = tables.read_imputations(path, [1, 7])
+    assert targets["window"].tolist() == [1, 1, 1, 7, 7, 7] and samples.shape == (5, 6)
+
+
+def test_targets_are_counted_by_window(tmp_path, monkeypatch):
+    """Also where a window's rows are in two row groups."""
+    monkeypatch.setattr(tables, "ROW_GROUP", 10)
+    path = tmp_path / "imputed.parquet"
+    tables.write(imputed(34).assign(window=np.repeat([3, 4, 9], [4, 25, 5])), path, tables.imputations(5))
+    assert [part.tolist() for part in tables.n_targets(path)] == [[3, 4, 9], [4, 25, 5]]
+    tables.write(imputed(4)[:0], path, tables.imputations(5))
+    assert [part.tolist() for part in tables.n_targets(path)] == [[], []]
+
+
 KEYS = [(), ("a",), ("b",), ("a", "b"), ("ab",), ("a", 1), ("a", "1"), ("a", 1, 2), ("a", 12), (1,), (2,)]
+
+
+def test_columns_are_those_of_the_whole():
+    whole = streams.generator(3, "a").random((5, 40))
+    np.testing.assert_array_equal(streams.columns((5, 40), 7, 20, 3, "a"), whole[:, 7:27])
 
 
 def test_seeds_of_other_keys_differ():
@@ -551,6 +600,27 @@ def test_batches_give_the_table_in_parts(tmp_path, monkeypatch):
     assert [list(part.columns) for part in tables.batches(path, tables.PARTICLES, ["x"])] == [["x"]] * 3
     with pytest.raises(InputError, match="columns are"):
         next(tables.batches(path, tables.POINTS))
+
+
+@pytest.mark.parametrize("read", ["batches", "ranges"])
+def test_no_more_than_a_part_of_a_table_is_in_memory(tmp_path, monkeypatch, read):
+    monkeypatch.setattr(tables, "ROW_GROUP", 5000)
+    n, path = 300_000, tmp_path / "particles.parquet"
+    table = {
+        "particle": np.arange(n),
+        "step": np.zeros(n, int),
+        "x": np.random.default_rng(0).random(n),
+        "y": np.zeros(n),
+    }
+    tables.write(table, path, tables.PARTICLES)
+    size, before = path.stat().st_size, pa.total_allocated_bytes()
+    ends = [(first, first + 999) for first in range(0, n, 1000)]
+    parts = {
+        "batches": lambda: tables.batches(path, tables.PARTICLES),
+        "ranges": lambda: tables.ranges(path, tables.PARTICLES, "particle", ends),
+    }
+    most = [pa.total_allocated_bytes() - before for _ in parts[read]()]
+    assert size > 2_000_000 and max(most) < size / 4
 
 
 def test_the_greatest_value_comes_from_all_row_groups(tmp_path, monkeypatch):

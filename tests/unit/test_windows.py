@@ -5,6 +5,7 @@ import logging
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import safetensors.numpy
 
@@ -722,6 +723,56 @@ def test_arrays_of_one_split_survive_the_file(wide, splits, found, table, tmp_pa
     np.testing.assert_array_equal(numbers, np.flatnonzero(test))
     np.testing.assert_array_equal(values, all_values[test])
     np.testing.assert_array_equal(roles, all_roles[test])
+
+
+@pytest.fixture
+def stored(table, tmp_path, monkeypatch):
+    """The table of windows as a file of many row groups, of which few rows are read at once."""
+    monkeypatch.setattr(tables, "ROW_GROUP", 500)
+    monkeypatch.setattr(windows, "MOST_ROWS", 700)
+    tables.write(table, tmp_path / "windows.parquet", tables.WINDOWS)
+    return tmp_path / "windows.parquet"
+
+
+@pytest.mark.parametrize("split", windows.SPLITS)
+def test_windows_are_read_a_few_at_a_time(wide, splits, table, stored, split):
+    stats = windows.statistics(wide, splits)
+    expected = windows.to_arrays(table[table["split"] == split], stats)
+    for found, whole in zip(windows.read(stored, stats, split), expected, strict=True):
+        np.testing.assert_array_equal(found, whole)
+    numbers = windows.numbers(stored, split)
+    for found, whole in zip(windows.read(stored, stats, split, numbers[3:20]), expected, strict=True):
+        np.testing.assert_array_equal(found, whole[3:20])
+    chosen = windows.table(stored, split, numbers[[1, 5]])
+    assert sorted(chosen["window"].unique()) == numbers[[1, 5]].tolist()
+    assert (windows.some(stored, split, numbers)["window"].unique() == numbers).all()
+
+
+def test_parts_have_whole_batches_and_read_no_row_group_in_vain(wide, splits, stored, monkeypatch):
+    stats, groups = windows.statistics(wide, splits), []
+    read = pq.ParquetFile.read_row_groups
+    monkeypatch.setattr(
+        pq.ParquetFile, "read_row_groups", lambda self, which, **more: groups.append(which) or read(self, which, **more)
+    )
+    numbers = windows.numbers(stored, "train")[:50]
+    parts = list(windows.parts(stored, stats, "train", numbers, batch=4))
+    assert [part.stop - part.start for part, _ in parts] == [8] * 6 + [2]  # 700 rows are not quite 10 windows
+    assert [rows["window"].nunique() for _, rows in parts] == [8] * 6 + [2]
+    last = (numbers[-1] + 1) * LENGTH * 3 // 500
+    assert len(parts) == len(groups) and max(groups[-1]) == last < pq.read_metadata(stored).num_row_groups - 10
+    assert all(max(which) - min(which) < 8 for which in groups)
+
+
+@pytest.mark.parametrize("n_shards", [1, 2, 3, 7, 40])
+@pytest.mark.parametrize(("n", "batch"), [(0, 4), (1, 4), (23, 1), (24, 4), (25, 4), (100, 20)])
+def test_shards_are_whole_batches_in_order(n, batch, n_shards):
+    which = np.arange(100, 100 + n)
+    shards = [windows.share(which, batch, number, n_shards) for number in range(n_shards)]
+    np.testing.assert_array_equal(np.concatenate(shards), which)
+    ends = np.cumsum([len(shard) for shard in shards])[:-1]
+    assert all(end % batch == 0 or end == n for end in ends)
+    if n >= n_shards * batch:
+        assert max(map(len, shards)) - min(map(len, shards)) < 2 * batch
 
 
 LENGTHS = [60, 24, 10, 30, 24, 59, 1, 48, 24, 24, 33, 60]

@@ -31,7 +31,7 @@ langevin:
     many: {step_size: 0.1, noise_covariance: [[1.0, 0.0], [0.0, 1.0]], n_particles: 600000, animate: true}
 csdi:
   runs:
-    etth1: {dataset: etth1, init: base, fill_gaps: true}
+    etth1: {dataset: etth1, init: base, fill_gaps: true, shards: 2}
 """
 NOTEBOOKS = {"langevin": "langevin", "likelihood-bound": "likelihood", "csdi": "csdi"}
 # other values where none can be found by rule, or only together with others beside the key

@@ -97,7 +97,8 @@ def impute(
     Raises:
         InputError: out of memory, or an unknown device or sampler.
     """
-    place, times, chunk = prepare(model, values, time_points, chunk, device)
+    place, times = prepare(model, values, time_points, device)
+    chunk = chunk_on(device, chunk)
 
     def sample(task):
         batch, drawn = task
@@ -123,7 +124,7 @@ def impute(
                 signs=[1 if s == stream[s] else -1 for s in drawn],
             ).cpu()
 
-    batches = list(slices(len(values), max(1, chunk // n_samples)))
+    batches = list(slices(len(values), windows_at_once(chunk, n_samples)))
     parts = [range(n_samples)[part] for part in slices(n_samples, chunk)]
     with devices.workers(threads, place) as pool, devices.enough_memory("lower sampling.chunk"):
         done = in_order(pool, sample, itertools.product(batches, parts), ahead=threads + 1)
@@ -134,10 +135,24 @@ def impute(
             yield batch, samples.numpy()
 
 
+def windows_at_once(chunk: int, n_samples: int) -> int:
+    """Windows of a batch, each with `n_samples` samples, where `chunk` are worked on at once."""
+    return max(1, chunk // n_samples)
+
+
+def chunk_on(device: str, chunk: int) -> int:
+    """The chunk of a CPU as it suits a device: a GPU takes 16 times as many.
+
+    Raises:
+        InputError: an unknown device, or none such.
+    """
+    return chunk * 16 if devices.choose(device).type == "cuda" else chunk
+
+
 def prepare(
-    model: CSDI, values: np.ndarray, time_points: TimePoints | None, chunk: int, device: str
-) -> tuple[torch.device, TimePoints, int]:
-    """Move the model to a device: the device, time points (N, L) with their default, and the chunk that suits it.
+    model: CSDI, values: np.ndarray, time_points: TimePoints | None, device: str
+) -> tuple[torch.device, TimePoints]:
+    """Move the model to a device: the device, and time points (N, L) with their default.
 
     Raises:
         InputError: an unknown device, or none such.
@@ -146,7 +161,7 @@ def prepare(
     model.to(place)
     if time_points is None:
         time_points = torch.arange(values.shape[2], dtype=torch.float32).expand(len(values), -1)
-    return place, time_points, chunk * 16 if place.type == "cuda" else chunk
+    return place, time_points
 
 
 def slices(n: int, size: int) -> Iterator[slice]:

@@ -192,7 +192,8 @@ def bounds(
     # an unbiased estimate of sum_t weight_t error_t is the mean of factor_t error_t over steps drawn with these shares
     factor = weight / share
     control = expected**2
-    place, times, chunk = imputation.prepare(model, values, time_points, chunk, device)
+    place, times = imputation.prepare(model, values, time_points, device)
+    chunk = imputation.chunk_on(device, chunk)
 
     def of_start(batch):
         """L_T, or what stands in its place, (B, 1 + K)."""

@@ -4,6 +4,7 @@ CSDI's draws are corrected (`conformal`), point forecasts are dressed (`dressing
 (`averaging`) is the method `AUTO`. Values are z-scores.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ PRIOR_PLACES = 2  # places of validation windows that count as much for a patter
 PRIOR = 100  # targets of a feature that count as much as all others for its weights
 MOST_OF_FEATURE = 1000  # targets that are enough
 FEW = 100  # validation targets, below which nothing is calibrated
+AT_ONCE = 1 << 14  # targets that are scored at once
 NEAR = 0.1  # difference of the shares given under two patterns that are taken for alike
 
 Point = tuple[np.ndarray, np.ndarray | None]  # forecasts (n,), and their deviations where a method has some
@@ -33,7 +35,8 @@ class Targets(NamedTuple):
 
     Windows of one place are the same stretch of the series, of which other values are hidden.
 
-    `is_late` says whether the window lies in the later half of its split. `truth` may be NaN where it is not known.
+    `is_late` says whether the window lies in the later half of its split. `truth` is in z-scores, `value` in the units
+    of the series; they may be NaN where they are not known.
     """
 
     window: np.ndarray
@@ -43,6 +46,7 @@ class Targets(NamedTuple):
     kind: np.ndarray
     is_late: np.ndarray
     truth: np.ndarray
+    value: np.ndarray
 
 
 class Forecasts(NamedTuple):
@@ -52,7 +56,7 @@ class Forecasts(NamedTuple):
     draws: np.ndarray
     points: Points
 
-    def part(self, which: np.ndarray) -> "Forecasts":
+    def part(self, which: np.ndarray | slice) -> "Forecasts":
         """Those of `which` (n,), boolean or a slice."""
         targets = Targets(*(column[which] for column in self.targets))
         points = {name: at(point, which) for name, point in self.points.items()}
@@ -247,7 +251,8 @@ def at(point: Point, where: Any) -> Point:
 def unknown(feature: np.ndarray, kind: np.ndarray, draws: np.ndarray, points: Points) -> Forecasts:
     """Forecasts of values that nobody knows, all as if of the first pattern: draws (S, n), and codes (n,)."""
     zeros = np.zeros(len(feature), np.int64)
-    targets = Targets(zeros, zeros, feature, zeros, kind, zeros.astype(bool), np.full(len(feature), np.nan))
+    unknown = np.full(len(feature), np.nan)
+    targets = Targets(zeros, zeros, feature, zeros, kind, zeros.astype(bool), unknown, unknown)
     return Forecasts(targets, draws, points)
 
 
@@ -281,11 +286,10 @@ def reordered(draws: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
         quantiles: (`dressing.LEVELS`, n).
     """
     ranks = np.arange(1, len(draws) + 1) / (len(draws) + 1)
-    values = averaging.at_levels(quantiles, ranks[:, None])
-    return np.take_along_axis(values, draws.argsort(axis=0).argsort(axis=0), axis=0)
+    return _in_order_of(draws, averaging.at_levels(quantiles, ranks[:, None]))
 
 
-def redrawn(draws: np.ndarray, quantiles: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def redrawn(draws: np.ndarray, quantiles: np.ndarray, levels: np.ndarray) -> np.ndarray:
     """As `reordered`, but each target has draws of its distribution, tails and all, in place of quantiles.
 
     Sums and means of several targets are then as wide as they should be: S quantiles vary less than S draws.
@@ -293,10 +297,16 @@ def redrawn(draws: np.ndarray, quantiles: np.ndarray, rng: np.random.Generator) 
     Args:
         draws: joint draws (S, n).
         quantiles: (`dressing.LEVELS`, n).
-        rng: a generator.
+        levels: (S, n), random numbers in [0, 1).
     """
-    values = averaging.at_levels(quantiles, np.sort(rng.random(draws.shape), axis=0), tails=True)
-    return np.take_along_axis(values, draws.argsort(axis=0).argsort(axis=0), axis=0)
+    return _in_order_of(draws, averaging.at_levels(quantiles, np.sort(levels, axis=0), tails=True))
+
+
+def _in_order_of(draws, values):
+    """Values (S, n), ascending in each column, in the order of the draws (S, n)."""
+    result = np.empty_like(values)
+    np.put_along_axis(result, draws.argsort(axis=0), values, axis=0)
+    return result
 
 
 def read(
@@ -315,10 +325,49 @@ def read(
         stats: table of the statistics of the features.
         split: its name.
     """
+    which = windows.numbers(windows_path, split)
     rows, samples = tables.read_imputations(samples_path)
+    points = tables.read(baselines_path, tables.BASELINES, filters=[("split", "==", split)])
+    return _forecasts(rows, samples, points, which, windows.table(windows_path, split), starts, stats)
+
+
+def parts(
+    samples_path: files.PathLike,
+    baselines_path: files.PathLike,
+    windows_path: str,
+    starts: pd.DataFrame,
+    stats: pd.DataFrame,
+    split: str,
+) -> Iterator[Forecasts]:
+    """Yield the forecasts of a few windows at a time; arguments are as of `read`.
+
+    Only parts with targets are there. Places, and whether a window is late, are those within a part.
+    """
+    which = windows.numbers(windows_path, split)
+    places, ends = windows.borders(windows_path, stats, which)
+    streams = (
+        tables.ranges(windows_path, tables.WINDOWS, "window", ends, split=split),
+        tables.imputation_ranges(samples_path, ends),
+        tables.ranges(baselines_path, tables.BASELINES, "window", ends, split=split),
+    )
+    for place, table, (rows, samples), points in zip(places, *streams, strict=True):
+        if len(rows):
+            yield _forecasts(rows, samples, points, which[place], table, starts, stats)
+
+
+def blocks(forecasts: Forecasts) -> Iterator[Forecasts]:
+    """Forecasts of whole windows, about `AT_ONCE` targets at a time: arrays that fit into the cache."""
+    window = forecasts.targets.window
+    firsts = np.flatnonzero(np.diff(window, prepend=-1))
+    edges = np.unique(firsts // AT_ONCE, return_index=True)[1]
+    for first, last in itertools.pairwise([*firsts[edges].tolist(), len(window)]):
+        yield forecasts.part(slice(first, last))
+
+
+def _forecasts(rows, samples, points, numbers, table, starts, stats):
+    """The forecasts of the windows `numbers`, of which `table` has the rows, from those of samples and of baselines."""
     window = rows["window"].to_numpy()
-    table = windows.table(windows_path, split)
-    numbers, _, roles = windows.to_arrays(table, stats)
+    _, _, roles = windows.to_arrays(table, stats)
     kinds = conformal.distance_kinds(roles == windows.OBSERVED).transpose(0, 2, 1)
     row = np.searchsorted(numbers, window)
     names = list(rows["feature"].cat.categories)
@@ -326,6 +375,7 @@ def read(
     feature = order[rows["feature"].cat.codes]
     step = rows["step"].to_numpy()
     subtracted = windows.profile(table, len(stats))[row, feature, step]
+    value = rows["truth"].to_numpy()
     rows, samples = transforms.forward_targets(rows, samples, stats)
     truth, draws = z_scores(rows.assign(truth=rows["truth"] - subtracted), samples - subtracted, stats)
     of_window = starts.set_index("window").loc[window]
@@ -337,13 +387,13 @@ def read(
         kinds[row, step, feature],
         (of_window["start"] > of_window["start"].median()).to_numpy(),
         truth,
+        value,
     )
-    return Forecasts(targets, draws, _points(baselines_path, split, feature, stats, subtracted))
+    return Forecasts(targets, draws, _points(points, feature, stats, subtracted))
 
 
-def _points(path, split, feature, stats, subtracted):
-    """Forecasts and their scales, z-scores, of every method of the table of baselines."""
-    table = tables.read(path, tables.BASELINES, filters=[("split", "==", split)])
+def _points(table, feature, stats, subtracted):
+    """Forecasts and their scales, z-scores, of every method of the rows of the table of baselines."""
     mean, std = (stats[name].to_numpy()[feature] for name in ("mean", "std"))
     result = {}
     for method, rows in table.groupby("method", observed=True, sort=False):

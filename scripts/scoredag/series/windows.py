@@ -2,7 +2,7 @@
 
 import itertools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,9 @@ ENOUGH = 12  # validation windows under a pattern
 FEW_FEATURES = 6  # of fewer, windows hold so few values that more of them are wanted
 MOST_REPEATS = 6
 FAR = 1.0  # deviations by which the mean of new data is told to lie elsewhere
+WHOLE = (0, 1)  # the number of a shard, and of how many
+MOST_SHOWN = 2000  # windows that a figure takes its axes from, and chooses some of
+MOST_ROWS = 1 << 18  # of the table of windows that are in memory at once
 ABSURD = 1e6  # how many times its usual spread a value may lie from the median
 
 
@@ -363,20 +366,99 @@ def z_scores(values: np.ndarray, stats: pd.DataFrame, profile: np.ndarray | floa
     return (transforms.forward(values, stats) - profile - stats["mean"].to_numpy()) / stats["std"].to_numpy()
 
 
+def numbers(path: str, split: str) -> np.ndarray:
+    """The numbers (N,) of the windows of `split` in the table at `path`, in its order."""
+    found = [
+        rows.loc[rows["split"] == split, "window"].unique()
+        for rows in tables.batches(path, tables.WINDOWS, ["window", "split"])
+    ]
+    return np.unique(np.concatenate(found)) if found else np.zeros(0, np.int32)
+
+
 def read(
-    path: str, stats: pd.DataFrame, split: str, most: int | None = None
+    path: str, stats: pd.DataFrame, split: str, which: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`to_arrays` of the windows of `split` in the table at `path`, or of `most` of them, spread evenly."""
-    return to_arrays(table(path, split, most), stats)
+    """`to_arrays` of the windows of `split` in the table at `path`, or of a range `which` of them.
+
+    Beside the arrays, which take 5 bytes an entry, no more than one of `parts` is in memory.
+    """
+    which = numbers(path, split) if which is None else which
+    shape = len(which), len(stats), length_of(path)
+    values, roles = np.empty(shape, np.float32), np.empty(shape, np.int8)
+    for part, rows in parts(path, stats, split, which):
+        _, values[part], roles[part] = to_arrays(rows, stats)
+    return which, values, roles
 
 
-def table(path: str, split: str, most: int | None = None) -> pd.DataFrame:
-    """The rows of `split` in the table of windows at `path`, or those of `most` windows, spread evenly."""
+def parts(
+    path: str, stats: pd.DataFrame, split: str, which: np.ndarray, batch: int = 1
+) -> Iterator[tuple[slice, pd.DataFrame]]:
+    """Yield the rows of a few windows at a time: (which of the N, rows of the table at `path`).
+
+    A part has about `MOST_ROWS` rows, and whole batches of `batch` windows but for the last one.
+
+    Args:
+        path: of the table.
+        stats: from `statistics`.
+        split: its name.
+        which: (N,), from `numbers`, or a range of these.
+        batch: windows that are computed together.
+    """
+    places, ends = borders(path, stats, which, batch)
+    yield from zip(places, tables.ranges(path, tables.WINDOWS, "window", ends, split=split), strict=True)
+
+
+def borders(
+    path: str, stats: pd.DataFrame, which: np.ndarray, batch: int = 1
+) -> tuple[list[slice], list[tuple[int, int]]]:
+    """Which of the windows `which` each of `parts` has, and the numbers of its first and its last one."""
+    size = batch * max(1, MOST_ROWS // (batch * len(stats) * length_of(path)))
+    places = [slice(first, min(first + size, len(which))) for first in range(0, len(which), size)]
+    return places, [(int(which[place][0]), int(which[place][-1])) for place in places]
+
+
+def table(path: str, split: str, which: Sequence[int] | np.ndarray | None = None) -> pd.DataFrame:
+    """The rows of `split` in the table of windows at `path`, or those of the windows `which`, in any place."""
     filters: list[tuple[str, str, Any]] = [("split", "==", split)]
-    if most is not None:
-        numbers = tables.read(path, tables.WINDOWS, ["window"], filters)["window"].unique()
-        filters.append(("window", "in", numbers[spread(len(numbers), most)].tolist()))
+    if which is not None:
+        filters.append(("window", "in", [int(number) for number in which]))
     return tables.read(path, tables.WINDOWS, filters=filters)
+
+
+def some(path: str, split: str, which: np.ndarray, most: int = MOST_SHOWN) -> pd.DataFrame:
+    """The rows of at most `most` of the windows `which` of `split` in the table at `path`, spread evenly."""
+    return table(path, split, which[spread(len(which), most)])
+
+
+def read_some(path: str, stats: pd.DataFrame, split: str, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`to_arrays` of at most `most` windows of `split` in the table at `path`, spread evenly."""
+    return to_arrays(some(path, split, numbers(path, split), most), stats)
+
+
+def length_of(path: str) -> int:
+    """Steps of a window in the table at `path`."""
+    return tables.greatest(path, "step") + 1
+
+
+def share(which: np.ndarray, batch: int, number: int, n_shards: int) -> np.ndarray:
+    """The windows of shard `number` (from 0) of `n_shards`, out of those numbered `which` (N,).
+
+    Shards have whole batches of `batch` windows, so that batches, on which last digits depend, are those of a single
+    job. Where there are fewer batches than shards, some shards are empty.
+    """
+    n_batches = -(-len(which) // batch)
+    first, last = (batch * (n_batches * place // n_shards) for place in (number, number + 1))
+    if n_shards > 1:
+        last = min(last, len(which))
+        log.info(
+            "shard %d of 0 to %d: %d of %d windows, batches of %d",
+            number,
+            n_shards - 1,
+            last - first,
+            len(which),
+            batch,
+        )
+    return which[first:last]
 
 
 def spread(n: int, most: int) -> slice:
@@ -401,7 +483,7 @@ def to_arrays(table: pd.DataFrame, stats: pd.DataFrame) -> tuple[np.ndarray, np.
 
     Returns:
         windows (N,), their numbers; values (N, K, L) as z-scores, 0 where missing, float32;
-        roles (N, K, L), codes of `ROLES`.
+        roles (N, K, L), codes of `ROLES`, int8.
     """
     n_features = len(stats)
     length = int(table["step"].max()) + 1
@@ -409,7 +491,7 @@ def to_arrays(table: pd.DataFrame, stats: pd.DataFrame) -> tuple[np.ndarray, np.
     subtracted = table["profile"].to_numpy().reshape(shape) if "profile" in table else 0.0
     scores = z_scores(table["value"].to_numpy().reshape(shape), stats, subtracted)
     names = list(table["role"].cat.categories)
-    roles = np.array([ROLES.index(name) for name in names])[table["role"].cat.codes].reshape(shape)
+    roles = np.array([ROLES.index(name) for name in names], np.int8)[table["role"].cat.codes].reshape(shape)
     numbers = table["window"].to_numpy()[:: length * n_features]
     scores = np.nan_to_num(scores, nan=0.0).astype(np.float32)
     return numbers, np.ascontiguousarray(scores.transpose(0, 2, 1)), np.ascontiguousarray(roles.transpose(0, 2, 1))

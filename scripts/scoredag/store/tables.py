@@ -1,12 +1,13 @@
 """Parquet in and out: each kind of table has one schema, and both ends are held to it."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from scoredag.errors import InputError
@@ -286,17 +287,33 @@ def read(
 def batches(path: files.PathLike, schema: pa.Schema, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
     """Yield the table at `path` in data frames of at most `ROW_GROUP` rows, as `read` gives it whole."""
     _check(path, schema)
-    with _readable(path), pq.ParquetFile(path, page_checksum_verification=True) as stream:
+    with _readable(path), _opened(path) as stream:
         for part in stream.iter_batches(ROW_GROUP, columns=columns):
             yield part.to_pandas()
 
 
+def ranges(
+    path: files.PathLike,
+    schema: pa.Schema,
+    column: str,
+    ends: Iterable[tuple[int, int]],
+    *,
+    columns: Sequence[str] | None = None,
+    **values: str,
+) -> Iterator[pd.DataFrame]:
+    """Yield the rows whose `column` lies in each range of `ends`, both included, and whose other columns have `values`.
+
+    Only row groups that may hold some are read: where rows are in the order of `column`, no more than a range is in
+    memory.
+    """
+    for part in _ranges(path, schema, column, ends, columns, values):
+        yield part.to_pandas()
+
+
 def greatest(path: files.PathLike, column: str) -> Any:
     """The largest value of a column, from the statistics in the file."""
-    index = _stored_schema(path).get_field_index(column)
     with _readable(path), pq.ParquetFile(path) as stream:
-        groups = (stream.metadata.row_group(i) for i in range(stream.metadata.num_row_groups))
-        return max(group.column(index).statistics.max for group in groups)
+        return max(_bounds(stream, column)[:, 1].tolist())
 
 
 def read_quantities(path: files.PathLike) -> pd.DataFrame:
@@ -304,20 +321,43 @@ def read_quantities(path: files.PathLike) -> pd.DataFrame:
     return read(path, QUANTITIES).set_index("quantity")
 
 
-def read_imputations(path: files.PathLike) -> tuple[pd.DataFrame, np.ndarray]:
-    """Imputed targets: window, step, feature, truth (M,) as a data frame, and samples (S, M)."""
-    table = _read(path, imputations(_n_samples(path)), None, None)
-    samples = table["samples"].combine_chunks()
-    matrix = samples.flatten().to_numpy().reshape(len(table), samples.type.list_size)
-    return table.drop_columns("samples").to_pandas(), matrix.T
+def read_imputations(path: files.PathLike, windows: Sequence[int] | None = None) -> tuple[pd.DataFrame, np.ndarray]:
+    """Imputed targets: window, step, feature, truth (M,) as a data frame, and samples (S, M); or those of `windows`."""
+    filters = None if windows is None else [("window", "in", list(windows))]
+    return _with_matrix(_read(path, imputations(_n_samples(path)), None, filters))
 
 
-def read_truth(path: files.PathLike) -> np.ndarray:
-    """The true values (M,) of a table of imputed targets alone."""
-    return _read(path, imputations(_n_samples(path)), ["truth"], None)["truth"].to_numpy()
+def imputation_ranges(
+    path: files.PathLike, ends: Iterable[tuple[int, int]]
+) -> Iterator[tuple[pd.DataFrame, np.ndarray]]:
+    """Yield `read_imputations` of the windows of each range of `ends`, both included."""
+    schema = imputations(_n_samples(path))
+    yield from map(_with_matrix, _ranges(path, schema, "window", ends, None, {}))
+
+
+def n_targets(path: files.PathLike) -> tuple[np.ndarray, np.ndarray]:
+    """The windows (N,) of a table of imputed targets, ascending, and how many targets each has."""
+    schema = imputations(_n_samples(path))
+    parts = [np.unique(rows["window"], return_counts=True) for rows in batches(path, schema, ["window"])]
+    windows, counts = map(np.concatenate, zip(*parts, strict=True)) if parts else (np.zeros(0, int), np.zeros(0, int))
+    firsts = np.flatnonzero(np.diff(windows, prepend=-1))  # a window may go on in the next part
+    return windows[firsts], np.add.reduceat(counts, firsts) if len(firsts) else counts
+
+
+def join(paths: Sequence[files.PathLike], path: files.PathLike) -> None:
+    """Write the rows of tables with the same columns below each other, a row group at a time in memory."""
+    stored = _stored_schema(paths[0])
+    schema = imputations(_n_samples(paths[0])) if "samples" in stored.names else pa.schema(list(stored))
+    with writing(path, schema) as write_part:
+        for part in paths:
+            with _readable(part), _opened(part) as stream:
+                for rows in stream.iter_batches(ROW_GROUP):
+                    write_part(pa.table(rows))
 
 
 def _table(frame, schema):
+    if isinstance(frame, pa.Table):
+        return frame.cast(schema)
     columns = [frame[field.name] for field in schema]
     # pandas gives empty columns the dtype object; let Arrow take the schema's type
     arrays = [pa.array(column if len(column) else [], kind) for column, kind in zip(columns, schema.types, strict=True)]
@@ -328,6 +368,40 @@ def _read(path, schema, columns, filters):
     _check(path, schema)
     with _readable(path):
         return pq.read_table(path, columns=columns, filters=filters, page_checksum_verification=True)
+
+
+def _ranges(path, schema, column, ends, columns, values):
+    """`ranges` as Arrow tables."""
+    _check(path, schema)
+    with _readable(path), _opened(path) as stream:
+        least, most = _bounds(stream, column).T
+        for first, last in ends:
+            groups = np.flatnonzero((most >= first) & (least <= last)).tolist()
+            wanted = (pc.field(column) >= first) & (pc.field(column) <= last)
+            for name, value in values.items():
+                wanted &= pc.field(name) == value
+            rows = stream.read_row_groups(groups, columns=None if columns is None else [*columns, column, *values])
+            rows = rows.filter(wanted)
+            yield rows if columns is None else rows.select(list(columns))
+
+
+def _opened(path):
+    """The Parquet file, of which no more is in memory than what was asked for: buffered ahead it would be all of it."""
+    return pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False)
+
+
+def _bounds(stream, column):
+    """Least and greatest value of a column in each row group, (G, 2), from the statistics in the file."""
+    index = stream.schema_arrow.get_field_index(column)
+    parts = (stream.metadata.row_group(i).column(index).statistics for i in range(stream.metadata.num_row_groups))
+    return np.array([(part.min, part.max) for part in parts]).reshape(-1, 2)
+
+
+def _with_matrix(table):
+    """The columns of imputed targets, and their samples (S, M)."""
+    samples = table["samples"].combine_chunks()
+    matrix = samples.flatten().to_numpy().reshape(len(table), samples.type.list_size)
+    return table.drop_columns("samples").to_pandas(), matrix.T
 
 
 def _check(path, schema):
