@@ -80,7 +80,7 @@ def complete(steps):
     own = (step for step in steps if step.script and Path(str(step.basedir)).resolve() == HOME / "rules")
     for step in (step for step in own if "code" not in step.params.keys()):
         script = SCRIPTS / Path(str(step.script)).name
-        part = re.search(r"results/(\w+)", step.output[0])[1]
+        part = re.search(r".*results/(\w+)", step.output[0])[1]  # the last: a module may have a prefix results/..
         wildcards = [f"{{{name}}}" for name in re.findall(r"{(\w+)", step.output[0])]
         log = Path("logs", part, *wildcards, step.name)
         if not step.log:
