@@ -61,10 +61,8 @@ def snakemake(folder, *arguments, python=sys.executable, **environment):
 def jobs(printed):
     """{rule: what a dry run says of it}."""
     blocks = re.split(r"\n(?=rule )", printed)[1:]
-    return {
-        re.match(r"rule (\w+):", block)[1]: dict(re.findall(r"^    (\w+): (.*)", block, re.MULTILINE))
-        for block in blocks
-    }
+    lines = r"^    (\w+): (.*)"
+    return {re.match(r"rule (\w+):", block)[1]: dict(re.findall(lines, block, re.MULTILINE)) for block in blocks}
 
 
 @pytest.fixture
