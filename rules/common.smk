@@ -38,6 +38,10 @@ if config["cache"] is not None:
     os.environ.setdefault("SCOREDAG_CACHE", os.path.abspath(sources.expanded(config["cache"])))
 
 
+# of all rules below; Snakemake asks for it with `--sdm apptainer` alone
+container: config["container"] and sources.expanded(config["container"])
+
+
 def section(*keys):
     """The part of the config below `keys`."""
     return functools.reduce(lambda part, key: part[key], keys, config)
