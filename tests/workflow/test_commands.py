@@ -1,5 +1,6 @@
 """Snakemake's other commands, on results that are there."""
 
+import os
 import re
 import subprocess
 import sys
@@ -44,7 +45,11 @@ def test_the_report_as_an_archive_holds_the_figures(edited):
 
 def test_a_generated_unit_test_makes_the_same_bytes(edited):
     """Of one rule: each test is a run of Snakemake of its own."""
-    printed(edited, "--generate-unit-tests", "--", TABLE)
+    run = edited.start(TABLE, "--generate-unit-tests")  # not forked: Snakemake keeps the folder of its import
+    output, _ = run.communicate()
+    assert run.returncode == 0, output
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", ".tests/unit"]
-    done = subprocess.run(command, cwd=edited.folder, capture_output=True, text=True, check=False)
+    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])  # it calls `python`
+    environment = os.environ | {"PATH": path}
+    done = subprocess.run(command, cwd=edited.folder, env=environment, capture_output=True, text=True, check=False)
     assert re.search(r"^1 passed", done.stdout, re.MULTILINE), done.stdout
