@@ -1,11 +1,20 @@
 """From scores to samples: Langevin dynamics and the likelihood bound on a mixture, and CSDI on a time series."""
 
+import os
+
+from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 min_version("9.0")
 
+if not os.path.isdir(str(workflow.current_basedir)):  # Snakemake hands a hosted workflow on file by file
+    raise WorkflowError(
+        f"error: {workflow.current_basedir}: this workflow runs from a folder, not from a host: clone it (git clone), "
+        'then write snakefile: "scoredag/Snakefile", or --snakefile scoredag/Snakefile (docs/module.md)'
+    )
 
-configfile: workflow.source_path("config/config.yaml")
+
+configfile: f"{workflow.current_basedir}/config/config.yaml"
 
 
 report: "report/workflow.rst"

@@ -38,6 +38,10 @@ if config["cache"] is not None:
     os.environ.setdefault("SCOREDAG_CACHE", os.path.abspath(sources.expanded(config["cache"])))
 
 
+# of all rules below; Snakemake asks for it with `--sdm apptainer` alone
+container: config["container"] and sources.expanded(config["container"])
+
+
 def section(*keys):
     """The part of the config below `keys`."""
     return functools.reduce(lambda part, key: part[key], keys, config)
@@ -80,7 +84,7 @@ def complete(steps):
     own = (step for step in steps if step.script and Path(str(step.basedir)).resolve() == HOME / "rules")
     for step in (step for step in own if "code" not in step.params.keys()):
         script = SCRIPTS / Path(str(step.script)).name
-        part = re.search(r"results/(\w+)", step.output[0])[1]
+        part = re.search(r".*results/(\w+)", step.output[0])[1]  # the last: a module may have a prefix results/..
         wildcards = [f"{{{name}}}" for name in re.findall(r"{(\w+)", step.output[0])]
         log = Path("logs", part, *wildcards, step.name)
         if not step.log:

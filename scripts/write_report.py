@@ -62,13 +62,15 @@ def write_report(
         scores=_each(runs, scores_paths, tables.CSDI_METRICS),
         missingness=_each(datasets, missingness_paths, tables.MISSINGNESS),
     )
-    addresses = [os.path.relpath(path, os.path.dirname(page_path)) for path in (*figures_paths, *pages_paths)]
+    folder = os.path.dirname(page_path)
+    addresses = [os.path.relpath(path, folder) for path in (*figures_paths, *pages_paths)]
     shown = {
         (name, next(iter(labels.values()), "")): report_parts.Shown(address, Path(path).read_bytes(), caption, labels)
         for (name, labels, caption), path, address in zip(settings["figures"], figures_paths, addresses, strict=False)
     }
     pages = dict(zip(settings["pages"], addresses[len(figures_paths) :], strict=True))
-    sheet = report_parts.Sheet(shown, pages, settings["docs"])
+    docs = os.path.relpath(os.path.join("results", settings["docs"]), folder)  # elsewhere where a module has a prefix
+    sheet = report_parts.Sheet(shown, pages, docs)
     html = report_page.page(TITLE, LEAD, report_parts.parts(found, sheet, settings))
     with files.replacing(page_path) as partial:
         partial.write_text(html, encoding="utf-8")

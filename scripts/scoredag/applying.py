@@ -86,8 +86,9 @@ def apply(
         _tell_elsewhere(wide, given, str(paths[0]))
         own = {name: str(given[name]) if name in given else [] for name in made["inputs"]}
         script = imputing.script(RULE)
-        job = SimpleNamespace(rule=RULE, wildcards=made["wildcards"], params={"settings": settings}, input=own)
-        now = record.build(job, sources.digester()(imputing.HOME / "scripts" / f"{RULE}.py"))
+        job = SimpleNamespace(wildcards=made["wildcards"], params={"settings": settings}, input=own)
+        path = imputing.HOME / "scripts" / f"{RULE}.py"
+        now = record.build(job, path, sources.digester()(path))
         filled = script["fill"](
             **{f"{name}_path": own.get(name) or None for name in OF_RUN | OF_DATASET},
             settings=settings,

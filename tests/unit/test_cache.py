@@ -24,7 +24,6 @@ class Work:
 
     def job(self, wildcard="b", **settings):
         return SimpleNamespace(
-            rule="repeat",
             wildcards={"variant": wildcard},
             params={"settings": settings, "code": "planned"},
             input={"file": str(self.folder / "input")},
@@ -39,7 +38,7 @@ class Work:
         job = self.job(*wildcard, **settings)
 
         def current():
-            return record.build(job, files.sha256(self.folder / "module"))
+            return record.build(job, Path("repeat.py"), files.sha256(self.folder / "module"))
 
         def compute():
             self.runs += 1

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +15,7 @@ from scoredag.errors import InputError
 from scoredag.job import record
 from scoredag.store import stamp, tables, weights
 
+SCRIPT = Path("/a/clone/scripts/draw_exact.py")
 CODE = "c" * 64
 POINTS = {"particle": [1, 2], "x": [2.0, 3.0], "y": [0.0, 1.0]}
 
@@ -31,7 +33,7 @@ def a_job(folder, **settings):
 
 
 def a_table(folder, name="out.parquet", **settings):
-    with stamp.job(record=record.build(a_job(folder, **settings), CODE)):
+    with stamp.job(record=record.build(a_job(folder, **settings), SCRIPT, CODE)):
         tables.write(POINTS, folder / name, tables.POINTS)
     return folder / name
 
@@ -54,9 +56,17 @@ def test_the_same_job_elsewhere_writes_the_same_bytes_and_another_one_others(tmp
     assert one == two != a_table(tmp_path / "b", x=1).read_bytes()
 
 
+def test_rules_of_one_script_have_other_records_and_a_rule_by_another_name_the_same(tmp_path):
+    test, valid, renamed = (a_job(tmp_path) for _ in range(3))
+    test.params["split"], valid.params["split"], renamed.rule = "test", "valid", "another"
+    one, two, three = (record.build(job, SCRIPT, CODE) for job in (test, valid, renamed))
+    assert one != two and one["split"] == "test"
+    assert three == record.build(a_job(tmp_path), SCRIPT, CODE)
+
+
 def test_weights_carry_it_beside_their_own_metadata(tmp_path):
     model, path = torch.nn.Linear(2, 2), tmp_path / "model.safetensors"
-    with stamp.job(record=record.build(a_job(tmp_path), CODE)):
+    with stamp.job(record=record.build(a_job(tmp_path), SCRIPT, CODE)):
         checkpoint.save(model, path, {"features": ["a"]})
     assert record.read(path)["rule"] == "draw_exact"
     assert weights.metadata(path)["features"] == ["a"]
@@ -77,11 +87,11 @@ def test_without_a_job_there_is_no_record(tmp_path):
 def test_digests_tell_contents_and_not_records(tmp_path):
     one, two = a_table(tmp_path, "one.parquet"), a_table(tmp_path, "two.parquet", x=1)
     assert one.read_bytes() != two.read_bytes() and record.digest(one) == record.digest(two)
-    with stamp.job(record=record.build(a_job(tmp_path), CODE)):
+    with stamp.job(record=record.build(a_job(tmp_path), SCRIPT, CODE)):
         tables.write(POINTS | {"x": [2.0, 3.5]}, two, tables.POINTS)
         tables.write({"kernel": [], "step_size": [], "n_steps": [], "bias": [], "std_error": []}, one, tables.SWEEP)
     empty = tmp_path / "empty.parquet"
-    with stamp.job(record=record.build(a_job(tmp_path), CODE)):
+    with stamp.job(record=record.build(a_job(tmp_path), SCRIPT, CODE)):
         tables.write({"variant": [], "metric": [], "value": []}, empty, tables.LANGEVIN_METRICS)
     found = {record.digest(path) for path in (one, two, empty, a_table(tmp_path))}
     assert len(found) == 4  # columns without a row are told apart, too
@@ -93,7 +103,7 @@ def test_digests_of_weights_tell_tensors_and_features(tmp_path):
     for i, (features, settings, network) in enumerate(
         [(["a"], {}, model), (["a"], {"x": 1}, model), (["b"], {}, model), (["a"], {}, torch.nn.Linear(2, 2))]
     ):
-        with stamp.job(record=record.build(a_job(tmp_path, **settings), CODE)):
+        with stamp.job(record=record.build(a_job(tmp_path, **settings), SCRIPT, CODE)):
             checkpoint.save(network, tmp_path / f"{i}.safetensors", {"features": features})
         digests.append(record.digest(tmp_path / f"{i}.safetensors"))
     assert digests[0] == digests[1] and len(set(digests)) == 3

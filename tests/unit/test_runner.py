@@ -29,7 +29,6 @@ def a_job(tmp_path):
     for name in ("data", "other"):
         (tmp_path / name).write_text(name)
     return SimpleNamespace(
-        rule="repeat",
         log=[str(tmp_path / "logs/job.log")],
         input={"parts": [str(tmp_path / "other")], "file": str(tmp_path / "data")},
         output={"out": str(tmp_path / "out.txt")},
@@ -93,7 +92,7 @@ def test_the_record_is_set_while_the_function_runs(function, a_job, monkeypatch)
     seen = []
     function.__globals__["print"] = lambda *_, **__: seen.append(stamp.record()[stamp.KEY]["rule"])
     job.run(function)
-    assert set(seen) == {"repeat"} and stamp.record() == {}
+    assert set(seen) == {"script"} and stamp.record() == {}
 
 
 def test_a_cached_job_is_answered_without_the_function(function, a_job, monkeypatch, tmp_path):

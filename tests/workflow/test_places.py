@@ -1,71 +1,12 @@
-"""The project where people put it: in another workflow, behind a link, in a path with a blank; homes and paths."""
+"""The project where people put it: behind a link, in a path with a blank; homes and paths."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from scoredag.job import complaints, places, sources
-
-MODULE = """
-configfile: "{root}/config/config.yaml"
-configfile: "mine.yaml"
-
-rule own:
-    output: "results/own/{{name}}.txt"
-    script: "own.py"
-
-module scoredag:
-    snakefile: "{root}/Snakefile"
-    {how}
-
-use rule * from scoredag as scoredag_*
-"""
-INCLUDE = """
-include: "{root}/Snakefile"
-
-rule own:
-    output: "results/own/{{name}}.txt"
-    script: "own.py"
-"""
-
-
-def planned(python, root, folder, text, *targets):
-    """{rule: what a dry run of a Snakefile says of it} in a folder with an own mixture."""
-    (folder / "Snakefile").write_text(text, encoding="utf-8")
-    (folder / "own.py").touch()
-    (folder / "mine.yaml").write_text("gmm: {file: mine.csv}", encoding="utf-8")
-    shutil.copy(root / "data/gmm.csv", folder / "mine.csv")
-    command = [python, "-m", "snakemake", "--cores", "1", "--dry-run", "results/own/x.txt", *targets]
-    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    assert done.returncode == 0, done.stdout
-    blocks = re.split(r"\n(?=rule )", done.stdout)[1:]
-    return {re.match(r"rule (\w+):", block)[1]: dict(re.findall(r"^    (\w+): (.*)", block, re.M)) for block in blocks}
-
-
-@pytest.mark.parametrize(
-    ("text", "prefix", "name", "mixture"),
-    [
-        (MODULE.replace("{how}", "config: config"), "", "scoredag_", "mine.csv"),
-        (MODULE.replace("{how}", 'config: config\n    prefix: "part"'), "part/", "scoredag_", "mine.csv"),
-        (MODULE.replace("{how}", ""), "", "scoredag_", "data/gmm.csv"),
-        (INCLUDE, "", "", "data/gmm.csv"),
-    ],
-    ids=["module", "module with a prefix", "module with the default config", "include"],
-)
-def test_another_workflow_takes_this_one(python, root, tmp_path, text, prefix, name, mixture):
-    jobs = planned(python, root, tmp_path, text.format(root=root), f"{prefix}results/gmm/density.png")
-    assert set(jobs) == {"own", f"{name}read_mixture", f"{name}plot_density"}
-    assert not {"log", "benchmark"} & set(jobs["own"])  # a rule of the other one is left alone
-    read, plot = jobs[f"{name}read_mixture"], jobs[f"{name}plot_density"]
-    assert read["input"].endswith(mixture) and not read["input"].startswith("part")
-    assert plot["input"] == read["output"] == f"{prefix}results/gmm/parameters.parquet"
-    assert plot["log"] == f"{prefix}logs/gmm/{name}plot_density.log"
-    assert plot["benchmark"] == f"{prefix}logs/gmm/{name}plot_density.tsv"
 
 
 def test_results_are_found_through_a_link_and_by_the_path(project, tmp_path):

@@ -35,7 +35,7 @@ def run(function: Callable[..., None], script: Path, words: list[str] | None = N
             missing = [path for path in job.input if not os.path.exists(path)]
             if missing:
                 raise InputError(f"{missing[0]}: is not there yet; make it first: snakemake --cores 8 {missing[0]}")
-            with stamp.job(record=record.build(job, sources.digester()(script))):
+            with stamp.job(record=record.build(job, script, sources.digester()(script))):
                 function(**arguments.by_name(function, job))
     except UserFacingError as error:
         sys.exit(f"error: {error}")

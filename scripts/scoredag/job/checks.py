@@ -53,6 +53,7 @@ def check(config: Config, home: Path) -> None:
     check_schema(config, schema)
     for name in ("mirror", "cache"):
         check_path(name, config[name])
+    check_container(config["container"])
     for name, variant in config["langevin"]["variants"].items():
         check_variant(f"langevin.variants.{name}", variant, schema["$defs"]["variant"])
     check_likelihood(config["likelihood"])
@@ -450,6 +451,13 @@ def check_path(key: str, path: str | None) -> None:
         fail(key, f"'{path}' is text; write it without quotes, or leave the key out ({FROM_COMMAND})")
     if unset := re.search(r"\$(\w+|\{\w+\})", sources.expanded(path)):
         fail(key, f"'{path}': the environment variable {unset[1].strip('{}')} is not set; export it, or write the path")
+
+
+def check_container(image: str | None) -> None:
+    """Refuse an image that is neither a file nor an address."""
+    check_path("container", image)
+    if image and "://" not in image and not os.path.exists(sources.expanded(image)):
+        fail("container", f"there is no file '{image}'; build it (docs/container.md), or write an address, docker://..")
 
 
 def check_interpreter(path: str) -> None:

@@ -40,21 +40,23 @@ PACKAGES = {  # by the name of their module; those that can change a number or a
 }
 
 
-def build(job: Any, code: str) -> dict[str, Any]:
+def build(job: Any, script: Path, code: str) -> dict[str, Any]:
     """What a job depends on, as a dict of what JSON can hold.
 
     Args:
-        job: has `rule` (or its name), and as mappings `wildcards`, `params` (with `settings`, if any) and `input`,
-            paths by name, one or a list.
-        code: digest of its script and the modules that it imports.
+        job: has as mappings `wildcards`, `params` (with `settings` and `split`, if any) and `input`, paths by name,
+            one or a list.
+        script: of its rule. Its name stands for the rule's, which another workflow may change.
+        code: digest of the script and the modules that it imports.
 
     Raises:
         InputError: an input cannot be read.
     """
     return {
-        "rule": str(job.rule),
+        "rule": script.stem,
         "wildcards": dict(job.wildcards.items()),
         "settings": job.params.get("settings", {}),
+        **{name: value for name, value in job.params.items() if name == "split"},  # tells rules of one script apart
         "inputs": {
             name: digest(paths) if isinstance(paths, str) else [digest(path) for path in paths]
             for name, paths in job.input.items()

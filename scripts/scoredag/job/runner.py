@@ -26,7 +26,7 @@ def run(function: Callable[..., None], snakemake: Any = None, *, cached: bool = 
         return
 
     def current() -> dict[str, Any]:
-        return record.build(job, sources.digester()(script))
+        return record.build(job, script, sources.digester()(script))
 
     with logs.to_file(job.log[0]):
         before = current()
