@@ -77,7 +77,7 @@ def report_settings(wildcards):
             "pages": [said for _, said in pages_of_report()],
             "runs": [[name, about_run(section("csdi", "runs", name))] for name in runs()],
             "score_models": [
-                [name, model["weighting"]] for name, model in config["likelihood"]["score_models"].items()
+                [name, about_model(model)] for name, model in config["likelihood"]["score_models"].items()
             ],
             "variants": [
                 [name, about_variant(name, variant)] for name, variant in config["langevin"]["variants"].items()
@@ -86,13 +86,22 @@ def report_settings(wildcards):
     )
 
 
+def about_model(model):
+    """What the report says of a score model, and what is the same in those that it may be compared with."""
+    otherwise = {key: value for key, value in model.items() if key != "weighting"}
+    return {"otherwise": otherwise, "weighting": model["weighting"]}
+
+
 def about_variant(name, variant):
     """What the report says of a Langevin variant."""
-    own = {key: variant[key] for key in ("n_steps", "step_size")}
+    own = {key: variant[key] for key in ("n_particles", "n_steps", "step_size")}
     return own | {"title": title(name), "description": description(name), "has_noise": has_noise(variant)}
 
 
 def about_run(run):
-    """What the report says of a run."""
-    own = {key: run[key] for key in ("dataset", "init")} | {key: run["training"][key] for key in ("masks", "n_steps")}
-    return own | {"reader": section("datasets", run["dataset"], "reader")}
+    """What the report says of a run, and what is the same in those that it may be compared with."""
+    own = {key: run[key] for key in ("dataset", "init")} | {"n_steps": run["training"]["n_steps"]}
+    same = {key: run[key] for key in ("conditional", "init", "sampling", "training")}
+    same |= {"training": {key: value for key, value in run["training"].items() if key != "masks"}}
+    reader = section("datasets", run["dataset"], "reader")
+    return own | {"masks": run["training"]["masks"], "otherwise": same, "reader": reader}

@@ -48,7 +48,9 @@ def test_the_report_of_answers_is_made_of_what_is_there_and_says_what_it_says(ed
         findings.ranking(scores),
         findings.pattern_score(scores, "blocks-6"),
         findings.ends_in_modes(table("langevin/a/modes.parquet")),
-        findings.law_of_variant(langevin, "d", drift.clearest(d), 50),
+        findings.law_of_variant(
+            langevin, "d", drift.clearest(d), {"n_steps": 50, "n_particles": 400, "has_noise": True}
+        ),
     }
     assert expected <= said(html)
     for path in re.findall(r'(?:href)="([^"#]+)', html):
