@@ -1,8 +1,19 @@
-"""What the rule of the report asks of the config."""
+"""What the rules of the report ask of the config."""
 
 BOUND_FIGURES = ["statements", "bounds", "gaps", "score_errors", "estimators", "dynamics"]
 LANGEVIN_FIGURES = ["comparison", "convergence", "sweep"]
+TEXTS = [path.stem for path in sorted((HOME / "docs").glob("*.md"))]
 RUN_FIGURES = ["loss", "imputation", "metrics", "calibration", "joint_scores", "surprise"]
+
+
+def text_files(kind):
+    """Files of docs/, beside the rules."""
+    return [local(str(path)) for path in sorted((HOME / "docs").glob(f"*.{kind}"))]
+
+
+def text_content(wildcards):
+    """The SHA-256 of these files, whatever their times."""
+    return [sources.content(path) for path in (*text_files("md"), *text_files("png"))]
 
 
 def of_likelihood(file):
@@ -72,7 +83,6 @@ def report_settings(wildcards):
     """What the report says of the config, in its order, and the captions of its figures."""
     return sources.ordered(
         {
-            "docs": os.path.relpath(HOME / "docs", "results"),
             "figures": [[name, labels, CAPTIONS[path].format(**labels)] for name, labels, path in figures_of_report()],
             "pages": [said for _, said in pages_of_report()],
             "runs": [[name, about_run(section("csdi", "runs", name))] for name in runs()],

@@ -509,7 +509,7 @@ def test_parts_that_the_config_has_not_are_a_line():
     html = report_page.page("Answers", [], found)
     for said in ("no score models", "no Langevin variants", "no runs of CSDI"):
         assert f"This config has {said}" in html
-    assert "<figure" not in html and "<button" not in html and 'href="../docs/langevin.md"' in html
+    assert "<figure" not in html and "<button" not in html and 'href="../docs/langevin.html"' in html
 
 
 def test_sentences_name_their_run_where_there_are_several():

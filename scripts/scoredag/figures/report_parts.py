@@ -95,7 +95,7 @@ class Sheet:
     """The figures and links of a run, to be found by name."""
 
     def __init__(self, figures: Mapping[tuple[str, str], Shown], pages: Mapping[str, str], docs: str):
-        """Figures by their name and label (`""` for none), addresses of pages by what they are, of the folder docs."""
+        """Figures by their name and label (`""` for none), addresses of pages by what they are, and of the texts."""
         self._figures, self._pages, self._docs = figures, pages, docs
 
     def figure(self, name: str, said: Iterable[str | None] = (), label: str = "") -> Iterator[Figure]:
@@ -136,7 +136,7 @@ def _found(*said: str | None, labels: Labels | None = None) -> list[Block]:
 
 def _likelihood(tables, sheet, models):
     title = "1. Likelihood bounds of score-based diffusion models"
-    docs = {"likelihood-bound.md": "the bound, its proofs, and what the default run shows"}
+    docs = {"likelihood-bound.html": "the bound, its proofs, and what the default run shows"}
     links = sheet.links(docs, {"three dynamics, animated", "notebook likelihood-bound"})
     if tables.summary is None:
         said = Text("This config has no score models, so that nothing is computed for this part.")
@@ -185,9 +185,9 @@ def _sides_table(summary):
 
 def _langevin(tables, sheet, variants):
     docs = {
-        "langevin.md": "Langevin dynamics, theory beside every picture",
-        "langevin.md#how-the-assignment-was-read": "how the assignment was read",
-        "langevin-kernels.md": "other kernels",
+        "langevin.html": "Langevin dynamics, theory beside every picture",
+        "langevin.html#how-the-assignment-was-read": "how the assignment was read",
+        "langevin-kernels.html": "other kernels",
     }
     animations = {"live particles", "notebook langevin", *(f"{name}, animated" for name in variants)}
     links = sheet.links(docs, animations)
@@ -262,11 +262,11 @@ def _fixed(value, digits=2):
 def _csdi(tables, sheet, runs):
     title = "3. CSDI: imputation of a time series by conditional diffusion"
     docs = {
-        "how-csdi-works.md": "how CSDI works",
-        "how-csdi-works.md#which-targets": "which targets",
-        "how-csdi-works.md#what-the-scores-mean": "what the scores mean",
-        "csdi.md": "train, sample and score",
-        "default-run.md": "scores of the default run",
+        "how-csdi-works.html": "how CSDI works",
+        "how-csdi-works.html#which-targets": "which targets",
+        "how-csdi-works.html#what-the-scores-mean": "what the scores mean",
+        "csdi.html": "train, sample and score",
+        "default-run.html": "scores of the default run",
     }
     own = {"notebook csdi", "notebook own-series"}
     own |= {text for name in runs for text in (f"{name}, to explore", f"model card of {name}")}
