@@ -48,19 +48,28 @@ def _chosen(table, starts, shown, pattern, n_windows):
         windows = _fullest(rows, shown, n_windows)
         titles = {window: panels.when(starts.loc[window], dated) for window in windows}
         return windows, titles, f"Test windows, held out: {pattern or patterns[0]}"
-    (first,) = _fullest(rows, shown, 1)
     place = [name for name in ("series", "start") if name in starts]
+    (first,) = _fullest(rows, shown, 1, _hidden(table, of_test, shown, place))
     same = of_test[(of_test[place] == starts.loc[first, place]).all(axis=1)]
     titles = {window: name for name in patterns for window in same.index[same["held_out"] == name][:1]}
     titles = dict(list(titles.items())[:MOST])
     return list(titles), titles, f"Test window, {panels.when(starts.loc[first], True)}, held out in turn by:"
 
 
-def _fullest(table, features, n):
-    """`n` windows in which most of the features have values; of windows that are alike, evenly spread ones."""
+def _hidden(table, starts, features, place):
+    """How many times, over all patterns, a feature has held-out values in the window's place; of each window."""
+    targets = table[(table["role"] == "target") & table["feature"].isin(features)]
+    counts = targets.groupby("window", observed=True)["feature"].nunique().reindex(starts.index, fill_value=0)
+    return counts.groupby([starts[name] for name in place], observed=True).transform("sum")
+
+
+def _fullest(table, features, n, hidden=None):
+    """`n` windows in which most features have values, then most are `hidden`; of those alike evenly spread ones."""
     rows = table[table["feature"].isin(features)]
     known = rows["value"].notna().groupby([rows["window"], rows["feature"]], observed=True).any()
     counts = known.groupby("window").sum()
+    if hidden is not None:
+        counts = counts + hidden.reindex(counts.index) / (hidden.max() + 1)
     chosen = []
     for count in sorted(counts.unique(), reverse=True):
         chosen += _spread(counts.index[counts == count].tolist(), n - len(chosen))

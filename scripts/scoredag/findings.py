@@ -79,7 +79,7 @@ def where_tight(summary: pd.DataFrame) -> str | None:
         errors = [_number(CLEAR * ends) for ends in (tight["std_error"].min(), tight["std_error"].max())]
         texts.append(
             f"Within {CLEAR:g} standard errors ({' to '.join(dict.fromkeys(errors))} nats) the bound of "
-            f"{names(tight.index)} is the divergence itself"
+            f"{names(tight.index)} cannot be told from the divergence"
         )
     if loosest not in tight.index:
         left, right = rows.loc[loosest, ["left", "right"]]
@@ -134,7 +134,8 @@ def training_follows(summary: pd.DataFrame, networks: Mapping[str, Mapping[str, 
     bound, divergence = rows.loc[name, ["right", "left"]]
     own = (
         f"`{name}`, trained with the weighting g² of the bound, reaches a bound of {_number(bound)} nats on its "
-        f"divergence, which is {_number(divergence)}"
+        f"divergence, which is {_number(divergence)} (standard error of the difference "
+        f"{_number(rows.loc[name, 'std_error'])})"
     )
     others = [
         other
@@ -305,8 +306,8 @@ def law_of_variant(table: pd.DataFrame, variant: str, moving: str | None, about:
         f"sliced W2 {fixed(_value(table, variant, DISTANCE))}, {_times(ratio)} the noise floor of "
         f"{fixed(_value(table, FLOOR, DISTANCE))}; mean log-density {fixed(own)} nats, of exact samples {fixed(exact)}"
     )
-    steps = counted(about["n_steps"], "step")
-    if own < exact - AWAY:
+    steps, particles = counted(about["n_steps"], "step"), counted(about["n_particles"], "particle")
+    if _is_away(table, variant):
         return (
             f"Away from the mixture after {steps}, where it has next to no density: particles run away, or they start "
             f"far off ({head})."
@@ -324,12 +325,12 @@ def law_of_variant(table: pd.DataFrame, variant: str, moving: str | None, about:
             f"distance is partly its way ({head})."
         )
     if ratio < NEAR and not is_off:
-        return f"The mixture, about as near as another exact sample ({head})."
+        return f"The mixture, as far as {particles} tell: about as near as another exact sample ({head})."
     if ratio < FAR and not is_off:
         side = ", a little too spread" if own < exact else ", a little too concentrated"
         # of two means: the log-density of a normal law in the plane has the variance 1
         is_clear = abs(own - exact) > CLEAR * np.sqrt(2 / about["n_particles"])
-        return f"Nearly the mixture{side if is_clear else ''} ({head})."
+        return f"Close to the mixture, as far as {particles} tell{side if is_clear else ''} ({head})."
     chains = [_value(table, variant, f"split_r_hat_{axis}") for axis in "xy"]
     hats = " and ".join(f"{hat:.2f}" for hat in chains)
     is_followed = table.loc[table["variant"] == variant, "metric"].str.startswith("drift_z").any()
@@ -339,13 +340,14 @@ def law_of_variant(table: pd.DataFrame, variant: str, moving: str | None, about:
             f"the mixture ({head})."
         )
     rest = "no mean moves clearly" if is_followed else "whether means still move is unknown"
-    apart = f", single chains do not agree (split R-hat {hats})" if np.max(chains) >= MIXED else ""
+    apart = f", single chains do not agree, split R-hat {hats}" if np.max(chains) >= MIXED else ""
     return f"Another law, or one that is reached slowly: {rest}{apart} ({head})."
 
 
 def chains_agree_on(table: pd.DataFrame) -> str | None:
     """Whether split R-hat tells which variants sample the mixture."""
     ratios = _ratios(table)
+    ratios = ratios[[not _is_away(table, name) for name in ratios.index]]  # chains that run away agree on nothing
     hats = table[table["metric"].str.startswith("split_r_hat")].groupby("variant")["value"].max().reindex(ratios.index)
     hats = hats.dropna()
     if hats.empty:
@@ -363,10 +365,10 @@ def chains_agree_on(table: pd.DataFrame) -> str | None:
     return f"Split R-hat does not tell: {'; '.join(texts)} ({numbers})."
 
 
-def ends_in_modes(shares: pd.DataFrame) -> str | None:
-    """Where particles without noise end."""
+def ends_in_modes(shares: pd.DataFrame, table: pd.DataFrame, variant: str) -> str | None:
+    """Where the particles of a variant without noise end, unless its metrics say that they run away."""
     modes = shares.dropna(subset=["mode"])
-    if modes.empty or not shares["n_particles"].sum():
+    if modes.empty or not shares["n_particles"].sum() or _is_away(table, variant):
         return None
     if not modes["n_particles"].sum():
         return "Without noise no particle ends in a mode: steps are too few or too large for that."
@@ -464,9 +466,8 @@ def on_the_way(convergence: pd.DataFrame, variants: Sequence[str]) -> str | None
             step, last = path.idxmin(), path.index.max()
             # a minimum that is not clear of the noise is none
             passed = path[last] - path[step] > max(floor / 2, (TURNED - 1) * path[step])
-            way = (
-                f"comes to {fixed(path[step])} by step {step:,} and ends at" if passed else "ends as near as it comes,"
-            )
+            start = "starts at {}" if step == path.index.min() else f"comes to {{}} by step {step:,}"
+            way = f"{start.format(fixed(path[step]))} and ends at" if passed else "ends as near as it comes,"
             texts.append(f"`{name}` {way} {fixed(path.loc[last])}")
     if not texts:
         return None
@@ -477,6 +478,12 @@ def _ratios(table):
     """{variant: how many times the noise floor its sliced W2 is}."""
     rows = table[table["metric"] == DISTANCE].set_index("variant")["value"]
     return (rows / rows.get(FLOOR, np.nan)).drop(FLOOR, errors="ignore").dropna()
+
+
+def _is_away(table, variant):
+    """Whether the particles of a variant are where the mixture has next to no density, or nowhere."""
+    own, exact = (_value(table, name, "mean_log_density") for name in (variant, FLOOR))
+    return not own >= exact - AWAY
 
 
 def _value(table, variant, metric):
@@ -732,7 +739,9 @@ def draws_belong_together(table: pd.DataFrame) -> str | None:
     is_clear = _are_apart(*(_row(table, worst, name, "coverage_80_of_mean") for name in (metrics.AUTO, shuffled)))
     if losses[worst] < OFF or not is_clear:
         return f"{head}: little depends on it here, or too few gaps are held out to see it."
-    return f"{head}: single values do not tell of sums."
+    joint = _row(table, worst, metrics.AUTO, "coverage_80_of_mean")
+    short = ", though joint draws hold too little as well" if joint["upper"] < 0.8 else ""
+    return f"{head}: single values do not tell of sums{short}."
 
 
 def likelihood_beside_gaussian(table: pd.DataFrame) -> str | None:

@@ -53,7 +53,10 @@ def test_points_below_their_bound_are_counted():
 
 def test_where_the_bound_is_tight():
     said = findings.where_tight(summary(tight=(0.1, 0.101), loose=(0.1, 0.4)))
-    assert "the bound of `tight` is the divergence itself. The bound is the loosest for `loose`: 0.400 nats" in said
+    assert (
+        "the bound of `tight` cannot be told from the divergence. The bound is the loosest for `loose`: 0.400 nats"
+        in said
+    )
     assert findings.where_tight(summary(loose=(0.1, 0.4))).startswith("The bound is not tight for `loose`: 0.400")
 
 
@@ -172,10 +175,18 @@ def a_variant(distance, log_density=-5.0, r_hat=1.0, **more):
 @pytest.mark.parametrize(
     ("metrics", "moving", "said"),
     [
-        (a_variant(0.12), None, "The mixture, about as near as another exact sample (sliced W2 0.12, 1.2 times"),
-        (a_variant(0.2, -5.1), None, "Nearly the mixture, a little too spread"),
-        (a_variant(0.2, -4.9), None, "Nearly the mixture, a little too concentrated"),
-        (a_variant(0.2, -5.01), None, "Nearly the mixture (sliced"),
+        (
+            a_variant(0.12),
+            None,
+            "The mixture, as far as 10,000 particles tell: about as near as another exact sample (sliced W2 0.12, 1.2",
+        ),
+        (a_variant(0.2, -5.1), None, "Close to the mixture, as far as 10,000 particles tell, a little too spread"),
+        (
+            a_variant(0.2, -4.9),
+            None,
+            "Close to the mixture, as far as 10,000 particles tell, a little too concentrated",
+        ),
+        (a_variant(0.2, -5.01), None, "Close to the mixture, as far as 10,000 particles tell (sliced"),
         (a_variant(1.5), None, "Another law: no mean moves clearly, and single chains agree"),
         (a_variant(1.5, r_hat=2.0), None, "Another law, or one that is reached slowly: no mean moves clearly, single"),
         (
@@ -232,18 +243,23 @@ def test_whether_chains_tell():
     said = findings.chains_agree_on(table)
     assert "`wrong`, far from the mixture by distance, has chains that agree" in said and "`slow`, near the" in said
     assert "say the same" in findings.chains_agree_on(of_variants(right=a_variant(0.1)))
+    assert findings.chains_agree_on(of_variants(away=a_variant(1e9, -1e18, r_hat=0.96))) is None
 
 
 def test_where_particles_end():
+    table = of_variants(v=a_variant(1.5), away=a_variant(1e9, -1e18))
     modes = pd.DataFrame({"mode": [0.0, 1.0, None], "log_density": [-4.0, -5.0, None]})
     low = modes.assign(n_particles=[10, 90, 0], share=[0.1, 0.9, 0.0])
-    assert "90.0 % in mode 1 and 10.0 % in mode 0; the highest mode has 10.00 %" in findings.ends_in_modes(low)
+    assert "90.0 % in mode 1 and 10.0 % in mode 0; the highest mode has 10.00 %" in findings.ends_in_modes(
+        low, table, "v"
+    )
     high = modes.assign(n_particles=[60, 0, 40], share=[0.6, 0.0, 0.4])
-    said = findings.ends_in_modes(high)
+    said = findings.ends_in_modes(high, table, "v")
     assert (
         "60.0 % in mode 0, 40.0 % in none; the first of these is the highest, and 1 of 2 modes has no particles" in said
     )
-    none = findings.ends_in_modes(modes.assign(n_particles=[0, 0, 9], share=[0.0, 0.0, 1.0]))
+    assert findings.ends_in_modes(high, table, "away") is None
+    none = findings.ends_in_modes(modes.assign(n_particles=[0, 0, 9], share=[0.0, 0.0, 1.0]), table, "v")
     assert none == "Without noise no particle ends in a mode: steps are too few or too large for that."
 
 
@@ -433,6 +449,8 @@ def test_draws_that_belong_together():
     held = {"auto": [0.8, 0.8], "auto, entries shuffled": [0.5, 0.79]}
     assert "52" not in findings.draws_belong_together(scores("coverage_80_of_mean", held))
     assert "hold 80 % by joint draws" in findings.draws_belong_together(scores("coverage_80_of_mean", held))
+    short = scores("coverage_80_of_mean", {"auto": [0.6, 0.6], "auto, entries shuffled": [0.2, 0.5]})
+    assert findings.draws_belong_together(short).endswith("of sums, though joint draws hold too little as well.")
     same = {"auto": [0.8, 0.8], "auto, entries shuffled": [0.8, 0.79]}
     assert "little depends on it" in findings.draws_belong_together(scores("coverage_80_of_mean", same))
 

@@ -47,7 +47,7 @@ def test_the_report_of_answers_is_made_of_what_is_there_and_says_what_it_says(ed
         findings.training_helps(table("csdi/nyc-weather/history.parquet")),
         findings.ranking(scores),
         findings.pattern_score(scores, "blocks-6"),
-        findings.ends_in_modes(table("langevin/a/modes.parquet")),
+        findings.ends_in_modes(table("langevin/a/modes.parquet"), langevin, "a"),
         findings.law_of_variant(
             langevin, "d", drift.clearest(d), {"n_steps": 50, "n_particles": 400, "has_noise": True}
         ),

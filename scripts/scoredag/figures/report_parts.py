@@ -218,7 +218,7 @@ def _variant(tables, sheet, name, about):
     """The answer to what one variant shows: its law, and why."""
     law = findings.law_of_variant(tables.langevin, name, tables.moving[name], about)
     why = [
-        findings.ends_in_modes(tables.modes[name]) if name in tables.modes else None,
+        findings.ends_in_modes(tables.modes[name], tables.langevin, name) if name in tables.modes else None,
         findings.step_is_stable(tables.laws, name, about["step_size"]),
         findings.temperatures(tables.laws, tables.components, name),
     ]
