@@ -451,7 +451,7 @@ def bias_of_a_step(sweep: pd.DataFrame, theory: pd.DataFrame) -> str | None:
     corrected = sweep[sweep["kernel"] == "mala"].dropna(subset=["bias"])
     if len(corrected):
         worst = (corrected["bias"].abs() / corrected["std_error"]).max()
-        text += f". With acceptance (MALA) {'none' if worst < CLEAR else 'some'} is seen (largest z {worst:.1f})"
+        text += f". With acceptance (MALA) {'no' if worst < CLEAR else 'some'} bias is seen (largest z {worst:.1f})"
     return f"{text}."
 
 
@@ -527,6 +527,9 @@ def ranking(table: pd.DataFrame, score: str = "crps") -> str | None:
     winners = scores.idxmin()
     won = [pattern for pattern in scores.columns if winners[pattern] == own]
     text = f"`{own}` has the lowest {score.upper()} under {len(won)} of {counted(len(scores.columns), 'pattern')}"
+    if won and len(scores) > 1:
+        clear = [pattern for pattern in won if _is_clear(table, scores, pattern, score)]
+        text += f", by 95 % intervals clear of the next method under {len(clear) or 'none'} of these"
     lost = [
         f"{pattern}: `{winners[pattern]}`, by {_percent(1 - scores[pattern].min() / scores.loc[own, pattern])}"
         for pattern in scores.columns
@@ -802,6 +805,12 @@ def _rows(table, score):
     """The rows of a score of all features together, but for those of CSDI's own code."""
     rows = table[(table["feature"] == ALL) & (table["metric"] == score)].dropna(subset=["value"])
     return rows[~rows["method"].str.endswith(metrics.AS_IN_PAPER)]
+
+
+def _is_clear(table, scores, pattern, score):
+    """Whether the lowest score under a pattern is clear of the next one."""
+    first, second = scores[pattern].sort_values().index[:2]
+    return _are_apart(*(_row(table, pattern, method, score) for method in (first, second)))
 
 
 def _are_apart(one, other):

@@ -292,9 +292,9 @@ def test_the_bias_of_a_step():
     rows = [("overdamped", 0.1, -0.06, 0.001), ("overdamped", 0.4, -0.48, 0.001), ("mala", 0.4, 0.0, 0.001)]
     sweep = pd.DataFrame(rows, columns=["kernel", "step_size", "bias", "std_error"])
     said = findings.bias_of_a_step(sweep, theory)
-    assert "steps up to 0.1 agree" in said and "at 0.4 the bias is 2.0 times that" in said and "none is seen" in said
+    assert "steps up to 0.1 agree" in said and "at 0.4 the bias is 2.0 times that" in said and "no bias is seen" in said
     wrong = findings.bias_of_a_step(sweep.assign(bias=[0.1, 0.1, 0.1]), theory)
-    assert "no step size of the sweep is small enough" in wrong and "some is seen" in wrong
+    assert "no step size of the sweep is small enough" in wrong and "some bias is seen" in wrong
     lost = findings.bias_of_a_step(sweep.assign(bias=[-0.06, float("nan"), 0.0]), theory)
     assert "steps up to 0.1 agree" in lost and "nan" not in lost
 
@@ -343,18 +343,25 @@ def test_whether_training_helps():
 
 
 def test_who_has_the_lowest_score():
-    assert findings.ranking(CRPS) == "`auto` has the lowest CRPS under 1 of 2 patterns (blocks-6: `CSDI`, by 5.0 %)."
+    assert findings.ranking(CRPS) == (
+        "`auto` has the lowest CRPS under 1 of 2 patterns, by 95 % intervals clear of the next method under none of "
+        "these (blocks-6: `CSDI`, by 5.0 %)."
+    )
     one = CRPS[CRPS["held_out"] == "random-10"]
-    assert findings.ranking(one) == "`auto` has the lowest CRPS under 1 of 1 pattern."
+    assert "under 1 of 1 pattern, by 95 % intervals clear of the next method under none" in findings.ranking(one)
+    far = scores("crps", {"auto": [0.1, 0.1], "linear": [0.2, 0.2]})
+    assert findings.ranking(far).endswith(
+        "under 2 of 2 patterns, by 95 % intervals clear of the next method under 2 of these."
+    )
     alone = CRPS[~CRPS["method"].isin(["auto"])]
-    assert findings.ranking(alone) == "`CSDI` has the lowest CRPS under 2 of 2 patterns."
+    assert findings.ranking(alone).startswith("`CSDI` has the lowest CRPS under 2 of 2 patterns, by 95 %")
     assert findings.ranking(CRPS[CRPS["method"] == "linear"]) is None
 
 
 def test_too_few_values_tell_no_methods_apart():
     few = pd.concat([scores(name, {"auto": [1, 1], "linear": [2, 2]}) for name in ("mae", "rmse", "crps")])
     few["n_targets"] = few["held_out"].map({"random-10": 12, "blocks-6": 1000})
-    assert findings.ranking(few) == "`auto` has the lowest CRPS under 1 of 1 pattern."
+    assert findings.ranking(few).startswith("`auto` has the lowest CRPS under 1 of 1 pattern, by")
     assert "random-10" not in findings.beside_simpler(few) and findings.hardest(few) is None
     assert findings.scores_disagree(few) == "MAE, RMSE and CRPS name the same best method under 1 pattern."
     few["n_targets"] = 12
