@@ -32,7 +32,7 @@ ALL = "all"  # features together
 
 def bound_holds(summary: pd.DataFrame) -> str | None:
     """Whether a right side is below its left side by more than chance."""
-    rows = summary[summary["statement"].isin(map(str, STATEMENTS))]
+    rows = summary[summary["statement"].isin(map(str, STATEMENTS))].dropna(subset=["slack", "std_error"])
     if rows.empty:
         return None
     broken = rows[rows["slack"] < -CLEAR * rows["std_error"]]
@@ -262,7 +262,7 @@ def dynamics_agree(distances: pd.DataFrame) -> str | None:
 
 def _sides(summary):
     """Left and right side of statement 1, by score model."""
-    return summary[summary["statement"] == "1"].set_index("score_model")
+    return summary[summary["statement"] == "1"].dropna(subset=["slack", "std_error"]).set_index("score_model")
 
 
 # -- Langevin dynamics
@@ -520,8 +520,7 @@ def training_helps(history: pd.DataFrame) -> str | None:
 
 def ranking(table: pd.DataFrame, score: str = "crps") -> str | None:
     """Under how many patterns the average, or CSDI, has the lowest score."""
-    scores = _told(table, score)
-    own = _leader(scores)
+    scores, own = _told(table, score)
     if own is None:
         return None
     winners = scores.idxmin()
@@ -540,8 +539,7 @@ def ranking(table: pd.DataFrame, score: str = "crps") -> str | None:
 
 def beside_simpler(table: pd.DataFrame, score: str = "crps") -> str | None:
     """How far the average, or CSDI, is below or above the best simpler method."""
-    scores = _told(table, score)
-    own = _leader(scores)
+    scores, own = _told(table, score)
     simpler = scores[[not _is_own(method) for method in scores.index]]
     if own is None or simpler.empty:
         return None
@@ -560,7 +558,7 @@ def pattern_score(table: pd.DataFrame, pattern: str) -> str | None:
     """How good the average, or CSDI, is under one pattern, and whether that is clear of the best simpler method."""
     scores = _scores(table, "crps")
     own = _leader(scores)
-    if own is None or pattern not in scores.columns:
+    if own is None or pattern not in scores.columns or pd.isna(scores.loc[own, pattern]):
         return None
     row = _row(table, pattern, own, "crps")
     text = f"{pattern}: `{own}` has a CRPS of {_number(row['value'])}"
@@ -582,7 +580,7 @@ def pattern_score(table: pd.DataFrame, pattern: str) -> str | None:
 
 def scores_disagree(table: pd.DataFrame) -> str | None:
     """Whether MAE, RMSE and CRPS name the same best method, and whether they do so by more than chance."""
-    by_score = {score: _told(table, score) for score in ("mae", "rmse", "crps")}
+    by_score = {score: _told(table, score)[0] for score in ("mae", "rmse", "crps")}
     winners = {score: scores.idxmin() for score, scores in by_score.items() if not scores.empty}
     if len(winners) < 3:
         return None
@@ -648,11 +646,10 @@ def intervals_widen(table: pd.DataFrame, percent: int = 90) -> str | None:
 
 def hardest(table: pd.DataFrame) -> str | None:
     """Which pattern of missing entries is the hardest."""
-    scores = _told(table, "crps")
-    own = _leader(scores)
+    scores, own = _told(table, "crps")
     if own is None or len(scores.columns) < 2:
         return None
-    row = scores.loc[own].dropna()
+    row = scores.loc[own]
     hard, easy = row.idxmax(), row.idxmin()
     said = f"`{own}` has a CRPS of {_number(row[easy])} under {easy} and {_number(row[hard])}"
     if not _are_apart(*(_row(table, pattern, own, "crps") for pattern in (easy, hard))):
@@ -790,8 +787,11 @@ def missing_share(missingness: pd.DataFrame) -> str | None:
 
 
 def _told(table, score):
-    """`_scores` of the patterns with enough targets to tell methods apart."""
-    return _scores(table[table["n_targets"] >= metrics.FEW], score)
+    """`_scores` of patterns with enough targets to tell methods apart, and the one that it is about, if it has them."""
+    scores = _scores(table[table["n_targets"] >= metrics.FEW], score)
+    scores = scores[~scores.index.str.endswith(metrics.CORRECTED)]  # the same method once more
+    own = _leader(scores)
+    return (scores, None) if own is None else (scores.loc[:, scores.loc[own].notna()], own)
 
 
 def _scores(table, score):

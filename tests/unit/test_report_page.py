@@ -358,6 +358,18 @@ def test_who_has_the_lowest_score():
     assert findings.ranking(CRPS[CRPS["method"] == "linear"]) is None
 
 
+def test_a_pattern_without_the_average_is_passed_over():
+    there = CRPS[(CRPS["method"] != "auto") | (CRPS["held_out"] == "random-10")]
+    assert findings.ranking(there).startswith("`auto` has the lowest CRPS under 1 of 1 pattern")
+    assert "blocks-6" not in findings.beside_simpler(there) and findings.hardest(there) is None
+    assert findings.pattern_score(there, "blocks-6") is None
+
+
+def test_corrected_draws_are_no_other_method():
+    rows = {"CSDI": [0.1, 0.1], "CSDI, conformal": [0.09, 0.09], "linear": [0.2, 0.2]}
+    assert "under 2 of 2 patterns, by 95 % intervals clear" in findings.ranking(scores("crps", rows))
+
+
 def test_too_few_values_tell_no_methods_apart():
     few = pd.concat([scores(name, {"auto": [1, 1], "linear": [2, 2]}) for name in ("mae", "rmse", "crps")])
     few["n_targets"] = few["held_out"].map({"random-10": 12, "blocks-6": 1000})
