@@ -418,18 +418,19 @@ rule plot_loss:
     """Draw the training history."""
     input:
         history="results/csdi/{run}/history.parquet",
+        scratch=lambda wildcards: expand("results/csdi/{run}/history.parquet", run=from_scratch(wildcards)),
     output:
         figure=figure(
             "results/csdi/{run}/loss.png",
             "CSDI",
-            "Training history of run {run}. The validation loss is that of the averaged weights, with fixed "
-            "noise and diffusion steps, spread evenly over all steps; the circle marks the weights that were "
-            "kept. The training loss mostly lies above it: low noise, from which the noise is harder to "
-            "predict, comes more often there (`step_power`).",
+            "Training history of run {run}. Both losses weigh noise levels alike. That of validation has the averaged "
+            "weights, fixed noise and the held-out values; the circle marks the weights that were kept. That of "
+            "training has the weights of the step and other targets (`training.masks`). Runs of this dataset from "
+            "scratch stand beside it, if their noise levels are weighed in the same way.",
             run="{run}",
         ),
     params:
-        settings=settings("csdi", "runs", "{run}", "figure", only=["colour"]),
+        settings=settings("csdi", "runs", "{run}", "figure", only=["colour"], scratch=from_scratch),
     script:
         "../scripts/plot_loss.py"
 
@@ -500,10 +501,11 @@ rule plot_calibration:
         figure=figure(
             "results/csdi/{run}/calibration.png",
             "CSDI",
-            "Above, coverage of central intervals of run {run} on the held-out values of the test split, one line for "
-            "each pattern of missing entries. Below the diagonal intervals are too narrow, above it too wide. Left, "
+            "Above, how far the coverage of central intervals of run {run} on the held-out values of the test split is "
+            "off what they promise, one line for each pattern of missing entries. Below 0 intervals are too narrow, "
+            "above it too wide. Left, "
             "CSDI by independent draws (one of each antithetic pair): ends of intervals lie between order statistics, "
-            "so that calibrated draws lie on the diagonal, up to the level that so many can serve. Middle, as the "
+            "so that calibrated draws lie on the line at 0, up to the level that so many can serve. Middle, as the "
             "validation windows correct them (split conformal prediction, Romano et al. 2019). Right, `auto`, the "
             "average of CSDI and simpler methods. Below, rank histograms: how often a held-out value has each rank "
             "among the draws, or quantiles; even where they are calibrated, a U where they are too narrow.",
@@ -530,8 +532,8 @@ rule plot_metrics:
             "average of CSDI, ridge, joint Gaussian and structural. MAE and RMSE are those of the median in "
             "z-scores; CRPS is normalised as in the paper, and that of a simpler method takes the quantiles of its "
             "errors on validation windows. Lines are 95 % bootstrap intervals over stretches of windows. "
-            "Below, CRPS of CSDI for each feature beside the simpler method that is best on average. Coverage and "
-            "width of intervals are in metrics.parquet. Bars marked (cut) are longer than drawn.",
+            "Below, CRPS of CSDI for each feature beside the simpler method that is best on average. Axes are "
+            "logarithmic. Coverage and width of intervals are in metrics.parquet.",
             run="{run}",
         ),
     params:

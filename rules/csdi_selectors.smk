@@ -11,6 +11,22 @@ def run_setting(*keys):
     return lambda wildcards: section("csdi", "runs", wildcards.run, *keys)
 
 
+def from_scratch(wildcards):
+    """Runs beside which a fine-tuned one is drawn: on its dataset, from scratch, noise levels as often in training."""
+    chosen = section("csdi", "runs", wildcards.run)
+
+    def levels(run):
+        return [run["dataset"], *(run["training"][key] for key in ("step_power", "top_step", "share_above"))]
+
+    if chosen["init"] == "scratch":
+        return []
+    return [
+        name
+        for name in runs()
+        if (run := section("csdi", "runs", name))["init"] == "scratch" and levels(run) == levels(chosen)
+    ]
+
+
 def dataset_of_run(wildcards):
     """The settings of the dataset that the run is about."""
     return section("datasets", run_setting("dataset")(wildcards))

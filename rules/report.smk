@@ -1,11 +1,26 @@
 include: "report_selectors.smk"
 
 
+rule render_texts:
+    """Make pages of the texts of docs/, which a browser shows without a network."""
+    input:
+        texts=text_files("md"),
+        images=text_files("png"),
+    output:
+        pages=expand("results/docs/{text}.html", text=TEXTS),
+    params:
+        content=text_content,
+        elsewhere=os.path.relpath(HOME / "docs", "results/docs"),
+    script:
+        "../scripts/render_texts.py"
+
+
 rule write_report:
     """Write the page that answers the questions of the assignment by the numbers of the run."""
     input:
         figures=figure_files,
         pages=page_files,
+        texts=rules.render_texts.output.pages,
         summary=of_likelihood("summary.parquet"),
         bounds=of_likelihood("bounds.parquet"),
         likelihoods=of_score_models("likelihoods.parquet"),

@@ -1,8 +1,19 @@
-"""What the rule of the report asks of the config."""
+"""What the rules of the report ask of the config."""
 
 BOUND_FIGURES = ["statements", "bounds", "gaps", "score_errors", "estimators", "dynamics"]
 LANGEVIN_FIGURES = ["comparison", "convergence", "sweep"]
+TEXTS = [path.stem for path in sorted((HOME / "docs").glob("*.md"))]
 RUN_FIGURES = ["loss", "imputation", "metrics", "calibration", "joint_scores", "surprise"]
+
+
+def text_files(kind):
+    """Files of docs/, beside the rules."""
+    return [local(str(path)) for path in sorted((HOME / "docs").glob(f"*.{kind}"))]
+
+
+def text_content(wildcards):
+    """The SHA-256 of these files, whatever their times."""
+    return [sources.content(path) for path in (*text_files("md"), *text_files("png"))]
 
 
 def of_likelihood(file):
@@ -72,12 +83,11 @@ def report_settings(wildcards):
     """What the report says of the config, in its order, and the captions of its figures."""
     return sources.ordered(
         {
-            "docs": os.path.relpath(HOME / "docs", "results"),
             "figures": [[name, labels, CAPTIONS[path].format(**labels)] for name, labels, path in figures_of_report()],
             "pages": [said for _, said in pages_of_report()],
             "runs": [[name, about_run(section("csdi", "runs", name))] for name in runs()],
             "score_models": [
-                [name, model["weighting"]] for name, model in config["likelihood"]["score_models"].items()
+                [name, about_model(model)] for name, model in config["likelihood"]["score_models"].items()
             ],
             "variants": [
                 [name, about_variant(name, variant)] for name, variant in config["langevin"]["variants"].items()
@@ -86,13 +96,22 @@ def report_settings(wildcards):
     )
 
 
+def about_model(model):
+    """What the report says of a score model, and what is the same in those that it may be compared with."""
+    otherwise = {key: value for key, value in model.items() if key != "weighting"}
+    return {"otherwise": otherwise, "weighting": model["weighting"]}
+
+
 def about_variant(name, variant):
     """What the report says of a Langevin variant."""
-    own = {key: variant[key] for key in ("n_steps", "step_size")}
+    own = {key: variant[key] for key in ("n_particles", "n_steps", "step_size")}
     return own | {"title": title(name), "description": description(name), "has_noise": has_noise(variant)}
 
 
 def about_run(run):
-    """What the report says of a run."""
-    own = {key: run[key] for key in ("dataset", "init")} | {key: run["training"][key] for key in ("masks", "n_steps")}
-    return own | {"reader": section("datasets", run["dataset"], "reader")}
+    """What the report says of a run, and what is the same in those that it may be compared with."""
+    own = {key: run[key] for key in ("dataset", "init")} | {"n_steps": run["training"]["n_steps"]}
+    same = {key: run[key] for key in ("conditional", "init", "sampling", "training")}
+    same |= {"training": {key: value for key, value in run["training"].items() if key != "masks"}}
+    reader = section("datasets", run["dataset"], "reader")
+    return own | {"masks": run["training"]["masks"], "otherwise": same, "reader": reader}

@@ -1,5 +1,7 @@
 """Draw test windows with their held-out entries imputed."""
 
+import pandas as pd
+
 from scoredag import job
 from scoredag.errors import InputError
 from scoredag.figures import imputations, panels, style
@@ -53,19 +55,31 @@ def _chosen(path, test, starts, shown, pattern, n_windows):
         chosen = _fullest(rows, shown, n_windows)
         titles = {window: panels.when(starts.loc[window], dated) for window in chosen}
         return chosen, titles, f"Test windows, held out: {pattern or patterns[0]}"
-    (first,) = _fullest(rows, shown, 1)
     place = [name for name in ("series", "start") if name in starts]
+    (first,) = _fullest(rows, shown, 1, _hidden(path, of_test, rows["window"].unique(), shown, place))
     same = of_test[(of_test[place] == starts.loc[first, place]).all(axis=1)]
     titles = {window: name for name in patterns for window in same.index[same["held_out"] == name][:1]}
     titles = dict(list(titles.items())[:MOST])
     return list(titles), titles, f"Test window, {panels.when(starts.loc[first], True)}, held out in turn by:"
 
 
-def _fullest(table, features, n):
-    """`n` windows in which most of the features have values; of windows that are alike, evenly spread ones."""
+def _hidden(path, of_test, chosen, features, place):
+    """How many times, over all patterns, a feature has held-out values where the window lies; of each in `chosen`."""
+    places = pd.MultiIndex.from_frame(of_test[place])
+    there = of_test[places.isin(places[of_test.index.isin(chosen)])]
+    table = windows.table(path, "test", there.index.to_numpy())
+    targets = table[(table["role"] == "target") & table["feature"].isin(features)]
+    counts = targets.groupby("window", observed=True)["feature"].nunique().reindex(there.index, fill_value=0)
+    return counts.groupby([there[name] for name in place], observed=True).transform("sum")
+
+
+def _fullest(table, features, n, hidden=None):
+    """`n` windows in which most features have values, then most are `hidden`; of those alike evenly spread ones."""
     rows = table[table["feature"].isin(features)]
     known = rows["value"].notna().groupby([rows["window"], rows["feature"]], observed=True).any()
     counts = known.groupby("window").sum()
+    if hidden is not None:
+        counts = counts + hidden.reindex(counts.index) / (hidden.max() + 1)
     chosen = []
     for count in sorted(counts.unique(), reverse=True):
         chosen += _spread(counts.index[counts == count].tolist(), n - len(chosen))

@@ -19,6 +19,7 @@ LEAD = [
 def write_report(
     figures_paths: list[str],
     pages_paths: list[str],
+    texts_paths: list[str],
     summary_path: str | None,
     bounds_path: str | None,
     likelihoods_paths: list[str],
@@ -38,7 +39,7 @@ def write_report(
     page_path: str,
     settings: dict,
 ) -> None:
-    """Write one page of HTML; lists of paths are in the order of what `settings` names."""
+    """Write one page of HTML; lists of paths are in the order of what `settings` names, `texts_paths` in one folder."""
     langevin = _read(langevin_path, tables.LANGEVIN_METRICS)
     variants, runs = dict(settings["variants"]), dict(settings["runs"])
     noiseless = [name for name, about in variants.items() if not about["has_noise"]]
@@ -69,8 +70,9 @@ def write_report(
         for (name, labels, caption), path, address in zip(settings["figures"], figures_paths, addresses, strict=False)
     }
     pages = dict(zip(settings["pages"], addresses[len(figures_paths) :], strict=True))
-    docs = os.path.relpath(os.path.join("results", settings["docs"]), folder)  # elsewhere where a module has a prefix
-    sheet = report_parts.Sheet(shown, pages, docs)
+    sheet = report_parts.Sheet(
+        shown, pages, os.path.relpath(os.path.dirname(texts_paths[0]), os.path.dirname(page_path))
+    )
     html = report_page.page(TITLE, LEAD, report_parts.parts(found, sheet, settings))
     with files.replacing(page_path) as partial:
         partial.write_text(html, encoding="utf-8")

@@ -84,24 +84,42 @@ def test_corrected_intervals_have_a_panel_beside_those_as_sampled():
     above, below = drawn.axes[:2], drawn.axes[2:]
     assert [axes.get_title() for axes in above] == ["as sampled", "corrected"]
     assert [len(axes.get_lines()[1].get_xdata()) for axes in above] == [7, 9]
+    for axes in above:  # what is promised is at 0, and as far from both ends
+        assert axes.get_lines()[1].get_ydata() == pytest.approx(0) and axes.get_ylim() == (-5, 5)
     for axes in below:  # an even share is 1
         np.testing.assert_allclose(axes.get_lines()[1].get_ydata(), 3 * shares)
         assert axes.get_ylim() == (0, 1.6)
 
 
-def test_scores_stand_pattern_by_pattern_and_long_bars_are_cut():
+def test_panels_of_scores_have_a_row_for_each_method_and_a_marker_for_each_pattern():
     scores = {"mean": 9.0, "linear": 1.0, "ridge": 0.5, "CSDI": 0.25}
     drawn = imputations.metrics(scores_table(scores, ["all", "x"]), style.BLUE)
-    assert len(drawn.axes) == 6 + 2
-    axes = drawn.axes[3]
-    assert axes.get_title(loc="left") == "b (30 targets)"
+    assert len(drawn.axes) == 3 + 2
+    axes = drawn.axes[0]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["CSDI", "ridge", "linear", "mean"]
     assert axes.yaxis_inverted()
-    assert [text.get_text() for text in axes.texts] == ["0.500", "1.000", "2.000", "18.000 (cut)"]
-    assert max(bar.get_width() for bar in axes.patches) == 2 * 1.5  # twice the median
-    (lines,) = axes.containers[0].lines[2]
-    ends = [segment[:, 0].tolist() for segment in lines.get_segments()]
-    assert ends == [[0.4, 0.6], [0.8, 1.2], [1.6, 2.4], [3.0, 3.0]]  # a bar that is cut has none
+    assert len({axes.get_xlim() for axes in drawn.axes[:3]}) == len({axes.get_xlim() for axes in drawn.axes[3:]}) == 1
+    assert {axes.get_xscale() for axes in drawn.axes} == {"log"}
+    assert [part.lines[0].get_xdata().tolist() for part in axes.containers] == [[0.25, 0.5, 1, 9], [0.5, 1, 2, 18]]
+    (lines,) = axes.containers[1].lines[2]
+    np.testing.assert_allclose(
+        [segment[:, 0] for segment in lines.get_segments()], [[0.4, 0.6], [0.8, 1.2], [1.6, 2.4], [14.4, 21.6]]
+    )
+    (legend,) = drawn.subfigs[0].legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a (30 targets)", "b (30 targets)"]
+
+
+def test_scores_of_0_are_on_a_linear_axis():
+    drawn = imputations.metrics(scores_table({"mean": 1.0, "CSDI": 0.0}, ["all", "x"]), style.BLUE)
+    assert {axes.get_xscale() for axes in drawn.axes} == {"linear"} and drawn.axes[0].get_xlim()[0] == 0
+
+
+def test_runs_from_scratch_stand_beside_the_history():
+    history = pd.DataFrame({"step": [0, 9], "split": "valid", "loss": [0.4, 0.3]})
+    drawn = imputations.history(history, style.BLUE, {"alone": history.assign(loss=[1.0, 0.8])})
+    labels = [text.get_text() for text in drawn.axes[0].get_legend().get_texts()]
+    assert labels == ["validation (averaged weights)", "validation of alone, from scratch"]
+    assert drawn.axes[0].get_lines()[1].get_ydata().tolist() == [1.0, 0.8]
 
 
 def scores_table(scores, features):

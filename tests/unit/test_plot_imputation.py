@@ -106,6 +106,8 @@ def test_one_window_is_shown_under_each_pattern_unless_one_is_named(draw, wide):
         both = ~np.isnan(row[0]["target"]) & ~np.isnan(row[1]["target"])
         assert (whole[0][both] == whole[1][both]).all()
     assert drawn.axes[-1].get_xlabel() == "time into the window (hours)"
+    every = {name: sum((~np.isnan(row[i]["target"])).any() for row in panels) for i, name in enumerate(["few", "many"])}
+    assert every == {"few": 3, "many": 3}  # of the windows one in which all patterns hide all features that are shown
     panels, _ = draw(wide, patterns=MANY, held_out="many", n_windows=2)
     assert len(panels[0]) == 2 and all("UTC" in title for title in starts_of(panels))
     named, drawn = draw(wide.set_axis(wide.index[0] + (wide.index - wide.index[0]) / 4), patterns=MANY)

@@ -16,7 +16,7 @@ import yaml
 from scoredag.store import files
 
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("SNAKEMAKE")}
-FOLDERS = ("config", "data", "envs", "notebooks", "profiles", "report", "rules", "scripts")
+FOLDERS = ("config", "data", "docs", "envs", "notebooks", "profiles", "report", "rules", "scripts")
 TINY = "config/presets/tiny.yaml"
 
 

@@ -128,3 +128,19 @@ def test_each_file_reruns_what_the_snapshot_says(before, snapshot):
     found = reruns.of_files(before)
     assert len(found) > 100
     assert found == snapshot["files"], "run `make reruns`, and read what has changed"
+
+
+def test_a_fine_tuned_run_is_drawn_beside_those_from_scratch_alone(plan):
+    alone = {"dataset": "nyc-weather", "init": "scratch"}
+    more = {"alone": alone, "even": alone | {"training": {"step_power": 1.0}}, "twin": {"dataset": "nyc-weather"}}
+    planned = plan({"csdi": {"runs": more}})
+    drawn = {
+        run: {
+            dict(wildcards)["run"]
+            for rule, wildcards in planned.reading(f"{planned.workdir}/{path}")
+            if rule == "plot_loss"
+        }
+        for run in more
+        for path in [f"results/csdi/{run}/history.parquet"]
+    }
+    assert drawn == {"alone": {"alone", "nyc-weather", "twin"}, "even": {"even"}, "twin": {"twin"}}

@@ -29,7 +29,7 @@ def said(html):
 
 def test_the_report_of_answers_is_made_of_what_is_there_and_says_what_it_says(edited):
     results = edited.folder / "results"
-    assert edited.jobs(REPORT) == {"write_report"}
+    assert edited.jobs(REPORT) == {"render_texts", "write_report"}
     done = edited.snakemake(REPORT)
     assert done.returncode == 0, done.stdout
     html = (edited.folder / REPORT).read_text(encoding="utf-8")
@@ -47,12 +47,16 @@ def test_the_report_of_answers_is_made_of_what_is_there_and_says_what_it_says(ed
         findings.training_helps(table("csdi/nyc-weather/history.parquet")),
         findings.ranking(scores),
         findings.pattern_score(scores, "blocks-6"),
-        findings.ends_in_modes(table("langevin/a/modes.parquet")),
-        findings.law_of_variant(langevin, "d", drift.clearest(d), 50),
+        findings.ends_in_modes(table("langevin/a/modes.parquet"), langevin, "a"),
+        findings.law_of_variant(
+            langevin, "d", drift.clearest(d), {"n_steps": 50, "n_particles": 400, "has_noise": True}
+        ),
     }
     assert expected <= said(html)
     for path in re.findall(r'(?:href)="([^"#]+)', html):
-        assert (results / path).exists() or path.startswith("../docs/"), path
+        assert (results / path).exists(), path
+    for name, title in (("langevin", "Langevin dynamics"), ("langevin-kernels", "Choose a Langevin kernel")):
+        assert f"<title>{title}" in (results / f"docs/{name}.html").read_text(encoding="utf-8")
     for name in ("comparison", "scatter", "imputation", "statements"):
         assert html.count(f'/{name}.png"') == (4 if name == "scatter" else 1)
     (edited.folder / REPORT).unlink()

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 from matplotlib.colors import same_color
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from scoredag.figures import style
 from scoredag.metrics import AS_IN_PAPER, AUTO, CORRECTED, CSDI, DRESSED
@@ -26,8 +27,11 @@ _MARKERS = "osD^vPX*"
 Panel = Mapping[str, Any]  # with the keys that each figure names
 
 
-def history(table: pd.DataFrame, colour: str) -> Figure:
-    """Training and validation loss over the steps; columns of history.parquet."""
+def history(table: pd.DataFrame, colour: str, scratch: Mapping[str, pd.DataFrame] = MappingProxyType({})) -> Figure:
+    """Training and validation loss over the steps, and the validation loss of runs from `scratch`, by name.
+
+    Tables have the columns of history.parquet.
+    """
     drawn = style.figure(6.4, 4.0)
     axes = drawn.subplots()
     looks = {"train": (style.GREY, "o", "training"), "valid": (colour, "s", "validation (averaged weights)")}
@@ -35,6 +39,12 @@ def history(table: pd.DataFrame, colour: str) -> Figure:
         rows = table[table["split"] == split]
         if not rows.empty:  # as it is where nothing was trained
             axes.plot(rows["step"], rows["loss"], color=shade, marker=marker, markersize=4, label=label)
+    lines = itertools.cycle(["dashed", "dotted", "dashdot"])
+    for (name, other), line in zip(scratch.items(), lines, strict=False):
+        rows = other[other["split"] == "valid"]
+        axes.plot(
+            rows["step"], rows["loss"], color=style.BLACK, linestyle=line, label=f"validation of {name}, from scratch"
+        )
     valid = table[table["split"] == "valid"]
     best = valid.loc[valid["loss"].idxmin()]
     axes.plot(best["step"], best["loss"], "o", markersize=11, markerfacecolor="none", color=style.BLACK)
@@ -64,14 +74,14 @@ def imputation(panels: list[list[Panel]], heading: str, unit: str, colour: str, 
     """
     n_rows, n_columns = len(panels), len(panels[0])
     drawn = style.figure(3.6 * n_columns, 2.1 * n_rows + 1.2)
-    grid = drawn.subplots(n_rows, n_columns, squeeze=False, sharex=True)
+    grid = drawn.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey="row")
     for row, panel_row in zip(grid, panels, strict=True):
         for axes, panel in zip(row, panel_row, strict=True):
             _window(axes, panel["steps"], panel, colour, level)
             if panel_row is panels[0]:  # a column is a window
                 axes.set_title(panel["title"])
-            if axes is row[0]:
-                axes.set_ylabel(panel["label"])
+        row[0].set_ylabel(panel_row[0]["label"])
+        _widen(row[0], panel_row[0]["least_span"])
     for axes in grid[-1]:
         axes.set_xlabel(f"time into the window ({unit})")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -94,10 +104,14 @@ def _window(axes, x, panel, colour, level):
     axes.plot(x, panel["target"], "D", color=style.VERMILION, ms=5, mfc="none", mew=1.4, label="held out")
     if np.isnan([panel["observed"], panel["target"]]).all():
         axes.text(0.5, 0.5, "no observation", ha="center", va="center", transform=axes.transAxes)
-        axes.set_yticks([])
+        axes.tick_params(left=False, labelleft=False)
     axes.margins(y=0.15)
+
+
+def _widen(axes, least_span):
+    """Let the vertical axis span no less, or rounding errors would fill the panel."""
     low, high = axes.get_ylim()
-    padding = max(panel["least_span"] - (high - low), 0) / 2  # or rounding errors would fill the panel
+    padding = max(least_span - (high - low), 0) / 2
     axes.set_ylim(low - padding, high + padding)
 
 
@@ -123,12 +137,14 @@ def surprise(scores: pd.DataFrame, columns: list[Panel], pattern: str, colour: s
             axes.set_axis_off()
         for axes, panel in zip(shown, column["panels"], strict=True):
             _window(axes, panel["times"], panel, colour, level)
+            _widen(axes, panel["least_span"])
             axes.set_ylabel(panel["label"], fontsize=9)
             axes.set_title(panel["title"], fontsize=9, loc="right")
         axes_of[0].set_title(column["title"] + "\n", loc="left", fontsize=9, fontweight="bold", color=column["shade"])
         _label_dates(shown[-1], AutoDateLocator(minticks=3, maxticks=5), show_offset=False)
         shown[-1].set_xlabel("time (UTC)")
         shown[-1].tick_params(labelbottom=True)
+    bottom.align_ylabels()
     drawn.suptitle(f"Surprise of the test windows, held out: {pattern}", fontsize=12)
     n_columns = 5 if len(columns) > 2 else 3
     bottom.legend(*grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=n_columns)
@@ -203,7 +219,7 @@ def filled_gaps(panels: list[Panel], colour: str, level: float) -> Figure:
 def calibration(
     panels: Mapping[str, tuple[np.ndarray, Mapping[str, tuple[Any, np.ndarray, int]]]], n_samples: int, colour: str
 ) -> Figure:
-    """Coverage of central intervals against what they promise, both in [0, 1], and below it the rank histograms.
+    """How far the coverage of central intervals is off what they promise, in points, and below it the rank histograms.
 
     Args:
         panels: {what the intervals are: (nominal levels (n,), {pattern: (coverage (n,), share of each rank, number of
@@ -212,26 +228,29 @@ def calibration(
         colour: of the first pattern.
     """
     n_patterns = max(len(curves) for _, curves in panels.values())
-    drawn = style.figure(max(3.7 * len(panels), 5.0), 6.2 + 0.24 * n_patterns / min(len(panels), 3))
-    rows = drawn.subplots(2, len(panels), squeeze=False, sharey="row", height_ratios=(2, 1))
+    drawn = style.figure(max(3.7 * len(panels), 5.0), 5.4 + 0.24 * n_patterns / min(len(panels), 3))
+    rows = drawn.subplots(2, len(panels), squeeze=False, sharey="row", height_ratios=(3, 2))
     others = [shade for shade in _SHADES if not same_color(shade, colour)]
     for top, bottom, (title, (nominal, curves)) in zip(*rows, panels.items(), strict=True):
-        top.plot([0, 1], [0, 1], color=style.GREY, lw=1, ls="--", label="perfect")
+        top.axhline(0, color=style.GREY, lw=1, ls="--", label="perfect")
         bottom.axhline(1, color=style.GREY, lw=1, ls="--")
         looks = zip(itertools.chain([colour], itertools.cycle(others)), itertools.cycle(_MARKERS), strict=False)
         for (name, (actual, ranks, n_targets)), (shade, marker) in zip(curves.items(), looks, strict=False):
             label = f"held out: {name} ({n_targets:,} targets)"
-            top.plot(nominal, actual, marker=marker, color=shade, ms=5, lw=1.2, mfc="none", mew=1.2, label=label)
+            off = 100 * (np.asarray(actual) - nominal)
+            top.plot(nominal, off, marker=marker, color=shade, ms=5, lw=1.2, mfc="none", mew=1.2, label=label)
             places = (np.arange(len(ranks)) + 0.5) / len(ranks)
             bottom.plot(places, len(ranks) * ranks, drawstyle="steps-mid", color=shade, lw=1.2)
-        top.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="nominal coverage of the central interval")
-        top.text(0.03, 0.97, "intervals too wide", va="top", color=style.GREY)
-        top.text(0.97, 0.03, "intervals too narrow", ha="right", color=style.GREY)
+        top.set(xlim=(0, 1), xlabel="nominal coverage of the central interval")
+        top.text(0.03, 0.97, "intervals too wide", va="top", color=style.GREY, transform=top.transAxes)
+        top.text(0.03, 0.03, "intervals too narrow", color=style.GREY, transform=top.transAxes)
         top.set_title(title, fontsize=10)
         bottom.set(xlim=(0, 1), xlabel="rank of the held-out value")
     highest = max(len(ranks) * ranks.max() for _, curves in panels.values() for _, ranks, _ in curves.values())
     rows[1, 0].set_ylim(0, max(1.6, 1.05 * highest))
-    rows[0, 0].set_ylabel("share of held-out values inside")
+    farthest = max(map(abs, rows[0, 0].get_ylim()))  # all panels share the axis
+    rows[0, 0].set_ylim(-max(farthest, 5), max(farthest, 5))
+    rows[0, 0].set_ylabel("coverage less nominal (points)")
     rows[1, 0].set_ylabel("frequency (even: 1)")
     drawn.suptitle(f"Calibration of intervals (CSDI: {n_samples} samples)", fontsize=12)
     drawn.legend(*rows[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=min(len(panels), 3))
@@ -239,14 +258,13 @@ def calibration(
 
 
 def metrics(table: pd.DataFrame, colour: str) -> Figure:
-    """Scores of all methods, a row of panels for each pattern, and below CRPS feature by feature.
+    """Scores of all methods, a panel for each score, and below CRPS feature by feature, a panel for each pattern.
 
-    Bars longer than twice the median of their panel are cut; each ends in its value. Lines at the
-    ends of bars, and beside dots, are bootstrap intervals.
+    Panels side by side have the same limits; axes are logarithmic where all is above 0. Lines are bootstrap intervals.
 
     Args:
         table: columns of metrics.parquet.
-        colour: of CSDI, and of its average with simpler methods.
+        colour: of CSDI, and of the names of CSDI and of its average with simpler methods.
     """
     table = _as_distributions(table[table["metric"].isin(_METRICS)])
     totals = table[table["feature"] == "all"]
@@ -255,7 +273,8 @@ def metrics(table: pd.DataFrame, colour: str) -> Figure:
     methods += [name for name in reversed(names) if name not in _FIRST]
     patterns = list(dict.fromkeys(totals["held_out"]))
     features = [name for name in dict.fromkeys(table["feature"]) if name != "all"]
-    heights = (0.21 * len(methods) + 0.45) * len(patterns) + 0.9, 0.19 * min(len(features), MAX_FEATURES) + 1.4
+    height = max(0.26, 0.065 * len(patterns))  # of a method
+    heights = height * len(methods) + 1.5, 0.16 * min(len(features), MAX_FEATURES) + 1.3
     drawn = style.figure(10.0, sum(heights))
     top, bottom = drawn.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
     top.suptitle("Scores on held-out values of the test split (lower is better), 95 % bootstrap intervals", fontsize=11)
@@ -275,52 +294,71 @@ def _as_distributions(table):
 
 
 def _totals(part, table, methods, patterns, colour):
-    """Bars of all scores of all features together."""
-    table = table.set_index(["held_out", "method", "metric"])
-    n_targets = table.groupby("held_out")["n_targets"].first()
-    grid = part.subplots(len(patterns), len(_METRICS), squeeze=False, sharey=True)
-    grid[0, 0].invert_yaxis()  # all panels share the axis
-    colours = [colour if name in _FIRST else style.GREY for name in methods]
-    for row, pattern in zip(grid, patterns, strict=True):
+    """All scores of all features together: a row for each method, a marker for each pattern."""
+    row = part.subplots(1, len(_METRICS), squeeze=False, sharex=True, sharey=True)[0]
+    row[0].set_ylim(len(methods) - 0.5, -0.5)
+    looks = zip(patterns, itertools.cycle(_SHADES), itertools.cycle(_MARKERS), strict=False)
+    for i, (pattern, shade, marker) in enumerate(looks):
+        of_pattern = table[table["held_out"] == pattern]
+        places = np.arange(len(methods)) + 0.7 * ((i + 0.5) / len(patterns) - 0.5)
+        label = f"{pattern} ({of_pattern['n_targets'].iloc[0]:,} targets)"
         for axes, metric in zip(row, _METRICS, strict=True):
-            rows = table.loc[[(pattern, name, metric) for name in methods]]
-            lengths = rows["value"].to_numpy()
-            limit = min(lengths.max(), 2 * np.median(lengths))
-            cut = lengths > limit
-            ends = np.where(cut, 0, np.abs(rows[["lower", "upper"]].to_numpy().T - lengths))
-            options = {"xerr": ends, "color": colours, "error_kw": {"lw": 1.0}}
-            bars = axes.barh(range(len(methods)), lengths.clip(max=limit), 0.78, **options)
-            labels = [f"{length:.3f}" + " (cut)" * bool(over) for length, over in zip(lengths, cut, strict=True)]
-            axes.bar_label(bars, labels, fontsize=8, padding=2)
-            axes.set_xlim(0, 1.4 * limit or 1)  # room for the values
-            axes.set_yticks(range(len(methods)), methods)
-            axes.xaxis.set_major_locator(MaxNLocator(4))
-        row[0].set_title(f"{pattern} ({n_targets[pattern]:,} targets)", loc="left", fontweight="bold")
-    for axes, label in zip(grid[-1], _METRICS.values(), strict=True):
+            rows = of_pattern[of_pattern["metric"] == metric].set_index("method").reindex(methods)
+            _intervals(axes, rows, places, fmt=marker, color=shade, label=label)
+    _scale(row, table, (1, 2, 5))
+    for axes, label in zip(row, _METRICS.values(), strict=True):
+        axes.set_yticks(range(len(methods)), methods)
+        axes.tick_params(axis="y", length=0)
+        for place in range(0, len(methods), 2):
+            axes.axhspan(place - 0.5, place + 0.5, color=style.GREY, alpha=0.12, lw=0)
         axes.set_xlabel(label)
+    for text, name in zip(row[0].get_yticklabels(), methods, strict=True):
+        if name in _FIRST:
+            text.set(color=colour, fontweight="bold")
+    part.legend(
+        *row[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(len(patterns), 4), fontsize=9
+    )
 
 
 def _by_feature(part, table, features, patterns, colour):
     """CRPS of CSDI and of the best baseline, a panel for each pattern and a row for each feature."""
     shown = features[:MAX_FEATURES]
-    row = part.subplots(1, len(patterns), squeeze=False, sharey=True)[0]
+    row = part.subplots(1, len(patterns), squeeze=False, sharex=True, sharey=True)[0]
     row[0].set_ylim(len(shown) - 0.5, -0.5)
+    drawn = []
     for axes, pattern in zip(row, patterns, strict=True):
         rows = table[table["held_out"] == pattern]
         baselines = rows[~rows["method"].isin(_FIRST)]
         best = baselines.groupby("method")["value"].mean().idxmin()
         for method, shade, marker, shift in ((best, style.GREY, "s", 0.17), ("CSDI", colour, "o", -0.17)):
             scores = rows[rows["method"] == method].set_index("feature").reindex(shown)
-            value = scores["value"].to_numpy()
-            ends = np.abs(scores[["lower", "upper"]].to_numpy().T - value)
-            places = np.arange(len(shown)) + shift
-            axes.errorbar(value, places, xerr=ends, fmt=marker, color=shade, ms=4, lw=1.2)
-        axes.set_xlim(0, None)
+            _intervals(axes, scores, np.arange(len(shown)) + shift, fmt=marker, color=shade)
+            drawn.append(scores)
         axes.set_yticks(range(len(shown)), shown)
         axes.grid(axis="y", lw=0.3)
-        axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.set_title(pattern, loc="left", fontweight="bold")
         axes.set_xlabel(f"CRPS (grey: {best})", fontsize=10 if len(patterns) <= 4 else 8)
+    _scale(row, pd.concat(drawn), (1, 3))
     more = f", the first {len(shown)} of {len(features)}" if len(shown) < len(features) else ""
     title = f"CRPS by feature{more}: CSDI and the best baseline (grey), 95 % block bootstrap intervals"
     part.suptitle(title, fontsize=11)
+
+
+def _intervals(axes, rows, places, **look):
+    """Draw the scores of `rows` with their intervals at heights `places`."""
+    value = rows["value"].to_numpy()
+    ends = np.abs(rows[["lower", "upper"]].to_numpy().T - value)
+    axes.errorbar(value, places, xerr=ends, ms=4, lw=1.2, **look)
+
+
+def _scale(row, table, ticks):
+    """A logarithmic axis for panels that share it, with `ticks` of each power of ten, if all they show is above 0."""
+    least = table[["value", "lower"]].min(axis=None)
+    if least > 0:
+        row[0].set_xscale("log")
+        for axes in row:
+            style.plain_numbers(axes.xaxis)
+            axes.xaxis.set_major_locator(LogLocator(subs=ticks))
+        return
+    row[0].set_xlim(0, None)
+    row[0].xaxis.set_major_locator(MaxNLocator(4))

@@ -78,7 +78,8 @@ STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 72rem; padding: 1rem 1rem 4rem; color: #222; background: #fff;
   font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: break-word; }
-h1 { line-height: 1.2; } h2 { margin: 3rem 0 .5rem; border-bottom: 2px solid #0b5cad; } h3 { margin: 2rem 0 .5rem; }
+h1 { line-height: 1.2; } h2, h3 { scroll-margin-top: 5rem; }
+h2 { margin: 3rem 0 .5rem; border-bottom: 2px solid #0b5cad; } h3 { margin: 2rem 0 .5rem; }
 h3 b { color: #0b5cad; margin-right: .3rem; }
 p { max-width: 50rem; } a { color: #0b5cad; } [hidden] { display: none !important; }
 code { font: .88em ui-monospace, Consolas, monospace; background: #f3f3f0; padding: 0 .2em; border-radius: 3px; }

@@ -95,7 +95,7 @@ class Sheet:
     """The figures and links of a run, to be found by name."""
 
     def __init__(self, figures: Mapping[tuple[str, str], Shown], pages: Mapping[str, str], docs: str):
-        """Figures by their name and label (`""` for none), addresses of pages by what they are, of the folder docs."""
+        """Figures by their name and label (`""` for none), addresses of pages by what they are, and of the texts."""
         self._figures, self._pages, self._docs = figures, pages, docs
 
     def figure(self, name: str, said: Iterable[str | None] = (), label: str = "") -> Iterator[Figure]:
@@ -118,8 +118,7 @@ def parts(tables: Tables, sheet: Sheet, settings: Mapping[str, Any]) -> list[Par
     Args:
         tables: of the run.
         sheet: its figures and pages.
-        settings: pairs of a name and what is said of it: `score_models` the weighting of its training, or None,
-            `variants` and `runs`.
+        settings: pairs of a name and what is said of it: `score_models`, `variants` and `runs`.
     """
     return [
         _likelihood(tables, sheet, dict(settings["score_models"])),
@@ -137,13 +136,13 @@ def _found(*said: str | None, labels: Labels | None = None) -> list[Block]:
 
 def _likelihood(tables, sheet, models):
     title = "1. Likelihood bounds of score-based diffusion models"
-    docs = {"likelihood-bound.md": "the bound, its proofs, and what the default run shows"}
+    docs = {"likelihood-bound.html": "the bound, its proofs, and what the default run shows"}
     links = sheet.links(docs, {"three dynamics, animated", "notebook likelihood-bound"})
     if tables.summary is None:
         said = Text("This config has no score models, so that nothing is computed for this part.")
         return Part(title, {}, [Section("1", "What does the bound say, and does training follow it?", [said, *links])])
     summary, bounds = tables.summary, tables.bounds
-    weightings = {name: weighting for name, weighting in models.items() if weighting}
+    networks = {name: about for name, about in models.items() if about["weighting"]}
     says = [
         Text(BOUND_SAYS),
         *sheet.figure("statements", [findings.bound_holds(summary)]),
@@ -151,7 +150,7 @@ def _likelihood(tables, sheet, models):
     ]
     follows = [
         Text(TRAINING_IS),
-        *_found(findings.training_follows(summary, weightings) or "No network is trained with the weighting g² here."),
+        *_found(findings.training_follows(summary, networks) or "No network is trained with the weighting g² here."),
         _sides_table(summary),
         *_found(findings.bound_orders(summary), findings.flow_is_not_bounded(tables.likelihoods, bounds)),
         *sheet.figure("gaps", [findings.where_tight(summary)]),
@@ -174,8 +173,8 @@ def _sides_table(summary):
     return Table(
         ["score model", "KL divergence", "bound on it", "slack", "standard error"],
         [
-            [f"`{row.score_model}`", f"{row.left:.4f}", f"{row.right:.4f}", f"{row.slack:.4f}", f"{row.std_error:.4f}"]
-            for row in rows.itertuples()
+            [f"`{name}`", *(_fixed(value, 4) for value in values)]
+            for name, *values in rows[["score_model", "left", "right", "slack", "std_error"]].itertuples(index=False)
         ],
         [{}] * len(rows),
     )
@@ -186,9 +185,9 @@ def _sides_table(summary):
 
 def _langevin(tables, sheet, variants):
     docs = {
-        "langevin.md": "Langevin dynamics, theory beside every picture",
-        "langevin.md#how-the-assignment-was-read": "how the assignment was read",
-        "langevin-kernels.md": "other kernels",
+        "langevin.html": "Langevin dynamics, theory beside every picture",
+        "langevin.html#how-the-assignment-was-read": "how the assignment was read",
+        "langevin-kernels.html": "other kernels",
     }
     animations = {"live particles", "notebook langevin", *(f"{name}, animated" for name in variants)}
     links = sheet.links(docs, animations)
@@ -211,16 +210,16 @@ def _langevin(tables, sheet, variants):
         *(_variant(tables, sheet, name, about) for name, about in variants.items()),
         Section("2", "Is it a wrong law, or not there yet? And what does a step cost?", [*doubts, *links]),
     ]
-    title = f"2. Langevin dynamics on a mixture of {len(tables.components):,} components"
+    title = f"2. Langevin dynamics on a mixture of {findings.counted(len(tables.components), 'component')}"
     return Part(title, {VARIANT: {name: about["title"] for name, about in variants.items()}}, sections)
 
 
 def _variant(tables, sheet, name, about):
     """The answer to what one variant shows: its law, and why."""
-    law = findings.law_of_variant(tables.langevin, name, tables.moving[name], about["n_steps"], about["has_noise"])
+    law = findings.law_of_variant(tables.langevin, name, tables.moving[name], about)
     why = [
-        findings.ends_in_modes(tables.modes[name]) if name in tables.modes else None,
-        findings.step_is_stable(tables.laws, tables.theory, name, about["step_size"]),
+        findings.ends_in_modes(tables.modes[name], tables.langevin, name) if name in tables.modes else None,
+        findings.step_is_stable(tables.laws, name, about["step_size"]),
         findings.temperatures(tables.laws, tables.components, name),
     ]
     blocks = [
@@ -247,14 +246,14 @@ def _distances_table(table, variants):
     said = {"exact": "a second exact sample"} | {name: about["title"] for name, about in variants.items()}
     return Table(
         ["", *DISTANCES.values()],
-        [[said[name], *(_cell(values.loc[name, metric]) for metric in DISTANCES)] for name in names],
+        [[said[name], *(_fixed(values.loc[name].get(metric)) for metric in DISTANCES)] for name in names],
         [{}, *({VARIANT: name} for name in variants)],
     )
 
 
-def _cell(value, form=".2f"):
+def _fixed(value, digits=2):
     """A number of a table; nothing where there is none, as of particles that diverged."""
-    return "" if pd.isna(value) else f"{value:{form}}"
+    return "" if pd.isna(value) else findings.fixed(value, digits)
 
 
 # -- 3
@@ -263,11 +262,11 @@ def _cell(value, form=".2f"):
 def _csdi(tables, sheet, runs):
     title = "3. CSDI: imputation of a time series by conditional diffusion"
     docs = {
-        "how-csdi-works.md": "how CSDI works",
-        "how-csdi-works.md#which-targets": "which targets",
-        "how-csdi-works.md#what-the-scores-mean": "what the scores mean",
-        "csdi.md": "train, sample and score",
-        "default-run.md": "scores of the default run",
+        "how-csdi-works.html": "how CSDI works",
+        "how-csdi-works.html#which-targets": "which targets",
+        "how-csdi-works.html#what-the-scores-mean": "what the scores mean",
+        "csdi.html": "train, sample and score",
+        "default-run.html": "scores of the default run",
     }
     own = {"notebook csdi", "notebook own-series"}
     own |= {text for name in runs for text in (f"{name}, to explore", f"model card of {name}")}
@@ -315,7 +314,8 @@ def _each(runs, blocks, tables, sheet):
 
 def _training(name, about, tables, sheet):
     init = "from scratch" if about["init"] == "scratch" else f"from the checkpoint `{about['init']}`"
-    yield Text(f"Run `{name}`: {about['n_steps']:,} steps on `{about['dataset']}`, {init}.", {RUN: name})
+    steps = findings.counted(about["n_steps"], "step")
+    yield Text(f"Run `{name}`: {steps} on `{about['dataset']}`, {init}.", {RUN: name})
     yield from sheet.figure("loss", [findings.training_helps(tables.histories[name])], name)
 
 
@@ -329,11 +329,11 @@ def _strategies(runs):
 
 def _targets(tables, runs):
     """What runs whose targets were chosen differently tell of the strategies, and the patterns of each run."""
-    masks = {name: about["masks"] for name, about in runs.items()}
+    masks, otherwise = ({name: about[key] for name, about in runs.items()} for key in ("masks", "otherwise"))
     found = []
     for dataset in dict.fromkeys(about["dataset"] for about in runs.values()):
         own = {name: tables.scores[name] for name, about in runs.items() if about["dataset"] == dataset}
-        found += _found(findings.strategies_differ(own, masks))
+        found += _found(*findings.strategies_differ(own, masks, otherwise))
     yield from found or [Text(NOT_COMPARED)]
     for name, table in tables.scores.items():
         yield from _found(findings.hardest(table), labels={RUN: name})
@@ -363,8 +363,8 @@ def _scores_table(name, table):
         simpler = values.loc[[method for method in values.index if not method.startswith((metrics.AUTO, metrics.CSDI))]]
         for method in [*own, *simpler["crps"].nsmallest(N_SHOWN - len(own[:2])).index]:
             *scores, held = values.loc[method]
-            share = _cell(held, ".0%").replace("%", " %")
-            rows.append([pattern, f"`{method}`", *(_cell(score, ".3f") for score in scores), share])
+            share = "" if pd.isna(held) else f"{100 * held:.0f} %"
+            rows.append([pattern, f"`{method}`", *(_fixed(score, 3) for score in scores), share])
             labels.append({RUN: name, PATTERN: pattern})
     return Table([f"`{name}`", "method", "MAE", "RMSE", "CRPS", "90 % intervals hold"], rows, labels, n_words=2)
 
