@@ -25,8 +25,9 @@ rule train_csdi:
         history="results/csdi/{run}/history.parquet",
     threads: run_setting("training", "threads")
     resources:
+        gpu=n_gpus,
         mem_mb=4000,
-        runtime=240,
+        runtime=longer_each_time,
     params:
         content=lambda wildcards: content(init_checkpoint(wildcards)),
         settings=settings(
@@ -56,6 +57,7 @@ rule choose_start:
         choice="results/csdi/{run}/start_choice.parquet",
     threads: run_setting("sampling", "threads")
     resources:
+        gpu=n_gpus,
         mem_mb=4000,
         runtime=60,
     params:
@@ -83,8 +85,9 @@ rule impute_csdi:
         samples="results/csdi/{run}/samples.parquet",
     threads: run_setting("sampling", "threads")
     resources:
+        gpu=n_gpus,
         mem_mb=4000,
-        runtime=240,
+        runtime=longer_each_time,
     params:
         settings=settings("csdi", "runs", "{run}", only=["device"], sampling=sampling, seed=config["seed"]),
         split="test",
@@ -112,6 +115,7 @@ rule score_windows:
         scores="results/csdi/{run}/window_scores.parquet",
     threads: run_setting("sampling", "threads")
     resources:
+        gpu=n_gpus,
         mem_mb=4000,
         runtime=60,
     params:
@@ -146,8 +150,9 @@ rule fill_gaps:
         csv="results/csdi/{run}/imputed.csv",
     threads: run_setting("sampling", "threads")
     resources:
+        gpu=n_gpus,
         mem_mb=4000,
-        runtime=240,
+        runtime=longer_each_time,
     params:
         settings=settings(
             "csdi",
@@ -204,8 +209,9 @@ rule complete_series:
         completed="results/csdi/{run}/completed.parquet",
     threads: run_setting("sampling", "threads")
     resources:
+        gpu=n_gpus,
         mem_mb=4000,
-        runtime=240,
+        runtime=longer_each_time,
     params:
         settings=settings(
             "csdi",
