@@ -105,9 +105,10 @@ def complete(steps):
 
 def check_jobs(params):
     """Refuse jobs of another plan, in the Snakemake that a cluster's node has started for them."""
+    # of the command line, as Snakemake has not handed them on while it parses; an outer workflow has rules of its own
+    jobs = parse_target_jobs_cli_args(checks.values_of("--target-jobs", sys.argv))
     try:
-        # of the command line, as Snakemake has not handed them on while it parses
-        for job in parse_target_jobs_cli_args(checks.values_of("--target-jobs", sys.argv)):
+        for job in (job for job in jobs if job.rulename in params):
             plans.check_job(job.rulename, Wildcards(fromdict=job.wildcards_dict), params[job.rulename])
     except InputError as error:
         raise WorkflowError(str(error)) from None

@@ -26,7 +26,7 @@ from scoredag.store import files
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("config", "data", "envs", "notebooks", "profiles", "report", "rules", "scripts")
 OVERLAY = """
-csdi: {runs: {nyc-weather: {device: cpu, training: {n_steps: 150, save_every: 5, validate_every: 50}}}}
+csdi: {runs: {nyc-weather: {device: cpu, training: {n_steps: 400, save_every: 5, validate_every: 100}}}}
 """
 CONFIG = ("--configfile", "config/presets/tiny.yaml", "overlay.yaml")
 CLUSTER = ("--profile", "profiles/slurm", "--seconds-between-status-checks", "2", "--retries", "2")
@@ -97,7 +97,11 @@ class Faults:
     def kill_snakemake(self):
         """Kill Snakemake while a job of it is stopped, the training is at work and another job waits."""
         run = self.project.start(*CLUSTER)
-        script, log = slurm.wait_for("a script", lambda: next(iter(self.project.scripts().items()), None), 120)
+
+        def beside():
+            return [item for item in self.project.scripts().items() if "langevin" in item[1].parts]
+
+        script, log = slurm.wait_for("a script that no training waits for", beside, 200)[0]
         script.send_signal(signal.SIGSTOP)
         slurm.wait_for("a training at work", (self.project.folder / STATE).exists, 300)
         slurm.ask("scontrol", "update", "PartitionName=main", "State=DOWN")
