@@ -141,8 +141,9 @@ class Faults:
         """Kill a node with a job of the second run, and start it again once that was noticed."""
 
         def busy():
-            held = {node for id, (_, node, _) in self.cluster.jobs.items() if id in self.running}
-            mine = [self.cluster.jobs[id][1] for id in self.own()]
+            jobs = self.cluster.jobs
+            held = {jobs[id][1] for id in self.running if jobs[id][0] == "RUNNING"}
+            mine = [jobs[id][1] for id in self.own() if id in jobs]
             return next((node for node in mine if node not in held), None) or run.poll()
 
         node = slurm.wait_for("a job on a node without an orphan", busy, 300)
@@ -153,14 +154,23 @@ class Faults:
         self.rows.append((f"node {node} killed with {len(lost)} jobs", lambda: "; ".join(map(self.state, lost))))
 
     def interrupt_training(self, run):
-        """Cancel the training once it has saved its state."""
-        slurm.wait_for("a training's state", lambda: (self.project.folder / STATE).exists() or run.poll(), 400)
-        id = next(id for id in self.own() if "train_csdi" in self.cluster.jobs[id][2])
+        """Cancel the training of the second run once it has saved its state."""
+        log, state = self.project.folder / "logs/csdi/nyc-weather/train_csdi.log", self.project.folder / STATE
+
+        def training():
+            ids = [id for id in self.own() if "train_csdi" in self.cluster.jobs[id][2]]
+            scripts = {script for script, path in self.project.scripts().items() if path == log}
+            return next((id for id in ids if scripts & {*self.cluster.processes(id)}), None) or run.poll()
+
+        id = slurm.wait_for("the second run's training", training, 300)
+        begin = time.time()
+        slurm.wait_for("its state", lambda: state.exists() and state.stat().st_mtime > begin or run.poll(), 300)
         slurm.ask("scancel", id)
-        log = self.project.folder / "logs/csdi/nyc-weather/train_csdi.log"
-        self.rows.append(
-            ("training cancelled", lambda: re.findall("going on after step.*", log.read_text(encoding="utf-8"))[0])
-        )
+
+        def outcome():
+            return f"{self.state(id)}; then {re.findall('going on after step.*', log.read_text(encoding='utf-8'))[0]}"
+
+        self.rows.append(("training cancelled", outcome))
 
     def wake(self):
         """Let the stopped orphan go on, now that all is made anew: its job's log has to stay the later one's."""
