@@ -62,6 +62,9 @@ def test_few_jobs_are_submitted_and_none_asks_for_more_than_a_node_has(project, 
     singles = re.findall(r"^rule (\w+):", planned.stdout, re.MULTILINE)
     assert set(singles) <= LONG | {"all"}
     assert 15 < len(groups) + len(singles) - 1 <= MOST_SUBMISSIONS, planned.stdout
+    # of jobs of a group, by the profile's `resources`, four at most go on at a time
+    grouped = dict(re.findall(r"^    rule (\w+):\n((?:        .*\n)+)", planned.stdout, re.MULTILINE))
+    assert len(grouped) > 30 and not [rule for rule, block in grouped.items() if "threads:" in block]
     # within the 60 minutes that are a common limit of partitions
     assert max(map(int, re.findall(r"resources: .*runtime=(\d+)", planned.stdout))) <= 60
 
