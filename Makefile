@@ -11,7 +11,7 @@ $(error $(CURDIR): Snakemake runs no script by a Python in a path with blanks; m
 endif
 endif
 
-.PHONY: all setup test test-all quick lint coverage report provenance explain docs reruns benchmark rivals zoo clean
+.PHONY: all setup test test-all test-cluster quick lint coverage report provenance explain docs reruns benchmark rivals zoo clean
 all: setup
 	$(BIN)/snakemake --cores all
 
@@ -22,6 +22,10 @@ test: .venv/ready-test
 
 test-all: .venv/ready-test
 	$(PYTEST) $(PARALLEL)
+
+# The tiny preset on a SLURM of two nodes on this host, with faults on the way (docs/cluster.md).
+test-cluster: .venv-cluster/ready
+	.venv-cluster/bin/python tests/cluster/check.py
 
 # Under a minute: formats, types, and the unit tests that need neither PyTorch nor compiled kernels.
 quick: lint
@@ -75,9 +79,9 @@ zoo: results/zoo/ready
 	$(BIN)/python benchmarks/zoo.py && exit $$failed
 
 clean:
-	rm -rf .venv .venv-bench results logs .snakemake report.html
+	rm -rf .venv .venv-bench .venv-cluster results logs .snakemake report.html
 
-.venv/bin/python .venv-bench/bin/python:
+.venv/bin/python .venv-bench/bin/python .venv-cluster/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(@:/bin/python=)
 
@@ -91,6 +95,10 @@ clean:
 
 .venv-bench/ready: benchmarks/requirements.txt envs/requirements.txt | .venv-bench/bin/python
 	.venv-bench/bin/python -m pip install --quiet --requirement $<
+	touch $@
+
+.venv-cluster/ready: envs/requirements-cluster.txt envs/requirements.txt pyproject.toml | .venv-cluster/bin/python
+	.venv-cluster/bin/python -m pip install --quiet --requirement $< --editable .
 	touch $@
 
 # files in them are read, nothing is imported

@@ -1,6 +1,7 @@
 """What all rules share: the checked config, settings as params, and contents that are compared."""
 
 import functools
+import itertools
 import os
 import re
 import sys
@@ -8,6 +9,8 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.io import flag, local
+from snakemake.iocontainers import Wildcards
+from snakemake.target_jobs import parse_target_jobs_cli_args
 
 # this clone's folder, also where another workflow takes it as a module, or through a link
 HOME = Path(str(workflow.current_basedir)).resolve().parent
@@ -15,7 +18,7 @@ SCRIPTS = HOME / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from scoredag.errors import InputError
-from scoredag.job import checks, complaints, places, sources
+from scoredag.job import checks, complaints, places, plans, sources
 
 # jobs import this clone's library, whatever is installed
 os.environ.update(
@@ -26,6 +29,8 @@ os.environ.update(
 places.set_matplotlib_folder()
 
 try:
+    if not workflow.is_main_process:
+        plans.check()  # before this job's Snakemake removes old outputs
     checks.check_interpreter(sys.executable)
     checks.check_command(sys.argv)
     checks.check(config, HOME)
@@ -98,6 +103,19 @@ def complete(steps):
         step.set_params(code=lambda wildcards, script=script: digest(script))
         for caption in (path.flags["caption"] for path in step.output if "caption" in path.flags):
             step.set_params(caption=lambda wildcards, output, text=caption: text.format(**dict(wildcards.items())))
+    if not workflow.is_main_process:
+        check_jobs({step.name: step.params for step in steps})
+
+
+def check_jobs(params):
+    """Refuse jobs of another plan, in the Snakemake that a cluster's node has started for them."""
+    # of the command line, as Snakemake has not handed them on while it parses; an outer workflow has rules of its own
+    jobs = parse_target_jobs_cli_args(checks.values_of("--target-jobs", sys.argv))
+    try:
+        for job in (job for job in jobs if job.rulename in params):
+            plans.check_job(job.rulename, Wildcards(fromdict=job.wildcards_dict), params[job.rulename])
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def is_result(entry):
@@ -136,8 +154,32 @@ def check_writable():
                 raise WorkflowError(f"error: {folder}: cannot be written (a read-only disk, or someone else's folder)")
 
 
+def check_devices():
+    """Refuse devices that a node chooses, and with them the numbers of a result."""
+    runs = {
+        job.wildcards.run
+        for job in workflow.dag.needrun_jobs()
+        if job.params.get("settings", {}).get("device") == "auto"
+    }
+    for run in sorted(runs):
+        keys = f"csdi.runs.{run}.device"
+        raise WorkflowError(
+            f"error: config: {keys}: auto would take what each node of a cluster has; write cpu or cuda"
+        )
+
+
+def remove_outdated():
+    """Remove what a cluster's jobs make anew: of one that fails before it begins, Snakemake takes the old file as new."""
+    for path in itertools.chain(*(job.output for job in workflow.dag.needrun_jobs())):
+        Path(path).unlink(missing_ok=True)
+
+
 onstart:
     check_writable()
+    if not workflow.local_exec:
+        check_devices()
+        remove_outdated()
+    plans.begin((job.rule.name, job.wildcards, job.rule.params) for job in workflow.dag.needrun_jobs())
 
 
 # Snakemake still prints its own last words

@@ -25,8 +25,9 @@ rule train_csdi:
         history="results/csdi/{run}/history.parquet",
     threads: run_setting("training", "threads")
     resources:
+        gpu=n_gpus,
         mem_mb=4000,
-        runtime=240,
+        runtime=longer_each_time,
     params:
         content=lambda wildcards: content(init_checkpoint(wildcards)),
         settings=settings(
@@ -56,6 +57,7 @@ rule choose_start:
         choice="results/csdi/{run}/start_choice.parquet",
     threads: run_setting("sampling", "threads")
     resources:
+        gpu=n_gpus,
         mem_mb=4000,
         runtime=60,
     params:
@@ -85,8 +87,9 @@ rule impute_csdi:
         run=either(in_shards(False)),
     threads: run_setting("sampling", "threads")
     resources:
+        gpu=n_gpus,
         mem_mb=4000,
-        runtime=240,
+        runtime=longer_each_time,
     params:
         settings=imputation_settings(),
         split="test",
@@ -136,6 +139,7 @@ rule score_windows:
         run=either(in_shards(False)),
     threads: run_setting("sampling", "threads")
     resources:
+        gpu=n_gpus,
         mem_mb=4000,
         runtime=60,
     params:
@@ -189,8 +193,9 @@ rule fill_gaps:
         csv="results/csdi/{run}/imputed.csv",
     threads: run_setting("sampling", "threads")
     resources:
+        gpu=n_gpus,
         mem_mb=4000,
-        runtime=240,
+        runtime=longer_each_time,
     params:
         settings=settings(
             "csdi",
@@ -247,8 +252,9 @@ rule complete_series:
         completed="results/csdi/{run}/completed.parquet",
     threads: run_setting("sampling", "threads")
     resources:
+        gpu=n_gpus,
         mem_mb=4000,
-        runtime=240,
+        runtime=longer_each_time,
     params:
         settings=settings(
             "csdi",

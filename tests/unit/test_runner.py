@@ -1,5 +1,6 @@
 """What a script's function is called with, and the look at what its job was planned with."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from scoredag import job
 from scoredag.errors import InputError
-from scoredag.job import arguments, cache, record, sources
+from scoredag.job import arguments, cache, plans, record, sources
 from scoredag.store import files, stamp
 
 SCRIPT = """
@@ -55,7 +56,8 @@ def function(root, tmp_path, a_job, monkeypatch):
 
 
 def log(a_job):
-    return Path(a_job.log[0]).read_text()
+    """What a job said after its claim."""
+    return Path(a_job.log[0]).read_text().partition("\n")[2]
 
 
 def test_a_function_is_called_with_what_its_job_is_made_of(function, a_job):
@@ -79,6 +81,40 @@ def test_a_job_whose_code_or_data_changed_since_then_does_not_begin(function, a_
     (line,) = log(a_job).splitlines()
     assert line.startswith("error: its code or data were edited")
     assert not Path(a_job.output["out"]).exists()
+
+
+def test_a_job_of_an_earlier_run_touches_nothing(function, a_job, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(plans.VARIABLE, "")
+    a_log = Path(a_job.log[0])
+    plans.begin([])
+    earlier = os.environ[plans.VARIABLE]
+    job.run(function)
+    before = a_log.read_text(), a_log.stat().st_ino
+    plans.begin([])
+    monkeypatch.setenv(plans.VARIABLE, earlier)
+    with pytest.raises(SystemExit) as ended:
+        job.run(function)
+    assert ended.value.code == "error: a later run has begun in this folder; this job of an earlier one did nothing"
+    assert (a_log.read_text(), a_log.stat().st_ino) == before
+
+
+def test_a_plan_tells_jobs_by_what_snakemake_compares(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(plans.VARIABLE, "")
+    settings = {"b": {"x": 1}, "c": {"x": 2}}
+    params = {
+        "settings": lambda wildcards: settings[wildcards["variant"]],
+        "code": "1f",
+        "caption": lambda output: output,
+    }
+    plans.check_job("repeat", {"variant": "b"}, {"code": "no run, no plan"})
+    plans.begin([("repeat", {"variant": name}, params) for name in settings])
+    settings["c"] = {"x": 3}
+    plans.check_job("repeat", {"variant": "b"}, params | {"caption": lambda output: "another"})
+    for wildcards, changed in (({"variant": "c"}, params), ({"variant": "b"}, params | {"code": "2e"})):
+        with pytest.raises(InputError, match=r"repeat variant=.: its code, settings or data were edited after"):
+            plans.check_job("repeat", wildcards, changed)
 
 
 def test_the_library_of_another_clone_is_refused(function, a_job, monkeypatch):

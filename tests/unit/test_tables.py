@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import logging
 import os
+import platform
 import struct
 import subprocess
 import sys
@@ -344,13 +345,13 @@ def test_a_flipped_bit_is_reported_wherever_it_is_in_a_page(path):
 def test_remains_of_killed_processes_are_removed_and_those_of_others_stay(path):
     path.parent.mkdir()
     ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    remains = path.with_name(f".{path.stem}.{int(ended.stdout)}.part.parquet")
-    anothers = path.with_name(f".{path.stem}.{os.getppid()}.part.parquet")
-    for partial in (remains, anothers):
+    owners = [(platform.node(), int(ended.stdout)), (platform.node(), os.getppid()), ("n2", int(ended.stdout))]
+    remains, anothers, elsewhere = (path.with_name(f".{path.stem}.{host}.{id}.part.parquet") for host, id in owners)
+    for partial in (remains, anothers, elsewhere):
         partial.write_bytes(b"half of")
     with files.replacing(path) as partial:
         partial.write_bytes(b"new")
-    assert set(path.parent.iterdir()) == {path, anothers}
+    assert set(path.parent.iterdir()) == {path, anothers, elsewhere}
 
 
 def test_a_job_that_was_started_again_writes_nothing_any_more(path, log_path):
@@ -363,6 +364,17 @@ def test_a_job_that_was_started_again_writes_nothing_any_more(path, log_path):
             partial.write_bytes(b"too late")
     assert path.read_bytes() == b"a deleted log is nobody's"
     assert log_path.read_text() == "the later one's"
+
+
+def test_a_later_job_is_told_by_what_its_log_says(path, log_path):
+    """Over NFS a new file may have the number of the one before, and times that are as old."""
+    with pytest.raises(SystemExit), logs.to_file(log_path):
+        line = log_path.read_bytes()
+        log_path.write_bytes(line.replace(b"job", b"JOB"))  # the same file, as long as before
+        with files.replacing(path) as partial:
+            partial.write_bytes(b"too late")
+    assert not path.exists()
+    assert said(log_path).endswith("a later run has started this job again; this one wrote nothing\n")
 
 
 FULL = """
@@ -386,7 +398,7 @@ def test_no_room_is_one_line(root, path, log_path, what):
     environment = {"PYTHONPATH": str(root / "scripts"), "PYTHONDONTWRITEBYTECODE": "1"}
     ended = subprocess.run(command, env=environment, check=False)
     assert ended.returncode == 1
-    assert log_path.read_text() == f"error: {path}: cannot be written (File too large)\n"
+    assert said(log_path) == f"error: {path}: cannot be written (File too large)\n"
     assert list(path.parent.iterdir()) == []
 
 
@@ -406,6 +418,11 @@ def log_path(tmp_path):
     root.setLevel(level)
 
 
+def said(log):
+    """What a log says after the line by which the job claims its outputs."""
+    return log.read_text().partition("\n")[2]
+
+
 def test_what_a_job_says_goes_to_its_log(log_path, capfd):
     with logs.to_file(log_path):
         print("printed")
@@ -422,14 +439,14 @@ def test_log_of_an_earlier_run_is_replaced(log_path):
     for words in ("first", "second"):
         with logs.to_file(log_path):
             print(words)
-    assert log_path.read_text() == "second\n"
+    assert said(log_path) == "second\n"
 
 
 def test_input_error_ends_in_one_line(log_path):
     with pytest.raises(SystemExit) as ended, logs.to_file(log_path):
         raise InputError("x.csv: has no time")
     assert ended.value.code == 1
-    assert log_path.read_text() == "error: x.csv: has no time\n"
+    assert said(log_path) == "error: x.csv: has no time\n"
 
 
 def test_input_error_from_another_error_shows_no_traceback(log_path):
@@ -439,7 +456,7 @@ def test_input_error_from_another_error_shows_no_traceback(log_path):
             float("abc")
         except ValueError as error:
             raise InputError("x.csv: 'abc' is not a number") from error
-    assert log_path.read_text() == "reading\nerror: x.csv: 'abc' is not a number\n"
+    assert said(log_path) == "reading\nerror: x.csv: 'abc' is not a number\n"
 
 
 def test_another_exception_leaves_its_traceback(log_path):

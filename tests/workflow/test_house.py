@@ -215,7 +215,7 @@ def test_versions_are_the_same_everywhere_and_each_has_its_reason(root):
     assert conda["dependencies"][-1]["pip"] == pins
     more = [
         line
-        for name in ("tables", "test", "zoo")
+        for name in ("cluster", "tables", "test", "zoo")
         for line in (root / f"envs/requirements-{name}.txt").read_text().splitlines()
         if "==" in line
     ]

@@ -476,6 +476,11 @@ def check_command(words: list[str]) -> None:
             fail(options[0], f"{message}; write each {values} after one, as {form}")
 
 
+def values_of(option: str, words: list[str]) -> list[str]:
+    """The values of an option of Snakemake's command line; [] where it is not given."""
+    return _values(words[words.index(option) :]) if option in words else []
+
+
 def _values(words):
     """The values of the option that `words` begin with."""
     _, is_joined, first = words[0].partition("=")

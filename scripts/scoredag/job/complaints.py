@@ -15,7 +15,7 @@ def error_lines(logs: Sequence[str | Path]) -> list[str]:
     text = "\n".join(map(_read, logs))
     lines = re.findall(r"^error: .*", text, re.MULTILINE)
     for path in re.findall(r"^ +log: (.*) \(check log file\(s\)", text, re.MULTILINE):
-        own = _read(path).strip().splitlines()
+        own = _read(path).strip().splitlines()[1:]  # the first is the job's claim
         lines += [line for line in own if line.startswith("error: ")] or [f"{path}: {line}" for line in own[-1:]]
     return list(dict.fromkeys(lines))
 

@@ -40,11 +40,12 @@ def to_file(path: str | Path) -> Iterator[None]:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).unlink(missing_ok=True)
         stream = open(path, "x", encoding="utf-8", buffering=1)  # noqa: SIM115
+        claim = files.claim(stream)
     except OSError as error:
         sys.exit(f"error: {path}: cannot be written ({error.strerror})")
     with (
         _closing(stream),
-        stamp.job(claim=files.claim(stream)),
+        stamp.job(claim=claim),
         contextlib.redirect_stdout(stream),
         contextlib.redirect_stderr(stream),
     ):

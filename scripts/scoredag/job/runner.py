@@ -1,12 +1,13 @@
 """The one way from a script to its function: arguments by name, log, claim, record and cache."""
 
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from scoredag.errors import InputError
-from scoredag.job import arguments, cache, logs, record, sources
+from scoredag.job import arguments, cache, logs, plans, record, sources
 from scoredag.store import files, stamp
 
 
@@ -28,6 +29,10 @@ def run(function: Callable[..., None], snakemake: Any = None, *, cached: bool = 
     def current() -> dict[str, Any]:
         return record.build(job, script, sources.digester()(script))
 
+    try:
+        plans.check()  # before this job takes the log, and with it the claim
+    except InputError as error:
+        sys.exit(str(error))
     with logs.to_file(job.log[0]):
         before = current()
         _check_plan(job, script, before["code"])

@@ -2,8 +2,11 @@
 
 import contextlib
 import errno
+import glob
 import hashlib
 import os
+import platform
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
@@ -20,15 +23,15 @@ PathLike = str | os.PathLike[str]
 def replacing(path: PathLike) -> Iterator[Path]:
     """Yield a path beside `path`; rename it to `path` at the end, remove it on any error.
 
-    Partial files that killed processes have left there are removed.
+    Partial files that killed processes of this host have left there are removed.
 
     Raises:
         InputError: no room, or no right to write there, or the same job was started again (see `claim`).
     """
     path = Path(path)
-    # the suffix stays last, since writers choose the format by it; the process id keeps an orphan
+    # the suffix stays last, since writers choose the format by it; host and process id keep an orphan
     # job of an earlier run from writing into ours
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    partial = path.with_name(f".{path.stem}.{platform.node()}.{os.getpid()}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_partial_files(path)
@@ -47,8 +50,9 @@ def replacing(path: PathLike) -> Iterator[Path]:
 
 
 def _remove_partial_files(path):
-    for partial in path.parent.glob(f".{path.stem}.*.part{path.suffix}"):
-        process = partial.name.removeprefix(f".{path.stem}.").removesuffix(f".part{path.suffix}")
+    own = f".{path.stem}.{platform.node()}."  # of another host nobody here knows who is alive
+    for partial in path.parent.glob(f"{glob.escape(own)}*.part{path.suffix}"):
+        process = partial.name.removeprefix(own).removesuffix(f".part{path.suffix}")
         if process.isdecimal() and not _is_alive(int(process)):
             partial.unlink(missing_ok=True)
 
@@ -64,26 +68,24 @@ def _is_alive(process):
 
 
 def claim(stream: TextIO) -> Callable[[], None]:
-    """Claim a job's outputs by its log file, open as `stream`, which each start of the job creates anew.
+    """Claim a job's outputs by a first line in its log, open as `stream`, which each start of the job creates anew.
 
     A job that outlives the run that started it must not write over the results of a later run: it
-    finds another file where its log was.
+    finds another line where its own was. A line tells, where NFS gives the number of a deleted file away again.
 
     Returns:
         a function that raises InputError once another process has claimed them; `stamp.job` takes it.
     """
-    path, identity = stream.name, _identity(os.fstat(stream.fileno()))
+    path, line = stream.name, f"job {secrets.token_hex(8)}, process {os.getpid()} on {platform.node()}\n"
+    stream.write(line)
+    stream.flush()
 
     def check() -> None:
-        with contextlib.suppress(FileNotFoundError):  # a log that was deleted is no other job's
-            if _identity(os.stat(path)) != identity:
+        with contextlib.suppress(FileNotFoundError), open(path, "rb") as log:  # a deleted log is no other job's
+            if log.readline() != line.encode():
                 raise InputError(f"{path}: a later run has started this job again; this one wrote nothing")
 
     return check
-
-
-def _identity(status):
-    return status.st_dev, status.st_ino
 
 
 def sha256(path: PathLike) -> str:
