@@ -36,6 +36,7 @@ csdi:
 NOTEBOOKS = {"langevin": "langevin", "likelihood-bound": "likelihood", "csdi": "csdi"}
 # other values where none can be found by rule, or only together with others beside the key
 CHANGES = {
+    "container": "docker://another",
     "gmm.file": "data/own-series.csv",
     "langevin.variants.*.kernel": {"kernel": "mala", "noise_covariance": None},
     "langevin.variants.*.noise_covariance": [[0.5, 0.0], [0.0, 0.5]],

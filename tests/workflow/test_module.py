@@ -190,11 +190,12 @@ def test_a_hosted_workflow_is_refused_in_a_line_that_says_what_to_do(folder, roo
 
 @pytest.mark.slow  # the whole tiny run once more
 def test_a_module_makes_every_byte_that_is_made_without_one(finished, project, tmp_path):
-    text = MODULE.format(root=project.folder, how="config: config")
-    tiny = (project.folder / "config/presets/tiny.yaml").read_text(encoding="utf-8")
-    for name, content in (("Snakefile", text), ("mine.yaml", tiny), ("own.py", "")):
-        (tmp_path / name).write_text(content, encoding="utf-8")
-    done = snakemake(tmp_path, "scoredag_all", python=project.python)
+    text = MODULE.replace('configfile: "mine.yaml"\n', "").format(root=project.folder, how="config: config")
+    (tmp_path / "Snakefile").write_text(text, encoding="utf-8")
+    (tmp_path / "own.py").touch()
+    done = snakemake(
+        tmp_path, "scoredag_all", "--configfile", "project/config/presets/tiny.yaml", python=project.python
+    )
     assert done.returncode == 0, done.stdout
     made, before = type(project).at(tmp_path).sums(), finished.sums()
     assert {path for path in before if made.get(path) != before[path]} == set()
