@@ -605,7 +605,8 @@ def scores_disagree(table: pd.DataFrame) -> str | None:
 
 def intervals_hold(table: pd.DataFrame, percent: int = 90) -> str | None:
     """What central intervals of the average, or CSDI, hold, and whether that is off by more than chance."""
-    rows = table[(table["feature"] == ALL) & (table["metric"] == f"coverage_{percent}")]
+    is_told = (table["feature"] == ALL) & (table["n_targets"] >= metrics.FEW)
+    rows = table[is_told & (table["metric"] == f"coverage_{percent}")]
     for method in (metrics.AUTO, metrics.CSDI + metrics.CORRECTED, metrics.CSDI):
         found = rows[rows["method"] == method].dropna(subset=["value"]).set_index("held_out")
         if len(found):
@@ -766,7 +767,7 @@ def likelihood_beside_gaussian(table: pd.DataFrame) -> str | None:
     lists = [_listed(f"{name} {value:.2f}" for name, value in of.items()) for of in (below, above)]
     return (
         f"{head} below the exact one of the joint Gaussian under {len(below)} of {len(gains)} patterns (nats a value: "
-        f"{lists[0]}) and above it under the others ({lists[1]}), where it may be loose.{overlap}"
+        f"{lists[0]}) and above it under the rest ({lists[1]}), where it may be loose.{overlap}"
     )
 
 

@@ -377,6 +377,7 @@ def test_too_few_values_tell_no_methods_apart():
     assert "random-10" not in findings.beside_simpler(few) and findings.hardest(few) is None
     assert findings.scores_disagree(few) == "MAE, RMSE and CRPS name the same best method under 1 pattern."
     few["n_targets"] = 12
+    assert findings.intervals_hold(scores("coverage_90", {"auto": [0.5, 0.99]}).assign(n_targets=12)) is None
     for said in (findings.ranking, findings.beside_simpler, findings.hardest, findings.scores_disagree):
         assert said(few) is None
 
@@ -479,7 +480,7 @@ def test_draws_that_belong_together():
     [
         ([-2.0, -1.5], "0.50 to 1.00 nats a value below"),
         ([0.0, 0.0], "1.00 nats a value above"),
-        ([-2, 0], "1 of 2 patterns (nats a value: random-10 1.00) and above it under the others (blocks-6 1.00)"),
+        ([-2, 0], "1 of 2 patterns (nats a value: random-10 1.00) and above it under the rest (blocks-6 1.00)"),
         ([-1.05, -1.05], "0.05 nats a value below the exact one of the joint Gaussian. Their 95 % intervals overlap"),
     ],
 )
