@@ -209,7 +209,6 @@ def cores(folder, n_windows):
     simulate_run(folder, n_windows)
     for _ in range(2):
         for label, shards, threads in (("two shards", [[0, 2], [1, 2]], 1), ("two threads", [[0, 1]], 2)):
-            begin = time.perf_counter()
             jobs = [start_shard("impute_csdi", folder, shard, threads, output=str(shard[0])) for shard in shards]
             took = [finished(job) for job in jobs]
             rate = n_windows / max(job["seconds"] for job in took)

@@ -88,6 +88,8 @@ def evaluate_csdi(
         window, of_window = np.concatenate(windows), np.concatenate(of_windows)
         for pattern in patterns:
             chosen = np.isin(window, pattern.window)
+            if not chosen.any():
+                continue
             stretch = pattern.stretch[np.searchsorted(pattern.window, window[chosen])]
             more_sums = metrics.resampled(of_window[chosen], stretch, pattern.counts)
             sums[pattern.code] = sums.get(pattern.code, 0) + more_sums
