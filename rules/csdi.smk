@@ -27,7 +27,7 @@ rule train_csdi:
     resources:
         gpu=n_gpus,
         mem_mb=4000,
-        runtime=longer_each_time,
+        runtime=60,
     params:
         content=lambda wildcards: content(init_checkpoint(wildcards)),
         settings=settings(
@@ -87,7 +87,7 @@ rule impute_csdi:
     resources:
         gpu=n_gpus,
         mem_mb=4000,
-        runtime=longer_each_time,
+        runtime=60,
     params:
         settings=settings("csdi", "runs", "{run}", only=["device"], sampling=sampling, seed=config["seed"]),
         split="test",
@@ -152,7 +152,7 @@ rule fill_gaps:
     resources:
         gpu=n_gpus,
         mem_mb=4000,
-        runtime=longer_each_time,
+        runtime=60,
     params:
         settings=settings(
             "csdi",
@@ -211,7 +211,7 @@ rule complete_series:
     resources:
         gpu=n_gpus,
         mem_mb=4000,
-        runtime=longer_each_time,
+        runtime=60,
     params:
         settings=settings(
             "csdi",

@@ -43,7 +43,7 @@ def check() -> dict[str, str]:
         return {}
     last, _, plan = PLAN.read_text(encoding="utf-8").partition("\n")
     if last != run:
-        raise InputError("error: a later run has begun in this folder; this job of an earlier one did nothing")
+        raise InputError("a later run has begun in this folder; this job of an earlier one wrote nothing")
     return json.loads(plan)
 
 
@@ -56,7 +56,7 @@ def check_job(rule: str, wildcards: Mapping[str, str], params: Any) -> None:
     planned = check().get(_name(rule, wildcards))
     if planned and planned != _digest(params, wildcards):
         fault = "its code, settings or data were edited after the run had been planned"
-        raise InputError(f"error: {_name(rule, wildcards)}: {fault}; once it has ended, run again")
+        raise InputError(f"{_name(rule, wildcards)}: {fault}; once it has ended, run again")
 
 
 def _name(rule, wildcards):
