@@ -26,9 +26,8 @@ def begin(jobs: Iterable[tuple[str, Mapping[str, str], Any]]) -> None:
     plan = {_name(rule, wildcards): _digest(params, wildcards) for rule, wildcards, params in jobs}
     run = secrets.token_hex(16)
     PLAN.parent.mkdir(exist_ok=True)
-    PLAN.write_text(
-        f"{run}\n{json.dumps(plan)}\n", encoding="utf-8"
-    )  # in place: NFS sees that at once, a new file later
+    # in place, as nodes of NFS see that at once, but a new file only after a while
+    PLAN.write_text(f"{run}\n{json.dumps(plan)}\n", encoding="utf-8")
     os.environ[VARIABLE] = run
 
 
