@@ -23,8 +23,9 @@ test: .venv/ready-test
 test-all: .venv/ready-test
 	$(PYTEST) $(PARALLEL)
 
-# The tiny preset on a SLURM of two nodes on this host, with faults on the way (docs/cluster.md).
+# What `make test` skips without plugins; then the tiny preset on a SLURM of two nodes on this host, with faults on the way.
 test-cluster: .venv-cluster/ready
+	.venv-cluster/bin/python -m pytest tests/workflow/test_orphans.py tests/workflow/test_profiles.py
 	.venv-cluster/bin/python tests/cluster/check.py
 
 # Under a minute: formats, types, and the unit tests that need neither PyTorch nor compiled kernels.
@@ -97,8 +98,8 @@ clean:
 	.venv-bench/bin/python -m pip install --quiet --requirement $<
 	touch $@
 
-.venv-cluster/ready: envs/requirements-cluster.txt envs/requirements.txt pyproject.toml | .venv-cluster/bin/python
-	.venv-cluster/bin/python -m pip install --quiet --requirement $< --editable .
+.venv-cluster/ready: envs/requirements-cluster.txt envs/requirements-test.txt envs/requirements.txt pyproject.toml | .venv-cluster/bin/python
+	.venv-cluster/bin/python -m pip install --quiet --requirement $< --requirement envs/requirements-test.txt --editable .
 	touch $@
 
 # files in them are read, nothing is imported

@@ -29,8 +29,6 @@ os.environ.update(
 places.set_matplotlib_folder()
 
 try:
-    if not workflow.is_main_process:
-        plans.check()  # before this job's Snakemake removes old outputs
     checks.check_interpreter(sys.executable)
     checks.check_command(sys.argv)
     checks.check(config, HOME)
@@ -108,14 +106,15 @@ def complete(steps):
 
 
 def check_jobs(params):
-    """Refuse jobs of another plan, in the Snakemake that a cluster's node has started for them."""
+    """Refuse jobs of another plan, before the Snakemake that a cluster's node has started for them removes anything."""
     # of the command line, as Snakemake has not handed them on while it parses; an outer workflow has rules of its own
     jobs = parse_target_jobs_cli_args(checks.values_of("--target-jobs", sys.argv))
     try:
+        plans.check()
         for job in (job for job in jobs if job.rulename in params):
             plans.check_job(job.rulename, Wildcards(fromdict=job.wildcards_dict), params[job.rulename])
     except InputError as error:
-        raise WorkflowError(str(error)) from None
+        raise WorkflowError(f"error: {error}") from None
 
 
 def is_result(entry):

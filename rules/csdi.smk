@@ -27,7 +27,7 @@ rule train_csdi:
     resources:
         gpu=n_gpus,
         mem_mb=4000,
-        runtime=longer_each_time,
+        runtime=60,
     params:
         content=lambda wildcards: content(init_checkpoint(wildcards)),
         settings=settings(
@@ -89,7 +89,7 @@ rule impute_csdi:
     resources:
         gpu=n_gpus,
         mem_mb=4000,
-        runtime=longer_each_time,
+        runtime=60,
     params:
         settings=imputation_settings(),
         split="test",
@@ -195,7 +195,7 @@ rule fill_gaps:
     resources:
         gpu=n_gpus,
         mem_mb=4000,
-        runtime=longer_each_time,
+        runtime=60,
     params:
         settings=settings(
             "csdi",
@@ -254,7 +254,7 @@ rule complete_series:
     resources:
         gpu=n_gpus,
         mem_mb=4000,
-        runtime=longer_each_time,
+        runtime=60,
     params:
         settings=settings(
             "csdi",

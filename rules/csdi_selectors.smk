@@ -69,11 +69,6 @@ def n_gpus(wildcards):
     return int(run_setting("device")(wildcards) == "cuda")
 
 
-def longer_each_time(wildcards, attempt):
-    """Minutes that a cluster gives to a job of CSDI: more to one that it has stopped; a training goes on then."""
-    return 60 * attempt
-
-
 def held_out(wildcards):
     """Pairs of a name and a pattern of missing entries of the dataset that the run is about, in the config's order."""
     return list(map(list, checks.patterns(dataset_of_run(wildcards)["windows"])))

@@ -95,8 +95,26 @@ def test_a_job_of_an_earlier_run_touches_nothing(function, a_job, tmp_path, monk
     monkeypatch.setenv(plans.VARIABLE, earlier)
     with pytest.raises(SystemExit) as ended:
         job.run(function)
-    assert ended.value.code == "error: a later run has begun in this folder; this job of an earlier one did nothing"
+    assert ended.value.code == "error: a later run has begun in this folder; this job of an earlier one wrote nothing"
     assert (a_log.read_text(), a_log.stat().st_ino) == before
+
+
+def test_a_job_writes_nothing_once_a_later_run_has_begun(function, a_job, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(plans.VARIABLE, "")
+    plans.begin([])
+
+    def begin_another(*_, **__):
+        earlier = os.environ[plans.VARIABLE]
+        plans.begin([])
+        monkeypatch.setenv(plans.VARIABLE, earlier)
+        with files.replacing(a_job.output["out"]) as partial:
+            partial.write_text("too late")
+
+    function.__globals__["print"] = begin_another
+    with pytest.raises(SystemExit):
+        job.run(function)
+    assert log(a_job) == "error: a later run has begun in this folder; this job of an earlier one wrote nothing\n"
 
 
 def test_a_plan_tells_jobs_by_what_snakemake_compares(tmp_path, monkeypatch):

@@ -71,7 +71,7 @@ def test_a_job_that_still_waited_does_nothing_once_a_later_run_has_begun(cluster
     drawn = kill_and_draw_anew(cluster, run)
     (cluster.folder / "hold").unlink()
     check_unspoilt(cluster, orphan, drawn)
-    refusal = "\nerror: a later run has begun in this folder; this job of an earlier one did nothing\n"
+    refusal = "\nerror: a later run has begun in this folder; this job of an earlier one wrote nothing\n"
     assert refusal in (cluster.folder / "cluster.log").read_text(encoding="utf-8")
 
 

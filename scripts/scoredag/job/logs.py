@@ -12,6 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 from scoredag.errors import UserFacingError
+from scoredag.job import plans
 from scoredag.store import files, stamp
 
 quiet = ContextVar("quiet", default=False)  # whether no bar is shown, as where a job's function is called as a library
@@ -33,6 +34,8 @@ def tenths(done: slice, total: int, unit: str) -> None:
 def to_file(path: str | Path) -> Iterator[None]:
     """Send logging, print and warnings to a new file `path` while the block runs, which is the job's claim.
 
+    Nothing is written any more once another process has the claim, or a later run has begun.
+
     A UserFacingError ends the process with its one line in the log and status 1; any other
     exception leaves its traceback there. Where the log cannot be written, both go to the terminal.
     """
@@ -43,9 +46,14 @@ def to_file(path: str | Path) -> Iterator[None]:
         claim = files.claim(stream)
     except OSError as error:
         sys.exit(f"error: {path}: cannot be written ({error.strerror})")
+
+    def check():
+        claim()
+        plans.check()
+
     with (
         _closing(stream),
-        stamp.job(claim=claim),
+        stamp.job(claim=check),
         contextlib.redirect_stdout(stream),
         contextlib.redirect_stderr(stream),
     ):

@@ -26,9 +26,8 @@ def begin(jobs: Iterable[tuple[str, Mapping[str, str], Any]]) -> None:
     plan = {_name(rule, wildcards): _digest(params, wildcards) for rule, wildcards, params in jobs}
     run = secrets.token_hex(16)
     PLAN.parent.mkdir(exist_ok=True)
-    PLAN.write_text(
-        f"{run}\n{json.dumps(plan)}\n", encoding="utf-8"
-    )  # in place: NFS sees that at once, a new file later
+    # in place, as nodes of NFS see that at once, but a new file only after a while
+    PLAN.write_text(f"{run}\n{json.dumps(plan)}\n", encoding="utf-8")
     os.environ[VARIABLE] = run
 
 
@@ -43,7 +42,7 @@ def check() -> dict[str, str]:
         return {}
     last, _, plan = PLAN.read_text(encoding="utf-8").partition("\n")
     if last != run:
-        raise InputError("error: a later run has begun in this folder; this job of an earlier one did nothing")
+        raise InputError("a later run has begun in this folder; this job of an earlier one wrote nothing")
     return json.loads(plan)
 
 
@@ -56,7 +55,7 @@ def check_job(rule: str, wildcards: Mapping[str, str], params: Any) -> None:
     planned = check().get(_name(rule, wildcards))
     if planned and planned != _digest(params, wildcards):
         fault = "its code, settings or data were edited after the run had been planned"
-        raise InputError(f"error: {_name(rule, wildcards)}: {fault}; once it has ended, run again")
+        raise InputError(f"{_name(rule, wildcards)}: {fault}; once it has ended, run again")
 
 
 def _name(rule, wildcards):

@@ -32,7 +32,7 @@ def run(function: Callable[..., None], snakemake: Any = None, *, cached: bool = 
     try:
         plans.check()  # before this job takes the log, and with it the claim
     except InputError as error:
-        sys.exit(str(error))
+        sys.exit(f"error: {error}")
     with logs.to_file(job.log[0]):
         before = current()
         _check_plan(job, script, before["code"])
