@@ -211,10 +211,8 @@ def cores(folder, n_windows):
         for label, shards, threads in (("two shards", [[0, 2], [1, 2]], 1), ("two threads", [[0, 1]], 2)):
             jobs = [start_shard("impute_csdi", folder, shard, threads, output=str(shard[0])) for shard in shards]
             took = [finished(job) for job in jobs]
-            rate = n_windows / max(job["seconds"] for job in took)
-            print(
-                f"{label}: {rate:.2f} windows a second ({time.perf_counter() - begin:.0f} s with imports)", flush=True
-            )
+            seconds, processor = max(job["seconds"] for job in took), sum(job["processor"] for job in took)
+            print(f"{label}: {n_windows} windows in {seconds:.1f} s ({processor:.1f} s of processor)", flush=True)
 
 
 def tell(name, took):
