@@ -25,7 +25,7 @@ test-all: .venv/ready-test
 
 # What `make test` skips without plugins; then the tiny preset on a SLURM of two nodes on this host, with faults on the way.
 test-cluster: .venv-cluster/ready
-	.venv-cluster/bin/python -m pytest tests/workflow/test_orphans.py tests/workflow/test_profiles.py
+	.venv-cluster/bin/python -m pytest tests/workflow/test_orphans.py tests/workflow/test_cluster_profiles.py
 	.venv-cluster/bin/python tests/cluster/check.py
 
 # Under a minute: formats, types, and the unit tests that need neither PyTorch nor compiled kernels.
