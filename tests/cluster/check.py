@@ -72,6 +72,13 @@ class Project:
         return found
 
 
+def ended(run):
+    """False while Snakemake is at work, else an error: a fault would come too late."""
+    if run.poll() is not None:
+        raise RuntimeError(f"Snakemake has ended before, with status {run.returncode}")
+    return False
+
+
 class Faults:
     """Faults on the way of a run, and what is known of them: rows of a table."""
 
@@ -97,6 +104,8 @@ class Faults:
         script, log = slurm.wait_for("a script that no training waits for", beside, 200)[0]
         script.send_signal(signal.SIGSTOP)
         slurm.wait_for("a training at work", (self.project.folder / STATE).exists, 300)
+        training = next(script for script, log in self.project.scripts().items() if log.stem == "train_csdi")
+        training.send_signal(signal.SIGSTOP)  # until Snakemake is killed: it is not to end before
         slurm.ask("scontrol", "update", "PartitionName=main", "State=DOWN")
         slurm.wait_for("a job that waits", lambda: self.jobs("PENDING"), 120)
         waiting = self.jobs("PENDING")
@@ -104,6 +113,7 @@ class Faults:
             slurm.ask("scontrol", "hold", id)
         run.kill()
         run.wait()
+        training.send_signal(signal.SIGCONT)
         self.waiting, self.running, self.stopped = waiting, self.jobs("RUNNING"), (script, log, log.read_bytes())
         slurm.ask("scontrol", "update", "PartitionName=main", "State=UP")
         status, printed, _ = self.project.run("--unlock")
@@ -125,7 +135,7 @@ class Faults:
 
     def cancel(self, run):
         """Cancel a job at work."""
-        id = slurm.wait_for("a job to cancel", lambda: (self.own() or [None])[0] or run.poll(), 120)
+        id = slurm.wait_for("a job to cancel", lambda: (self.own() or [None])[0] or ended(run), 120)
         name = self.cluster.jobs[id][2]
         slurm.ask("scancel", id)
         self.rows.append((f"job {id} ({name}) cancelled at work", lambda: self.state(id)))
@@ -137,7 +147,7 @@ class Faults:
             jobs = self.cluster.jobs
             held = {jobs[id][1] for id in self.running if jobs[id][0] == "RUNNING"}
             mine = [jobs[id][1] for id in self.own() if id in jobs]
-            return next((node for node in mine if node not in held), None) or run.poll()
+            return next((node for node in mine if node not in held), None) or ended(run)
 
         node = slurm.wait_for("a job on a node without an orphan", busy, 300)
         lost = [id for id in self.own() if self.cluster.jobs[id][1] == node]
@@ -153,11 +163,11 @@ class Faults:
         def training():
             ids = [id for id in self.own() if "train_csdi" in self.cluster.jobs[id][2]]
             scripts = {script for script, path in self.project.scripts().items() if path == log}
-            return next((id for id in ids if scripts & {*self.cluster.processes(id)}), None) or run.poll()
+            return next((id for id in ids if scripts & {*self.cluster.processes(id)}), None) or ended(run)
 
         id = slurm.wait_for("the second run's training", training, 300)
         begin = time.time()
-        slurm.wait_for("its state", lambda: (state.exists() and state.stat().st_mtime > begin) or run.poll(), 300)
+        slurm.wait_for("its state", lambda: (state.exists() and state.stat().st_mtime > begin) or ended(run), 300)
         slurm.ask("scancel", id)
 
         def outcome():
