@@ -42,14 +42,15 @@ def summary(scores: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, pd.DataFra
     )
 
 
-def lines(mean: pd.DataFrame, deviation: pd.DataFrame, title: str) -> str:
-    """A Markdown table, the least of each column in bold."""
+def lines(mean: pd.DataFrame, deviation: pd.DataFrame, title: str, digits: int = 3) -> str:
+    """A Markdown table; with three digits, of CRPS, the least of each column in bold."""
     rows = [f"| {title} | " + " | ".join(mean.columns) + " |", "|---" * (1 + len(mean.columns)) + "|"]
     for strategy in mean.index:
         cells = []
         for pattern in mean.columns:
-            text = f"{mean.loc[strategy, pattern]:.3f} ± {deviation.loc[strategy, pattern]:.3f}"
-            cells.append(f"**{text}**" if mean.loc[strategy, pattern] == mean[pattern].min() else text)
+            text = f"{mean.loc[strategy, pattern]:.{digits}f} ± {deviation.loc[strategy, pattern]:.{digits}f}"
+            is_best = digits == 3 and mean.loc[strategy, pattern] == mean[pattern].min()
+            cells.append(f"**{text}**" if is_best else text)
         rows.append(f"| `{strategy}` | " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
@@ -74,16 +75,14 @@ def draw(mean: pd.DataFrame, deviation: pd.DataFrame) -> style.Figure:
 
 
 def main() -> None:
-    """Print CRPS and the coverage of 90 % intervals; write the heat map."""
+    """Print CRPS and the coverage of 80 % intervals; write the heat map."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("--figure", type=Path, default=FIGURE)
     arguments = parser.parse_args()
     scores = read(arguments.results)
     print(lines(*summary(scores, "crps"), "CRPS"))
-    mean, deviation = summary(scores, "coverage_90")
-    print("\n90 % intervals hold, %\n")
-    print((100 * mean).round(0).astype(int).astype(str).add(" ± ").add((100 * deviation).round(1).astype(str)))
+    print("\n" + lines(*(100 * table for table in summary(scores, "coverage_80")), "80 % intervals hold, %", 0))
     style.save(draw(*summary(scores, "crps")), arguments.figure)
 
 
