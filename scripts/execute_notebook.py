@@ -44,6 +44,7 @@ def execute_notebook(
         raise InputError(
             f"{source_path}: cell {number}, which begins with `{first}`: {error.ename}: {error.evalue}"
         ) from error
+    _log_errors(sheet)
     sheet.metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     sheet.metadata["language_info"] = {"name": "python", "file_extension": ".py", "pygments_lexer": "ipython3"}
     text = nbformat.writes(sheet) + "\n"
@@ -52,6 +53,16 @@ def execute_notebook(
     for path, content in ((notebook_path, text), (page_path, notebook_page.page(body, title))):
         with files.replacing(path) as partial:
             partial.write_text(content, encoding="utf-8")
+
+
+def _log_errors(sheet):
+    """Move what went to standard error to the log: warnings, and tracebacks of the kernel itself, which come and go."""
+    for cell in sheet.cells:
+        for output in cell.get("outputs", []):
+            if output.get("name") == "stderr":
+                logging.warning("%s", output["text"].rstrip())
+        if "outputs" in cell:
+            cell["outputs"] = [output for output in cell["outputs"] if output.get("name") != "stderr"]
 
 
 def _is_error(output):

@@ -47,8 +47,9 @@ def executed(tmp_path):
     return execute
 
 
-def test_parameters_are_those_of_the_run_and_the_page_asks_nobody(executed):
-    notebook, page = executed("1 + 1")
+def test_parameters_are_those_of_the_run_and_the_page_asks_nobody(executed, caplog):
+    last = "import sys\n\nprint('to the log', file=sys.stderr)\n1 + 1"
+    notebook, page = executed(last)
     sheet = nbformat.read(notebook, 4)
     nbformat.validate(sheet)
     streams = [output["text"] for cell in sheet.cells for output in cell.get("outputs", []) if "text" in output]
@@ -57,7 +58,8 @@ def test_parameters_are_those_of_the_run_and_the_page_asks_nobody(executed):
     text = page.read_text(encoding="utf-8")
     assert "<title>A title &amp; more</title>" in text and "data:image/png;base64," in text
     assert not re.search(r"""(?:src|href)=["']?https?:|<script|@import""", text)
-    again = executed("1 + 1")
+    assert "to the log" in caplog.text and "to the log\n" not in "".join(streams)
+    again = executed(last)
     assert [path.read_bytes() for path in again] == [notebook.read_bytes(), page.read_bytes()]
 
 

@@ -5,6 +5,7 @@ import pytest
 from scoredag.job import record
 
 
+@pytest.mark.slow
 def test_one_core_elsewhere_gives_the_bytes_of_two(finished, project, tmp_path):
     done = project.snakemake("--cores", "1", "--directory", str(tmp_path / "elsewhere"))
     assert done.returncode == 0, done.stdout

@@ -155,6 +155,7 @@ def write_records(path, n):
             archive.addfile(header, io.BytesIO(content))
 
 
+@pytest.mark.slow
 def test_patients_are_imputed_with_a_checkpoint_as_it_is(project):
     write_records(project.folder / "set-a.tar.gz", 20)
     torch.manual_seed(0)
