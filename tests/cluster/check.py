@@ -23,7 +23,7 @@ import slurm
 from scoredag.store import files
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("config", "data", "envs", "notebooks", "profiles", "report", "rules", "scripts")
+FOLDERS = ("config", "data", "docs", "envs", "notebooks", "profiles", "report", "rules", "scripts")
 OVERLAY = """
 csdi: {runs: {nyc-weather: {device: cpu, training: {n_steps: 400, save_every: 5, validate_every: 100}}}}
 """
