@@ -7,10 +7,10 @@ Mean and standard deviation over trainings of CRPS on validation windows, a mean
 What is not there yet is left out.
 """
 
-import argparse
 from pathlib import Path
 
 import pandas as pd
+import scored_runs
 
 from scoredag.figures import style
 
@@ -19,7 +19,7 @@ STARTS = {"base": "the base", "official": "official weights", "scratch": "scratc
 STEPS = (0, 100, 300, 700, 2000)
 TRAININGS = (1, 2, 3)
 METHODS = ("CSDI", "auto")
-FIGURE = Path("docs/learning-curves.png")
+FILE, FIGURE = "validation_metrics.parquet", Path("docs/learning-curves.png")
 
 
 def read(results: Path) -> pd.DataFrame:
@@ -29,14 +29,12 @@ def read(results: Path) -> pd.DataFrame:
         for start in STARTS:
             for n_steps in STEPS:
                 for training in TRAININGS:
-                    path = results / "csdi" / f"{dataset}-{start}-{n_steps}-{training}" / "validation_metrics.parquet"
-                    if not path.exists():
+                    run = f"{dataset}-{start}-{n_steps}-{training}"
+                    if not (results / "csdi" / run / FILE).exists():
                         continue
-                    table = pd.read_parquet(path)
-                    part = table[(table["metric"] == "crps") & (table["feature"] == "all")]
-                    for method in sorted(set(part["method"])):
-                        value = part.loc[part["method"] == method, "value"].mean()
-                        rows.append((dataset, start, n_steps, training, method, value))
+                    table = scored_runs.scores(results, run, FILE)
+                    means = table[table["metric"] == "crps"].groupby("method")["value"].mean()
+                    rows += [(dataset, start, n_steps, training, method, value) for method, value in means.items()]
     return pd.DataFrame(rows, columns=["dataset", "start", "n_steps", "training", "method", "crps"])
 
 
@@ -54,10 +52,7 @@ def best_baseline(scores: pd.DataFrame, dataset: str) -> tuple[str, float]:
 
 def lines(found: pd.DataFrame, dataset: str, method: str) -> str:
     """A Markdown table, a row a start and a column a number of steps."""
-    rows = [
-        f"| {DATASETS[dataset]}, {method} | " + " | ".join(f"{n:,} steps" for n in STEPS) + " |",
-        "|---" * (1 + len(STEPS)) + "|",
-    ]
+    rows = [scored_runs.head(f"{DATASETS[dataset]}, {method}", [f"{n:,} steps" for n in STEPS])]
     for start, name in STARTS.items():
         cells = []
         for n_steps in STEPS:
@@ -67,7 +62,7 @@ def lines(found: pd.DataFrame, dataset: str, method: str) -> str:
                 cells.append(f"{mean:.4f} ± {deviation:.4f}" if count > 1 else f"{mean:.4f}")
             else:
                 cells.append("")
-        rows.append(f"| {name} | " + " | ".join(cells) + " |")
+        rows.append(scored_runs.row(name, cells))
     return "\n".join(rows)
 
 
@@ -98,10 +93,7 @@ def draw(scores: pd.DataFrame) -> style.Figure:
 
 def main() -> None:
     """Print the tables of CSDI and `auto`; write the figure."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--results", type=Path, default=Path("results"))
-    parser.add_argument("--figure", type=Path, default=FIGURE)
-    arguments = parser.parse_args()
+    arguments = scored_runs.arguments(__doc__, FIGURE)
     scores = read(arguments.results)
     found = summary(scores)
     for dataset in dict.fromkeys(scores["dataset"]):

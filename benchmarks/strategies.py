@@ -7,11 +7,11 @@ snakemake --cores all results/csdi/{random,historical,mix,test-pattern,blocks}-{
 Mean and standard deviation over trainings of CSDI's scores on validation windows.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import scored_runs
 
 from scoredag.figures import style
 
@@ -25,10 +25,8 @@ def read(results: Path) -> pd.DataFrame:
     parts = []
     for strategy in STRATEGIES:
         for training in TRAININGS:
-            table = pd.read_parquet(results / "csdi" / f"{strategy}-{training}" / "validation_metrics.parquet")
-            of_csdi = table[(table["method"] == "CSDI") & (table["feature"] == "all")]
-            kept = of_csdi[["metric", "held_out", "value"]].astype({"metric": str, "held_out": str})
-            parts.append(kept.assign(strategy=strategy, training=training))
+            table = scored_runs.scores(results, f"{strategy}-{training}", "validation_metrics.parquet")
+            parts.append(table[table["method"] == "CSDI"].assign(strategy=strategy, training=training))
     return pd.concat(parts)
 
 
@@ -44,14 +42,14 @@ def summary(scores: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, pd.DataFra
 
 def lines(mean: pd.DataFrame, deviation: pd.DataFrame, title: str, digits: int = 3) -> str:
     """A Markdown table; with three digits, of CRPS, the least of each column in bold."""
-    rows = [f"| {title} | " + " | ".join(mean.columns) + " |", "|---" * (1 + len(mean.columns)) + "|"]
+    rows = [scored_runs.head(title, list(mean.columns))]
     for strategy in mean.index:
         cells = []
         for pattern in mean.columns:
             text = f"{mean.loc[strategy, pattern]:.{digits}f} ± {deviation.loc[strategy, pattern]:.{digits}f}"
             is_best = digits == 3 and mean.loc[strategy, pattern] == mean[pattern].min()
             cells.append(f"**{text}**" if is_best else text)
-        rows.append(f"| `{strategy}` | " + " | ".join(cells) + " |")
+        rows.append(scored_runs.row(f"`{strategy}`", cells))
     return "\n".join(rows)
 
 
@@ -76,10 +74,7 @@ def draw(mean: pd.DataFrame, deviation: pd.DataFrame) -> style.Figure:
 
 def main() -> None:
     """Print CRPS and the coverage of 80 % intervals; write the heat map."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--results", type=Path, default=Path("results"))
-    parser.add_argument("--figure", type=Path, default=FIGURE)
-    arguments = parser.parse_args()
+    arguments = scored_runs.arguments(__doc__, FIGURE)
     scores = read(arguments.results)
     print(lines(*summary(scores, "crps"), "CRPS"))
     print("\n" + lines(*(100 * table for table in summary(scores, "coverage_80")), "80 % intervals hold, %", 0))

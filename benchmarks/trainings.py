@@ -7,11 +7,12 @@ snakemake --cores all results/csdi/{second,third,longer}/metrics.parquet --confi
 Intervals are block bootstrap of the default run; `±` is the standard deviation over the three trainings.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import scored_runs
+from scored_runs import head, row
 
 from scoredag import metrics
 from scoredag.store import tables
@@ -19,12 +20,6 @@ from scoredag.store import tables
 THREE, LONGER = ("nyc-weather", "second", "third"), ("longer", "longest")
 METHODS = {"CSDI": "CSDI", "auto": "`auto`"}
 PERCENTS = (50, 80, 90, 95)
-
-
-def scores(results: Path, run: str) -> pd.DataFrame:
-    """Scores over all features of the test windows, by method, metric and pattern."""
-    table = pd.read_parquet(results / "csdi" / run / "metrics.parquet")
-    return table[table["feature"] == "all"].set_index(["method", "metric", "held_out"]).sort_index()
 
 
 def pooled(results: Path, patterns: list[str]) -> list[float]:
@@ -39,18 +34,12 @@ def pooled(results: Path, patterns: list[str]) -> list[float]:
     return [metrics.crps(samples, truth, pattern == name) for name in patterns]
 
 
-def row(label: str, cells: list[str]) -> str:
-    """A row of the table."""
-    return "| " + " | ".join([label, *cells]) + " |"
-
-
 def main() -> None:
     """Print CRPS by pattern and its mean, then RMSE and coverage of the three trainings."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--results", type=Path, default=Path("results"))
-    results = parser.parse_args().results
+    results = scored_runs.arguments(__doc__).results
     there = [run for run in LONGER if (results / "csdi" / run / "metrics.parquet").exists()]
-    of_run = {run: scores(results, run) for run in (*THREE, *there)}
+    by = ["method", "metric", "held_out"]
+    of_run = {run: scored_runs.scores(results, run).set_index(by).sort_index() for run in (*THREE, *there)}
     patterns = list(
         pd.read_parquet(results / "csdi" / THREE[0] / "metrics.parquet", columns=["held_out"])["held_out"].unique()
     )
@@ -58,7 +47,7 @@ def main() -> None:
     def values(run, method, metric):
         return of_run[run].loc[(method, metric), "value"].reindex(patterns).to_numpy()
 
-    print(row("CRPS", [*patterns, "mean"]) + "\n|" + "---|" * (len(patterns) + 2))
+    print(head("CRPS", [*patterns, "mean"]))
     for method, name in METHODS.items():
         part = of_run[THREE[0]].loc[(method, "crps")].reindex(patterns)
         cells = [
