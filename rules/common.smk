@@ -153,32 +153,29 @@ def check_writable():
                 raise WorkflowError(f"error: {folder}: cannot be written (a read-only disk, or someone else's folder)")
 
 
-def check_devices():
+def check_devices(jobs):
     """Refuse devices that a node chooses, and with them the numbers of a result."""
-    runs = {
-        job.wildcards.run
-        for job in workflow.dag.needrun_jobs()
-        if job.params.get("settings", {}).get("device") == "auto"
-    }
-    for run in sorted(runs):
-        keys = f"csdi.runs.{run}.device"
+    runs = [job.wildcards.run for job in jobs if job.params.get("settings", {}).get("device") == "auto"]
+    if runs:
+        keys = f"csdi.runs.{min(runs)}.device"
         raise WorkflowError(
             f"error: config: {keys}: auto would take what each node of a cluster has; write cpu or cuda"
         )
 
 
-def remove_outdated():
+def remove_outdated(jobs):
     """Remove what a cluster's jobs make anew: of one that fails before it begins, Snakemake takes the old file as new."""
-    for path in itertools.chain(*(job.output for job in workflow.dag.needrun_jobs())):
+    for path in itertools.chain(*(job.output for job in jobs)):
         Path(path).unlink(missing_ok=True)
 
 
 onstart:
     check_writable()
+    needed = list(workflow.dag.needrun_jobs())
     if not workflow.local_exec:
-        check_devices()
-        remove_outdated()
-    plans.begin((job.rule.name, job.wildcards, job.rule.params) for job in workflow.dag.needrun_jobs())
+        check_devices(needed)
+        remove_outdated(needed)
+    plans.begin((job.rule.name, job.wildcards, job.rule.params) for job in needed)
 
 
 # Snakemake still prints its own last words

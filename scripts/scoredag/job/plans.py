@@ -31,19 +31,20 @@ def begin(jobs: Iterable[tuple[str, Mapping[str, str], Any]]) -> None:
     os.environ[VARIABLE] = run
 
 
-def check() -> dict[str, str]:
-    """The plan of the run that this process is a job of; {} where there is none.
+def check() -> bool:
+    """Whether the run that this process is a job of has left a plan.
 
     Raises:
         InputError: a later run has begun in the working directory.
     """
     run = os.environ.get(VARIABLE)
     if run is None or not PLAN.is_file():
-        return {}
-    last, _, plan = PLAN.read_text(encoding="utf-8").partition("\n")
+        return False
+    with PLAN.open(encoding="utf-8") as lines:  # the plan of many jobs is long, and this is asked for each file
+        last = lines.readline().rstrip("\n")
     if last != run:
         raise InputError("a later run has begun in this folder; this job of an earlier one wrote nothing")
-    return json.loads(plan)
+    return True
 
 
 def check_job(rule: str, wildcards: Mapping[str, str], params: Any) -> None:
@@ -52,7 +53,10 @@ def check_job(rule: str, wildcards: Mapping[str, str], params: Any) -> None:
     Raises:
         InputError: they were edited since, or a later run has begun.
     """
-    planned = check().get(_name(rule, wildcards))
+    if not check():
+        return
+    _, _, plan = PLAN.read_text(encoding="utf-8").partition("\n")
+    planned = json.loads(plan).get(_name(rule, wildcards))
     if planned and planned != _digest(params, wildcards):
         fault = "its code, settings or data were edited after the run had been planned"
         raise InputError(f"{_name(rule, wildcards)}: {fault}; once it has ended, run again")
