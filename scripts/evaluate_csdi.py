@@ -13,7 +13,6 @@ from scoredag.series import baselines, conformal, dressing, forecasts, transform
 from scoredag.store import tables
 
 OF_DISTANCE = "distance_"  # in names of scores
-SHUFFLED = "auto, entries shuffled"  # the draws of each entry in another order: what joint draws are worth
 EXACT = 0  # samples, or quantiles, of a score that takes none
 TOLD = 0.01  # weight of a method, below which the log does not name it
 
@@ -78,9 +77,10 @@ def evaluate_csdi(
     patterns = list(_patterns(starts.set_index("window").loc[window], n_targets, names, split, settings["seed"]))
     score = _scorer(calibrations, settings["antithetic"], stats, int(n_targets.sum()))
     sums: dict[int, np.ndarray] = {}
-    for part in [valid] if split == "valid" else forecasts.parts(samples_path, *more, split):
+    parts = [[valid]] if split == "valid" else map(forecasts.blocks, forecasts.parts(samples_path, *more, split))
+    for blocks in parts:
         windows, of_windows = [], []
-        for here in [valid] if split == "valid" else forecasts.blocks(part):
+        for here in blocks:
             likelihoods = _likelihoods(scores_path, here.targets, stats["feature"].to_numpy()) if scores_path else ()
             here_windows, of_block, columns = _by_window([*score(here), *likelihoods], here.targets, len(features))
             windows.append(here_windows)
@@ -170,7 +170,7 @@ def _scorer(calibrations, antithetic, stats, n_targets):
             by_distance = _by_distance(scored.terms, here.targets.kind)
             yield shown, scored._replace(terms=scored.terms | by_distance | joint(independent, name, corrected))
         shuffled = shuffle.permuted(independent, axis=0)
-        yield SHUFFLED, Scored(joint(shuffled, metrics.AUTO, corrected), len(independent))
+        yield metrics.SHUFFLED, Scored(joint(shuffled, metrics.AUTO, corrected), len(independent))
 
     return score
 

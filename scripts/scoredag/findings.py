@@ -605,13 +605,9 @@ def scores_disagree(table: pd.DataFrame) -> str | None:
 
 def intervals_hold(table: pd.DataFrame, percent: int = 90) -> str | None:
     """What central intervals of the average, or CSDI, hold, and whether that is off by more than chance."""
-    is_told = (table["feature"] == ALL) & (table["n_targets"] >= metrics.FEW)
-    rows = table[is_told & (table["metric"] == f"coverage_{percent}")]
-    for method in (metrics.AUTO, metrics.CSDI + metrics.CORRECTED, metrics.CSDI):
-        found = rows[rows["method"] == method].dropna(subset=["value"]).set_index("held_out")
-        if len(found):
-            break
-    else:
+    is_told = table["n_targets"] >= metrics.FEW
+    method, found = _with_intervals(_rows(table[is_told], f"coverage_{percent}"))
+    if found.empty:
         return None
     level, values = percent / 100, found["value"]
     text = f"The {percent} % intervals of `{method}` hold {_span(100 * values, '.0f')} % of the held-out values"
@@ -627,13 +623,10 @@ def intervals_hold(table: pd.DataFrame, percent: int = 90) -> str | None:
 
 def intervals_widen(table: pd.DataFrame, percent: int = 90) -> str | None:
     """Where central intervals of the average, or CSDI, are the widest."""
-    for method in (metrics.AUTO, metrics.CSDI + metrics.CORRECTED, metrics.CSDI):
-        widths = _scores(table[table["method"] == method], f"interval_width_{percent}")
-        if not widths.empty:
-            break
-    else:
+    method, found = _with_intervals(_rows(table, f"interval_width_{percent}"))
+    if found.empty:
         return None
-    row = widths.iloc[0].dropna()
+    row = found["value"]
     wide, narrow = row.idxmax(), row.idxmin()
     if len(row) < 2:
         return f"The {percent} % intervals of `{method}` are {fixed(row[wide])} wide (z-scores)."
@@ -724,23 +717,21 @@ def draws_belong_together(table: pd.DataFrame) -> str | None:
     """What is lost of sums and means where the entries of a draw are shuffled."""
     rows = table[(table["feature"] == ALL) & (table["metric"] == "coverage_80_of_mean")]
     held = rows.pivot(index="held_out", columns="method", values="value")
-    shuffled = f"{metrics.AUTO}, entries shuffled"
-    if not {metrics.AUTO, shuffled} <= {*held.columns}:
+    if not {metrics.AUTO, metrics.SHUFFLED} <= {*held.columns}:
         return None
-    held = held.reindex(rows["held_out"].drop_duplicates()).dropna(subset=[metrics.AUTO, shuffled])
+    held = held.reindex(rows["held_out"].drop_duplicates()).dropna(subset=[metrics.AUTO, metrics.SHUFFLED])
     if held.empty:
         return None
-    losses = held[metrics.AUTO] - held[shuffled]
+    losses = held[metrics.AUTO] - held[metrics.SHUFFLED]
     worst = losses.idxmax()
-    kept, lost = 100 * held.loc[worst, metrics.AUTO], 100 * held.loc[worst, shuffled]
+    kept, lost = 100 * held.loc[worst, metrics.AUTO], 100 * held.loc[worst, metrics.SHUFFLED]
     head = (
         f"80 % intervals of the mean over a gap hold {kept:.0f} % by joint draws of `{metrics.AUTO}` and {lost:.0f} % "
         f"by draws whose entries are shuffled ({worst})"
     )
-    is_clear = _are_apart(*(_row(table, worst, name, "coverage_80_of_mean") for name in (metrics.AUTO, shuffled)))
-    if losses[worst] < OFF or not is_clear:
+    joint, apart = (_row(table, worst, name, "coverage_80_of_mean") for name in (metrics.AUTO, metrics.SHUFFLED))
+    if losses[worst] < OFF or not _are_apart(joint, apart):
         return f"{head}: little depends on it here, or too few gaps are held out to see it."
-    joint = _row(table, worst, metrics.AUTO, "coverage_80_of_mean")
     short = ", though joint draws hold too little as well" if joint["upper"] < 0.8 else ""
     return f"{head}: single values do not tell of sums{short}."
 
@@ -806,6 +797,13 @@ def _rows(table, score):
     """The rows of a score of all features together, but for those of CSDI's own code."""
     rows = table[(table["feature"] == ALL) & (table["metric"] == score)].dropna(subset=["value"])
     return rows[~rows["method"].str.endswith(metrics.AS_IN_PAPER)]
+
+
+def _with_intervals(rows):
+    """The method whose intervals are told, the first of three that has some, and its rows by pattern."""
+    methods = (metrics.AUTO, metrics.CSDI + metrics.CORRECTED, metrics.CSDI)
+    method = next((name for name in methods if (rows["method"] == name).any()), None)
+    return method, rows[rows["method"] == method].set_index("held_out")
 
 
 def _is_clear(table, scores, pattern, score):

@@ -16,6 +16,7 @@ AUTO, CSDI = "auto", "CSDI"
 DRESSED = ", dressed"  # a point baseline with the quantiles of its errors on validation windows
 CORRECTED = ", conformal"  # intervals, and draws, that validation windows correct
 AS_IN_PAPER = ", as in the paper"  # the scores of CSDI's code
+SHUFFLED = f"{AUTO}, entries shuffled"  # the draws of each entry in another order: what joint draws are worth
 FEW = 500  # targets of a pattern of missing entries; with fewer, methods cannot be told apart
 LEVELS = np.arange(1, 20) / 20
 N_RESAMPLES = 1000

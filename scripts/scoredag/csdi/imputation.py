@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from scoredag import gaussian, streams
+from scoredag import gaussian, slices, streams
 from scoredag.csdi import devices, diffusion
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
@@ -124,8 +124,8 @@ def impute(
                 signs=[1 if s == stream[s] else -1 for s in drawn],
             ).cpu()
 
-    batches = list(slices(len(values), windows_at_once(chunk, n_samples)))
-    parts = [range(n_samples)[part] for part in slices(n_samples, chunk)]
+    batches = list(slices.covering(len(values), windows_at_once(chunk, n_samples)))
+    parts = [range(n_samples)[part] for part in slices.covering(n_samples, chunk)]
     with devices.workers(threads, place) as pool, devices.enough_memory("lower sampling.chunk"):
         done = in_order(pool, sample, itertools.product(batches, parts), ahead=threads + 1)
         for batch in batches:
@@ -162,11 +162,6 @@ def prepare(
     if time_points is None:
         time_points = torch.arange(values.shape[2], dtype=torch.float32).expand(len(values), -1)
     return place, time_points
-
-
-def slices(n: int, size: int) -> Iterator[slice]:
-    """Slices of at most `size` that cover 0 .. n - 1."""
-    return (slice(first, min(first + size, n)) for first in range(0, n, size))
 
 
 def in_order(pool: Executor, function: Callable[[Task], Result], tasks: Iterable[Task], ahead: int) -> Iterator[Result]:

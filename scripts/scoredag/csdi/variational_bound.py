@@ -42,7 +42,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from scoredag import gaussian, streams
+from scoredag import gaussian, slices, streams
 from scoredag.csdi import devices, diffusion, imputation
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
@@ -226,7 +226,7 @@ def bounds(
         of_strata = drawn.var(dim=1) / DRAWS_A_STRATUM  # squared errors of their means
         return exact + drawn.mean(dim=(0, 1)), of_strata.mean(dim=0) / len(of_strata)
 
-    batches = list(imputation.slices(len(values), chunk))
+    batches = list(slices.covering(len(values), chunk))
     with devices.workers(threads, place) as pool, devices.enough_memory("lower sampling.chunk"):
         done = imputation.in_order(pool, estimate, batches, ahead=threads + 1)
         for batch, (bound, squared_error) in zip(batches, done, strict=True):

@@ -7,6 +7,8 @@ from html import escape
 from types import MappingProxyType
 from typing import NamedTuple
 
+from scoredag.figures.document import document
+
 SCALE = 1.8  # pixels of a figure for one of the page
 MOST_BYTES = 10_000_000  # of figures within the page, which takes a third more; further ones are linked
 
@@ -138,16 +140,14 @@ def page(title: str, lead: Sequence[str], parts: Sequence[Part]) -> str:
             html, left = _section(section, f"question-{i}-{number}", ids, left)
             inner.append(html)
         bodies.append(f'<h2 id="part-{i}">{_inline(part.title)}</h2>\n{_bar(part, ids)}{"".join(inner)}')
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{_inline(title)}</h1>\n"
+    body = (
+        f"<h1>{_inline(title)}</h1>\n"
         + "".join(f"<p>{_inline(text)}</p>\n" for text in lead)
         + _contents(parts)
         + "".join(f"<section>\n{body}</section>\n" for body in bodies)
-        + f"<script>{SCRIPT}</script>\n</body>\n</html>\n"
+        + f"<script>{SCRIPT}</script>\n"
     )
+    return document(title, STYLE, body, POLICY)
 
 
 def _ids(part, i):

@@ -14,6 +14,8 @@ from matplotlib.mathtext import MathTextParser
 from matplotlib.path import Path as Outline
 from matplotlib.textpath import TextPath
 
+from scoredag.figures.document import document
+
 _SIZE = 10  # of formulas as they are drawn
 _LETTER = 9  # of that size one that the page's letters, of another font, have next to it
 _FONT = FontProperties(size=_SIZE, math_fontfamily="stix")
@@ -64,12 +66,7 @@ def page(text: str, folder: str, pages: Collection[str], elsewhere: str) -> str:
     renderer = _Renderer(folder, pages, elsewhere)
     body = mistune.create_markdown(renderer=renderer, plugins=["math", "table"])(text)
     title = next((line.lstrip("# ") for line in text.splitlines() if line.startswith("# ")), "")
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n"
-    )
+    return document(title, STYLE, str(body), POLICY)
 
 
 @cache

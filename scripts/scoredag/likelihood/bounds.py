@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scoredag import streams
+from scoredag import slices, streams
 from scoredag.likelihood import mixtures
 from scoredag.likelihood.scores import ScoreModel
 from scoredag.likelihood.sde import HORIZON, SDE
@@ -155,8 +155,7 @@ def pointwise(
     """
     means, deviations = np.empty(len(x)), np.empty(len(x))
     size = max(1, _BATCH // n_draws)
-    for first in range(0, len(x), size):
-        block = slice(first, min(first + size, len(x)))
+    for block in slices.covering(len(x), size):
         generators = [streams.generator(seed, "bound", point) for point in range(block.start, block.stop)]
         drawn = (draw_times(sde, smallest_time, n_draws, rng, times) for rng in generators)
         t, weight = (np.concatenate(part) for part in zip(*drawn, strict=True))

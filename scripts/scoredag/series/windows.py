@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from scoredag import slices
 from scoredag.errors import InputError
 from scoredag.series import tidy, transforms
 from scoredag.store import files, tables, weights
@@ -413,7 +414,7 @@ def borders(
 ) -> tuple[list[slice], list[tuple[int, int]]]:
     """Which of the windows `which` each of `parts` has, and the numbers of its first and its last one."""
     size = batch * max(1, MOST_ROWS // (batch * len(stats) * length_of(path)))
-    places = [slice(first, min(first + size, len(which))) for first in range(0, len(which), size)]
+    places = list(slices.covering(len(which), size))
     return places, [(int(which[place][0]), int(which[place][-1])) for place in places]
 
 
