@@ -166,7 +166,7 @@ class _ResidualLayer(nn.Module):
         if n_features > 1:
             y = _encode(self.feature_layer, y, 0, dropout)
         y = _gate(
-            F.linear(y, self.mid_projection.weight[:, :, 0]).view(n_features, -1, n_windows * length, 2 * CHANNELS),
+            _linear(y, self.mid_projection.weight[:, :, 0]).view(n_features, -1, n_windows * length, 2 * CHANNELS),
             side.reshape(n_features, 1, n_windows * length, 2 * CHANNELS),
         )
         residual, skip = _apply(self.output_projection, y).view(n_features, n, length, -1).chunk(2, dim=-1)
@@ -219,7 +219,7 @@ def _pointwise(n_in, n_out):
 
 def _apply(convolution, x):
     """A 1x1 convolution over the last axis, which is a linear layer."""
-    return F.linear(x, convolution.weight[:, :, 0], convolution.bias)
+    return _linear(x, convolution.weight[:, :, 0], convolution.bias)
 
 
 def _transformer():
@@ -245,13 +245,18 @@ def _compiled(x):
     return x.device.type == "cpu" and x.dtype == torch.float32
 
 
+def _linear(x, weight, bias=None):
+    """`x` (..., n) times the transpose of `weight` (m, n), plus `bias` (m,)."""
+    return layers.linear(x, weight, bias) if _compiled(x) else F.linear(x, weight, bias)
+
+
 def _encode(encoder, x, sequence_axis, dropout):
     """Post-norm encoder layer on `x` (N, T, C) or, with `sequence_axis=0`, (T, N, C)."""
     layer = encoder.layers[0]
     mixed, bias = _attend(layer.self_attn, x, sequence_axis, dropout)
     x = _add_and_norm(layer.norm1, x, mixed, bias, dropout)
-    hidden = _gelu(F.linear(x, layer.linear1.weight), layer.linear1.bias, dropout)
-    return _add_and_norm(layer.norm2, x, F.linear(hidden, layer.linear2.weight), layer.linear2.bias, dropout)
+    hidden = _gelu(_linear(x, layer.linear1.weight), layer.linear1.bias, dropout)
+    return _add_and_norm(layer.norm2, x, _linear(hidden, layer.linear2.weight), layer.linear2.bias, dropout)
 
 
 def _attend(attention, x, sequence_axis, dropout):
@@ -262,14 +267,14 @@ def _attend(attention, x, sequence_axis, dropout):
         weight = weight.view(3, HEADS, -1, CHANNELS).transpose(1, 2).reshape(weight.shape)
         bias = bias.view(3, HEADS, -1).transpose(1, 2).reshape(bias.shape)
         out_weight = out_weight.view(CHANNELS, HEADS, -1).transpose(1, 2).reshape(out_weight.shape)
-        mixed = layers.attention(F.linear(x, weight), bias, sequence_axis, *dropout.next())
+        mixed = layers.attention(_linear(x, weight), bias, sequence_axis, *dropout.next())
     else:
-        qkv = F.linear(x, weight, bias).view(*x.shape[:2], 3, HEADS, CHANNELS // HEADS)
+        qkv = _linear(x, weight, bias).view(*x.shape[:2], 3, HEADS, CHANNELS // HEADS)
         # to (3, N, heads, T, C / heads), whichever axis the sequence is on
         query, key, value = qkv.permute(2, 1 - sequence_axis, 3, sequence_axis, 4)
         mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout.rate)
         mixed = mixed.permute((0, 2, 1, 3) if sequence_axis == 1 else (2, 0, 1, 3)).reshape(x.shape)
-    return F.linear(mixed, out_weight), attention.out_proj.bias
+    return _linear(mixed, out_weight), attention.out_proj.bias
 
 
 def _add_and_norm(norm, x, y, bias, dropout):
