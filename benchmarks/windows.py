@@ -173,7 +173,7 @@ def evaluate(folder, n_windows):
     inputs["validation_path"] = str(folder / "validation_samples.parquet")
     inputs["starts_path"] = str(folder / "window_starts.parquet")
     settings = {"seed": 1, "antithetic": True}
-    outputs = {"scores_path": None, "metrics_path": str(folder / "metrics.parquet"), "split": "test"}
+    outputs = {"scores_path": None, "metrics_path": str(folder / "metrics.parquet"), "split": "test", "threads": 2}
     tell("evaluate_csdi", finished(start("evaluate_csdi", inputs | outputs | {"settings": settings})))
     settings = {"colour": "#0072b2", "antithetic": True}
     outputs = {"figure_path": str(folder / "calibration.png")}

@@ -360,6 +360,7 @@ rule evaluate_csdi:
         statistics=dataset_file("statistics.parquet"),
     output:
         metrics="results/csdi/{run}/metrics.parquet",
+    threads: run_setting("sampling", "threads")
     resources:
         mem_mb=4000,
         runtime=30,

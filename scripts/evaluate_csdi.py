@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import threadpoolctl
 
-from scoredag import job, joint_scores, metrics, streams
+from scoredag import job, joint_scores, metrics, slices, streams
 from scoredag.errors import InputError
 from scoredag.series import baselines, conformal, dressing, forecasts, transforms
 from scoredag.store import tables
@@ -33,6 +35,11 @@ class Pattern(NamedTuple):
     stretch: np.ndarray
     counts: np.ndarray
 
+    @property
+    def n_stretches(self) -> int:
+        """The number of stretches."""
+        return self.counts.shape[1]
+
 
 class Columns(NamedTuple):
     """Where the sums of a method's terms are: {score: columns of numerators, of denominators}."""
@@ -53,6 +60,7 @@ def evaluate_csdi(
     metrics_path: str,
     settings: dict,
     split: str,
+    threads: int,
 ) -> None:
     """Write scores on z-scores by pattern, of all features and of each, with block bootstrap intervals.
 
@@ -63,7 +71,7 @@ def evaluate_csdi(
     windows CSDI has also the bound on the negative log-likelihood, and the joint Gaussian its exact value. In the
     validation split itself each half of the time judges the other.
 
-    Test windows are read a few at a time, of which sums remain.
+    Test windows are read a few at a time, of which sums by stretch remain.
     """
     stats = tables.read(statistics_path, tables.STATISTICS)
     starts = tables.read(starts_path, tables.WINDOW_STARTS)
@@ -76,32 +84,40 @@ def evaluate_csdi(
     calibrations = _calibrations(valid, split, (len(names), len(stats)))
     patterns = list(_patterns(starts.set_index("window").loc[window], n_targets, names, split, settings["seed"]))
     score = _scorer(calibrations, settings["antithetic"], stats, int(n_targets.sum()))
-    sums: dict[int, np.ndarray] = {}
+
+    def of_block(block):
+        first, here = block
+        likelihoods = _likelihoods(scores_path, here.targets, stats["feature"].to_numpy()) if scores_path else ()
+        return _by_window([*score(here, first), *likelihoods], here.targets, len(features))
+
     parts = [[valid]] if split == "valid" else map(forecasts.blocks, forecasts.parts(samples_path, *more, split))
-    for blocks in parts:
-        windows, of_windows = [], []
-        for here in blocks:
-            likelihoods = _likelihoods(scores_path, here.targets, stats["feature"].to_numpy()) if scores_path else ()
-            here_windows, of_block, columns = _by_window([*score(here), *likelihoods], here.targets, len(features))
-            windows.append(here_windows)
-            of_windows.append(of_block)
-        window, of_window = np.concatenate(windows), np.concatenate(of_windows)
+    stretch, n_stretches, sums = _offset(patterns, window), sum(pattern.n_stretches for pattern in patterns), None
+    # sums in float64 would show how many threads BLAS has
+    with threadpoolctl.threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+        for here, of_here, columns in slices.in_order(pool, of_block, _placed(parts), 2 * threads):
+            if sums is None:
+                sums, methods = np.zeros((n_stretches, of_here.shape[1])), columns
+            np.add.at(sums, stretch[np.searchsorted(window, here)], of_here)
+        rows, first = [], 0
         for pattern in patterns:
-            chosen = np.isin(window, pattern.window)
-            if not chosen.any():
-                continue
-            stretch = pattern.stretch[np.searchsorted(pattern.window, window[chosen])]
-            more_sums = metrics.resampled(of_window[chosen], stretch, pattern.counts)
-            sums[pattern.code] = sums.get(pattern.code, 0) + more_sums
-    rows = []
-    for pattern in patterns:
-        for method in columns:
-            scores = _scores(method, sums[pattern.code], features)
-            rows += [(pattern.name, method.name, *score, method.n_samples) for score in scores]
-        if calibrations and split != "valid":
-            rows += _weights(calibrations[0][1], pattern.code, pattern.name, valid.targets, features)
-        _log(rows, pattern.name, pattern.counts.shape[1])
+            resampled = metrics.resampled(sums[first : first + pattern.n_stretches], pattern.counts)
+            first += pattern.n_stretches
+            for method in methods:
+                scores = _scores(method, resampled, features)
+                rows += [(pattern.name, method.name, *score, method.n_samples) for score in scores]
+            if calibrations and split != "valid":
+                rows += _weights(calibrations[0][1], pattern.code, pattern.name, valid.targets, features)
+            _log(rows, pattern.name, pattern.n_stretches)
     tables.write_rows(rows, metrics_path, tables.CSDI_METRICS)
+
+
+def _offset(patterns, window):
+    """The stretch of each of the windows (n,), numbered through the patterns."""
+    result, first = np.empty(len(window), np.int64), 0
+    for pattern in patterns:
+        result[np.searchsorted(window, pattern.window)] = first + pattern.stretch
+        first += pattern.n_stretches
+    return result
 
 
 def _stretches(starts):
@@ -123,17 +139,14 @@ def _calibrations(valid, split, sizes):
 
 
 def _scorer(calibrations, antithetic, stats, n_targets):
-    """A function that yields (name, scores) of every method, as it is and as a distribution, of parts of the targets.
+    """A function that yields (name, scores) of every method, as it is and as a distribution, of some of the targets.
 
-    Parts come in turn, `n_targets` in all: random numbers go on from one to the next.
+    It takes the place of the first one among the `n_targets` of all: random numbers are those of a place.
     """
-    shuffle, done = streams.generator(0, "shuffled"), 0
     calibrated = [*calibrations[0][1].methods, metrics.AUTO] if calibrations else []
 
-    def score(here):
-        nonlocal done
-        truth, first = here.targets.truth, done
-        done += len(truth)
+    def score(here, first):
+        truth = here.targets.truth
 
         def physical(off):
             return transforms.errors(off, here.targets.value, stats, here.targets.feature)
@@ -148,9 +161,8 @@ def _scorer(calibrations, antithetic, stats, n_targets):
             terms = metrics.terms(quantiles, truth, are_quantiles=True, physical=physical)
             return Scored(terms, dressing.N_QUANTILES)
 
-        def joint(draws, name, quantiles):
-            levels = streams.columns((len(draws), n_targets), first, len(truth), 0, "levels", name)
-            return _joint(forecasts.redrawn(draws, quantiles, levels), here.targets)
+        def uniform(*key):
+            return streams.columns((len(independent), n_targets), first, len(truth), 0, *key)
 
         for name, (point, deviations) in here.points.items():
             if deviations is None:
@@ -168,11 +180,21 @@ def _scorer(calibrations, antithetic, stats, n_targets):
             corrected = quantiles(name)
             scored = of_quantiles(corrected)
             by_distance = _by_distance(scored.terms, here.targets.kind)
-            yield shown, scored._replace(terms=scored.terms | by_distance | joint(independent, name, corrected))
-        shuffled = shuffle.permuted(independent, axis=0)
-        yield metrics.SHUFFLED, Scored(joint(shuffled, metrics.AUTO, corrected), len(independent))
+            joint = forecasts.redrawn(independent, corrected, uniform("levels", name))
+            yield shown, scored._replace(terms=scored.terms | by_distance | _joint(joint, here.targets))
+        shuffled = np.take_along_axis(joint, uniform("shuffled").argsort(axis=0), axis=0)  # of `auto`, the last one
+        yield metrics.SHUFFLED, Scored(_joint(shuffled, here.targets), len(independent))
 
     return score
+
+
+def _placed(parts) -> Iterator[tuple[int, forecasts.Forecasts]]:
+    """Blocks of forecasts with the place of the first target of each among all."""
+    first = 0
+    for blocks in parts:
+        for block in blocks:
+            yield first, block
+            first += len(block.targets.truth)
 
 
 def _joint(draws, targets):

@@ -209,20 +209,14 @@ def resamples(n: int, rng: np.random.Generator) -> np.ndarray:
     return rng.multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES).astype(np.uint16)
 
 
-def resampled(sums: np.ndarray, stretch: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Sums over windows, and those over the windows of each bootstrap sample, (1 + N_RESAMPLES, m).
-
-    Those of more windows of the same stretches can be added to them.
+def resampled(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Sums over stretches, and those over the stretches of each bootstrap sample, (1 + N_RESAMPLES, m).
 
     Args:
-        sums: (n, m), of each window.
-        stretch: (n,), the number of each window's stretch.
+        sums: (n, m), of each stretch.
         counts: from `resamples`.
     """
-    numbers, place = np.unique(stretch, return_inverse=True)
-    of_stretches = np.zeros((len(numbers), sums.shape[1]))
-    np.add.at(of_stretches, place, sums)
-    return np.vstack([sums.sum(axis=0), counts[:, numbers].astype(np.float64) @ of_stretches])
+    return np.vstack([sums.sum(axis=0), counts.astype(np.float64) @ sums])
 
 
 def bootstrap(

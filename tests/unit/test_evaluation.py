@@ -30,7 +30,7 @@ def test_a_split_without_targets_is_refused(tmp_path):
     names = ("samples", "validation", "baselines", "windows", "starts", "statistics", "metrics")
     paths = {f"{name}_path": tmp_path / f"{name}.parquet" for name in names} | {"scores_path": None}
     with pytest.raises(InputError, match="hides nothing in the test windows; raise its shares"):
-        evaluate_csdi(**paths, settings={"seed": 1, "antithetic": True}, split="test")
+        evaluate_csdi(**paths, settings={"seed": 1, "antithetic": True}, split="test", threads=1)
     assert not (tmp_path / "metrics.parquet").exists()
 
 
@@ -46,25 +46,24 @@ def simulated(root, tmp_path, monkeypatch):
     return {f"{name}_path": str(tmp_path / path) for name, path in paths.items()}
 
 
-def test_windows_that_are_read_in_parts_have_the_scores_of_all_at_once(simulated, tmp_path, monkeypatch):
-    def scores(name):
+def test_windows_scored_in_parts_by_two_threads_have_the_scores_of_all_at_once(simulated, tmp_path, monkeypatch):
+    def scores(name, threads):
         path, settings = tmp_path / f"{name}.parquet", {"seed": 1, "antithetic": True}
-        evaluate_csdi(**simulated, scores_path=None, metrics_path=path, settings=settings, split="test")
+        options = {"scores_path": None, "metrics_path": path, "settings": settings, "split": "test", "threads": threads}
+        evaluate_csdi(**simulated, **options)
         figure = tmp_path / f"{name}.png"
         plot_calibration(**simulated, figure_path=figure, settings={"colour": "#0072b2", "antithetic": True})
         return tables.read(path, tables.CSDI_METRICS), figure.read_bytes()
 
-    whole, figure = scores("whole")
+    whole, figure = scores("whole", 1)
     assert set(whole["held_out"]) == {"random-10", "random-50", "random-90", "blocks-6"}
     assert {"auto", "CSDI", "CSDI, conformal", "auto, entries shuffled", "linear, dressed"} <= set(whole["method"])
     monkeypatch.setattr(windows, "MOST_ROWS", 7 * 18 * 24)
     monkeypatch.setattr(forecasts, "AT_ONCE", 500)
     n_parts = len(windows.borders(simulated["windows_path"], range(18), np.arange(60))[0])
-    in_parts, same = scores("parts")
+    in_parts, same = scores("parts", 2)
     assert n_parts == 9 and same == figure
-    values = ["value", "lower", "upper"]
-    pd.testing.assert_frame_equal(in_parts.drop(columns=values), whole.drop(columns=values))
-    np.testing.assert_allclose(in_parts[values], whole[values], rtol=1e-12, atol=1e-14)
+    pd.testing.assert_frame_equal(in_parts, whole, check_exact=True)
 
 
 def test_blocks_are_whole_windows(simulated, monkeypatch):

@@ -123,7 +123,7 @@ def scored(folder, wide, samples_of, **changes):
         tables.write(rows, folder / f"{name}.parquet", tables.imputations(9))
     names = ("samples", "validation", "baselines", "windows", "starts", "statistics", "metrics")
     paths = {f"{name}_path": folder / f"{name}.parquet" for name in names}
-    evaluate_csdi(**paths, scores_path=None, settings={"seed": 1, "antithetic": False}, split="test")
+    evaluate_csdi(**paths, scores_path=None, settings={"seed": 1, "antithetic": False}, split="test", threads=1)
     starts = tables.read(paths["starts_path"], tables.WINDOW_STARTS)
     read = forecasts.read(
         *(paths[f"{name}_path"] for name in names[:4:2]), paths["windows_path"], starts, stats, "test"

@@ -1,10 +1,8 @@
 """Imputation of many windows, a few at a time."""
 
-import collections
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,8 +16,6 @@ from scoredag.errors import InputError
 from scoredag.store import files, tables
 
 TimePoints = np.ndarray | torch.Tensor
-Task = TypeVar("Task")
-Result = TypeVar("Result")
 
 
 def options(
@@ -127,7 +123,7 @@ def impute(
     batches = list(slices.covering(len(values), windows_at_once(chunk, n_samples)))
     parts = [range(n_samples)[part] for part in slices.covering(n_samples, chunk)]
     with devices.workers(threads, place) as pool, devices.enough_memory("lower sampling.chunk"):
-        done = in_order(pool, sample, itertools.product(batches, parts), ahead=threads + 1)
+        done = slices.in_order(pool, sample, itertools.product(batches, parts), ahead=threads + 1)
         for batch in batches:
             samples = torch.cat([part.float() for part in itertools.islice(done, len(parts))])
             if progress is not None:
@@ -162,14 +158,3 @@ def prepare(
     if time_points is None:
         time_points = torch.arange(values.shape[2], dtype=torch.float32).expand(len(values), -1)
     return place, time_points
-
-
-def in_order(pool: Executor, function: Callable[[Task], Result], tasks: Iterable[Task], ahead: int) -> Iterator[Result]:
-    """Results of `function` for each task, in order, with no more than `ahead` of them at work or waiting."""
-    waiting: collections.deque[Future[Result]] = collections.deque()
-    for task in tasks:
-        waiting.append(pool.submit(function, task))
-        if len(waiting) == ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()

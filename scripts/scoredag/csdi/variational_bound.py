@@ -228,7 +228,7 @@ def bounds(
 
     batches = list(slices.covering(len(values), chunk))
     with devices.workers(threads, place) as pool, devices.enough_memory("lower sampling.chunk"):
-        done = imputation.in_order(pool, estimate, batches, ahead=threads + 1)
+        done = slices.in_order(pool, estimate, batches, ahead=threads + 1)
         for batch, (bound, squared_error) in zip(batches, done, strict=True):
             if progress is not None:
                 progress.update(batch.stop - batch.start)
