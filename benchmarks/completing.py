@@ -63,6 +63,8 @@ def main():
         "draws": options.draws,
         "max_gap": None,
         "method": "auto",
+        "sampling": settings["sampling"]
+        | {"n_samples": max(options.draws, settings["sampling"]["n_samples"]), "antithetic": False},
     }
     paths = {f"{name}_path": str(of_run / file) for name, file in OF_RUN.items()}
     paths |= {f"{name}_path": str(options.results / "datasets" / dataset / file) for name, file in OF_DATASET.items()}
@@ -72,7 +74,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         completed = Path(folder, "completed.parquet")
         complete_series.complete_series(
-            **paths, completed_path=completed, settings=settings, run=options.run, threads=1
+            **paths, drawn_path=None, completed_path=completed, settings=settings, run=options.run, threads=1
         )
         rows = pq.read_metadata(completed).num_rows
         size = completed.stat().st_size

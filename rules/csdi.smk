@@ -157,6 +157,36 @@ use rule score_windows as score_shard with:
         settings=score_settings(shard=shard),
 
 
+rule draw_gaps:
+    """Draw the series' own gaps, a shard of the windows that fill them (of completed series: draw_completion)."""
+    input:
+        model="results/csdi/{run}/model.safetensors",
+        gaussian=dataset_file("gaussian.safetensors"),
+        choice=start_choice,
+        windows=dataset_file("windows.parquet"),
+        series=dataset_file("series.parquet"),
+        profile=dataset_file("profile.parquet"),
+        statistics=dataset_file("statistics.parquet"),
+    output:
+        samples=temp("results/csdi/{run}/shards/{shard}/gap_samples.parquet"),
+    threads: run_setting("sampling", "threads")
+    resources:
+        gpu=n_gpus,
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=gap_sampling_settings(sampling, shard=shard),
+    script:
+        "../scripts/draw_gaps.py"
+
+
+use rule draw_gaps as draw_completion with:
+    output:
+        samples=temp("results/csdi/{run}/shards/{shard}/completion_samples.parquet"),
+    params:
+        settings=gap_sampling_settings(completion_sampling, shard=shard),
+
+
 rule gather_windows:
     """Join the shards of a run's table, in the order of its windows."""
     input:
@@ -174,6 +204,14 @@ rule gather_windows:
         "../scripts/gather_windows.py"
 
 
+use rule gather_windows as gather_gaps with:
+    output:
+        table=temp("results/csdi/{run}/{table}.parquet"),
+    wildcard_constraints:
+        run=either(in_shards(True)),
+        table="gap_samples|completion_samples",
+
+
 rule fill_gaps:
     """Fill the series' own gaps with a trained CSDI, with intervals."""
     input:
@@ -188,6 +226,7 @@ rule fill_gaps:
         series=dataset_file("series.parquet"),
         profile=dataset_file("profile.parquet"),
         statistics=dataset_file("statistics.parquet"),
+        drawn=drawn_in_shards("gap_samples"),
     output:
         imputed="results/csdi/{run}/imputed.parquet",
         csv="results/csdi/{run}/imputed.csv",
@@ -248,6 +287,7 @@ rule complete_series:
         series=dataset_file("series.parquet"),
         profile=dataset_file("profile.parquet"),
         statistics=dataset_file("statistics.parquet"),
+        drawn=drawn_in_shards("completion_samples"),
     output:
         completed="results/csdi/{run}/completed.parquet",
     threads: run_setting("sampling", "threads")
@@ -263,7 +303,7 @@ rule complete_series:
             only=["device", "max_gap", "method"],
             dataset=gap_settings,
             draws=run_setting("completed", "draws"),
-            sampling=settings("csdi", "runs", "{run}", "sampling", without=["antithetic", "threads"]),
+            sampling=completion_sampling,
             seed=config["seed"],
         ),
     script:

@@ -120,6 +120,27 @@ def score_settings(**more):
     )
 
 
+def completion_sampling(wildcards):
+    """How completed series are drawn: CSDI's share of their law takes no fewer draws than validation has corrected."""
+    of_run = settings("csdi", "runs", "{run}", "sampling", without=["antithetic", "threads"])(wildcards)
+    n_samples = max(run_setting("completed", "draws")(wildcards), of_run["n_samples"])
+    return of_run | {"n_samples": n_samples, "antithetic": False}
+
+
+def gap_sampling_settings(sampling, **more):
+    """What drawing missing values takes of a run, with its `sampling`."""
+    return settings("csdi", "runs", "{run}", only=["device", "max_gap"], sampling=sampling, seed=config["seed"], **more)
+
+
+def drawn_in_shards(table):
+    """A function of the wildcards: the draws of missing values where a run has shards, as a table of this name."""
+
+    def path(wildcards):
+        return f"results/csdi/{wildcards.run}/{table}.parquet" if run_setting("shards")(wildcards) > 1 else []
+
+    return path
+
+
 def in_shards(are):
     """The names of the runs whose windows are imputed and scored in several shards, or of the others."""
     return [name for name, run in config["csdi"]["runs"].items() if (run["shards"] > 1) == are]
@@ -132,7 +153,11 @@ def shard(wildcards):
 
 def table_settings(wildcards):
     """What the shards of a table of a run take, and how many they are."""
-    taken = score_settings if wildcards.table == "window_scores" else imputation_settings
+    taken = {
+        "window_scores": score_settings,
+        "gap_samples": lambda **more: gap_sampling_settings(sampling, **more),
+        "completion_samples": lambda **more: gap_sampling_settings(completion_sampling, **more),
+    }.get(wildcards.table, imputation_settings)
     return taken(shards=run_setting("shards"))(wildcards)
 
 

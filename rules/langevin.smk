@@ -150,7 +150,7 @@ rule plot_scatter:
             variant="{variant}",
         ),
     resources:
-        runtime=60,
+        runtime=20,
     params:
         settings=plane_settings(
             ["colour", "most_markers"], description=lambda wildcards: description(wildcards.variant)

@@ -23,6 +23,7 @@ def complete_series(
     series_path: str,
     profile_path: str,
     statistics_path: str,
+    drawn_path: str | None,
     completed_path: str,
     settings: dict,
     run: str,
@@ -34,11 +35,6 @@ def complete_series(
     times = wide.index.get_level_values(-1)
     series = np.repeat(np.arange(len(lengths)), lengths)
     n_draws = settings["draws"]
-    # CSDI's share of the distribution is of no fewer draws than the validation windows have corrected
-    sampling = settings["sampling"] | {
-        "n_samples": max(n_draws, settings["sampling"]["n_samples"]),
-        "antithetic": False,
-    }
     schema = tables.COMPLETED if several is None else tables.of_several(tables.COMPLETED)
     paths = (model_path, gaussian_path, choice_path, validation_path, baselines_path, structural_path)
     more = (windows_path, starts_path, series_path, profile_path, statistics_path)
@@ -55,7 +51,7 @@ def complete_series(
             }
             write(rows)
 
-        fill(*paths, *more, settings | MEDIANS | {"sampling": sampling}, run, threads, keep)
+        fill(*paths, *more, settings | MEDIANS, run, threads, keep, drawn_path=drawn_path)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,13 @@
 import itertools
 import logging
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from scoredag import gaussian, job, metrics, streams
+from scoredag import gaussian, job, metrics, slices, streams
 from scoredag.csdi import checkpoint, imputation
 from scoredag.errors import InputError
 from scoredag.job import logs
@@ -36,6 +37,25 @@ BEYOND = 0.05  # of the imputed values of a feature, above which the log tells o
 TOLD = 20  # long gaps, and blind windows, that the log names one by one
 
 
+class Found(NamedTuple):
+    """The gaps of a series `wide` (T, K), of series of `lengths`.
+
+    `spans` are the gaps, of which those of at most `most` steps are filled, by `windows`: {first step: parts of gaps}.
+    `profile` (T, K) and `scores`, z-scores (T, K), are of the series, `firsts` (N,) and `values`, z-scores (N, L, K),
+    of the windows.
+    """
+
+    wide: pd.DataFrame
+    lengths: np.ndarray
+    spans: pd.DataFrame
+    most: float
+    windows: dict[int, Any]
+    profile: np.ndarray
+    scores: np.ndarray
+    firsts: np.ndarray
+    values: np.ndarray
+
+
 def fill_gaps(
     model_path: str,
     gaussian_path: str,
@@ -48,6 +68,7 @@ def fill_gaps(
     series_path: str,
     profile_path: str,
     statistics_path: str,
+    drawn_path: str | None,
     imputed_path: str,
     csv_path: str,
     settings: dict,
@@ -57,7 +78,8 @@ def fill_gaps(
     """Write the whole series with its missing values imputed: tidy with intervals, and wide as CSV."""
     paths = (model_path, gaussian_path, choice_path, validation_path, baselines_path, structural_path)
     more = (windows_path, starts_path, series_path, profile_path, statistics_path)
-    write(*fill(*paths, *more, settings, run, threads), imputed_path, csv_path, settings["dataset"])
+    filled = fill(*paths, *more, settings, run, threads, drawn_path=drawn_path)
+    write(*filled, imputed_path, csv_path, settings["dataset"])
 
 
 def fill(
@@ -77,35 +99,27 @@ def fill(
     threads: int,
     keep: Callable[[np.ndarray, np.ndarray, np.ndarray], None] | None = None,
     previous: pd.DataFrame | None = None,
+    drawn_path: str | None = None,
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The series; its values with missing ones imputed, the ends of their intervals, and `gaps.quality`, (T, K) each.
 
     With imputed validation windows, draws get the distribution that these choose: the average with simpler methods, or
     CSDI's alone, corrected. `keep` is called with steps (n,), features (n,) and joint draws (S, n) of the missing
     values, some at a time, in the order of steps, then features. `previous` is what was written of a series of the same
-    start: windows in which nothing has changed since are not drawn again, and their gaps keep what they have.
+    start: windows in which nothing has changed since are not drawn again, and their gaps keep what they have. The draws
+    are those of `draw_gaps` where `drawn_path` has its table.
     """
-    model = checkpoint.load(model_path)
-    stats = tables.read(statistics_path, tables.STATISTICS)
-    checkpoint.check_features(model_path, list(stats["feature"]))
-    wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
-    several, lengths = tidy.series_of(wide)
-    dataset = settings["dataset"]
-    length = tables.greatest(windows_path, "step") + 1
+    stats, dataset = tables.read(statistics_path, tables.STATISTICS), settings["dataset"]
+    found = find(series_path, profile_path, windows_path, stats, settings["max_gap"], run)
+    wide, lengths, spans, most, windows, profile, of_series, firsts, values = found
+    several, length = wide.index.nlevels > 1, values.shape[1]
     rounded = _steps(list(wide.columns), **dataset)
-    spans = gaps.find(wide.isna().to_numpy(), lengths)
-    most = _most_steps(settings["max_gap"], tidy.spacing(wide), run)
-    windows = _plan(spans, most, len(wide) if several is None else lengths, length)
-    profile = np.broadcast_to(profiles.read(profile_path), wide.shape)
-    firsts = np.array(list(windows), dtype=np.int64)
-    of_series = z_scores(wide.to_numpy(), stats, profile)
-    values = values_at(of_series, firsts, length, lengths)
     blind = [start for start, known in zip(windows, ~np.isnan(values).all(axis=(1, 2)), strict=True) if not known]
     quality = gaps.quality(spans, windows, blind, length, most, wide.shape)
     _report(wide, spans, windows, blind, length, most)
     filled, lower, upper = wide.to_numpy(copy=True), *np.full((2, *wide.shape), np.nan)
     given = (~np.isnan(values)).mean() if windows else None
-    if previous is not None and several is None:
+    if previous is not None and not several:
         windows, kept, before = _since(previous, wide, windows, most, length)
         for column, old in zip((filled, lower, upper), before, strict=True):
             column[kept] = old[kept[: len(old)]]
@@ -117,10 +131,12 @@ def fill(
     grid = rounding.grid(rounded, transforms.deviations(wide, stats), lowest, highest)
     grid = grid._replace(lowest=np.where(is_open, np.maximum(grid.lowest, grid.steps), grid.lowest))
 
-    sampling = imputation.options(settings["sampling"], gaussian_path, choice_path)
-    known = ~np.isnan(values).transpose(0, 2, 1)
-    scores = np.nan_to_num(values.astype(np.float32).transpose(0, 2, 1))
-    drawn = _drawn(model, firsts, scores, known, settings | {"sampling": sampling}, run, threads)
+    scores, known = for_network(values)
+    if drawn_path:
+        drawn = _read_drawn(drawn_path, firsts, scores, known)
+    else:
+        batches = draw((model_path, gaussian_path, choice_path), stats, firsts, scores, known, settings, run, threads)
+        drawn = itertools.chain.from_iterable(batches)
     pairs = ((samples, samples) for samples in drawn)
     if validation_path and windows:
         starts = tables.read(starts_path, tables.WINDOW_STARTS)
@@ -148,6 +164,35 @@ def fill(
             column[steps, which] = grid.nearest(values, which)
     _tell_beyond(wide, filled, rounded, dataset["circular"], dataset["group"] is not None)
     return wide, filled, lower, upper, quality
+
+
+def find(series_path: str, profile_path: str, windows_path: str, stats: pd.DataFrame, max_gap: Any, run: str) -> Found:
+    """The gaps of a series, and the windows that fill those of at most `max_gap`.
+
+    Args:
+        series_path, profile_path, windows_path: of the tables.
+        stats: of the features.
+        max_gap: of the run.
+        run: its name.
+    """
+    wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
+    several, lengths = tidy.series_of(wide)
+    length = tables.greatest(windows_path, "step") + 1
+    spans = gaps.find(wide.isna().to_numpy(), lengths)
+    most = _most_steps(max_gap, tidy.spacing(wide), run)
+    windows = _plan(spans, most, len(wide) if several is None else lengths, length)
+    profile = np.broadcast_to(profiles.read(profile_path), wide.shape)
+    scores = z_scores(wide.to_numpy(), stats, profile)
+    firsts = np.array(list(windows), dtype=np.int64)
+    return Found(
+        wide, lengths, spans, most, windows, profile, scores, firsts, values_at(scores, firsts, length, lengths)
+    )
+
+
+def for_network(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Windows (N, L, K) with NaN as the network takes them, (N, K, L): values, 0 where not known, and what is known."""
+    values = values.transpose(0, 2, 1)
+    return np.nan_to_num(values.astype(np.float32)), ~np.isnan(values)
 
 
 def _training(names, windows_path, stats, shape):
@@ -352,8 +397,28 @@ def _bounds(names, *, plausible, circular, group, **_):
     return np.array(ranges, dtype=np.float64).T
 
 
-def _drawn(model, firsts, scores, known, settings, run, threads):
-    """Samples (S, K, L), z-scores, of each window in turn, given `scores` (N, K, L) where they are known."""
+def draw(
+    paths: Sequence[str | None],
+    stats: pd.DataFrame,
+    firsts: np.ndarray,
+    scores: np.ndarray,
+    known: np.ndarray,
+    settings: dict,
+    run: str,
+    threads: int,
+) -> Iterator[np.ndarray]:
+    """Samples (B, S, K, L), z-scores, of some windows in turn.
+
+    Args:
+        paths: of the model, the joint Gaussian and the choice of the start.
+        stats: of the features.
+        firsts: (N,), the first steps of the windows.
+        scores, known: (N, K, L), from `for_network`.
+        settings, run, threads: of the job.
+    """
+    model_path, *of_start = paths
+    model = checkpoint.load(model_path)
+    checkpoint.check_features(model_path, list(stats["feature"]))
     with logs.progress(f"filling {run}", len(scores), "window") as bar:
         for batch, samples in imputation.impute(
             model,
@@ -364,10 +429,20 @@ def _drawn(model, firsts, scores, known, settings, run, threads):
             threads=threads,
             device=settings["device"],
             progress=bar,
-            **settings["sampling"],
+            **imputation.options(settings["sampling"], *of_start),
         ):
-            yield from samples.swapaxes(0, 1)
+            yield samples.swapaxes(0, 1)
             logs.tenths(batch, len(scores), "windows")
+
+
+def _read_drawn(path, firsts, scores, known):
+    """Samples (S, K, L), z-scores, of each window in turn, from the table of `draw_gaps`."""
+    parts = list(slices.covering(len(firsts), BATCH))
+    ends = ((int(firsts[part][0]), int(firsts[part][-1])) for part in parts)
+    for part, (_, drawn) in zip(parts, tables.imputation_ranges(path, ends), strict=True):
+        samples = np.repeat(scores[part][None], len(drawn), axis=0)
+        samples.swapaxes(2, 3)[:, ~known[part].swapaxes(1, 2)] = drawn
+        yield from samples.swapaxes(0, 1)
 
 
 def write(

@@ -160,7 +160,7 @@ class _Run:
         self.init = self.checkpoints.get(self.run["init"], {"file": None, "sha256": None})
         self.is_raw, self.is_auto = self.run["method"] == "raw", self.run["sampling"]["start"] == "auto"
         no_calibration = ("baselines", "structural", "validation") if self.is_raw else ()
-        self.absent = {*no_calibration, *(() if self.is_auto else ("choice",))}
+        self.absent = {"drawn", *no_calibration, *(() if self.is_auto else ("choice",))}
 
     def fill(self, path: Path) -> _Filled:
         """The series of the table at `path`, filled."""

@@ -1,5 +1,6 @@
 """Gaps of a series: found, covered by few windows, and merged without a seam."""
 
+import inspect
 import itertools
 import logging
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from complete_series import complete_series
+from draw_gaps import draw_gaps
 from fill_gaps import _calibrated, _calibration, _training, fill_gaps
 from plot_gaps import plot_gaps
 from scoredag.csdi import checkpoint
@@ -231,22 +233,44 @@ def arguments_of(folder, dataset, threads, sampling):
     paths = {"model": "model.safetensors", "series": "series.parquet", "statistics": "statistics.parquet"}
     paths |= {"gaussian": "gaussian.safetensors", "windows": "windows.parquet", "profile": "profile.parquet"}
     arguments = {f"{name}_path": folder / path for name, path in paths.items()}
-    without = ["choice_path", "validation_path", "baselines_path", "structural_path", "starts_path"]
+    without = ["choice_path", "drawn_path", "validation_path", "baselines_path", "structural_path", "starts_path"]
     more = {"sampling": SAMPLING | {"start": None} | sampling, "dataset": SETTINGS["dataset"] | (dataset or {})}
     return arguments | dict.fromkeys(without) | {"settings": SETTINGS | more, "run": "mine", "threads": threads}
 
 
-def fill(folder, dataset=None, threads=1, max_gap=None, **sampling):
-    paths = {"imputed_path": folder / "imputed.parquet", "csv_path": folder / "imputed.csv"}
+def fill(folder, dataset=None, threads=1, max_gap=None, drawn_path=None, **sampling):
+    paths = {"drawn_path": drawn_path, "imputed_path": folder / "imputed.parquet", "csv_path": folder / "imputed.csv"}
     arguments = arguments_of(folder, dataset, threads, sampling)
     arguments["settings"] |= {"max_gap": max_gap}
-    fill_gaps(**arguments, **paths)
+    fill_gaps(**arguments | paths)
     return tables.read(paths["imputed_path"], tables.IMPUTED)
+
+
+def draw_in_shards(folder, n_shards, max_gap=None, **sampling):
+    """The path of the draws of all shards, joined."""
+    arguments = arguments_of(folder, None, 1, sampling)
+    names = inspect.signature(draw_gaps).parameters.keys()
+    paths = [folder / f"{number}.parquet" for number in range(n_shards)]
+    for number, path in enumerate(paths):
+        arguments |= {"settings": arguments["settings"] | {"max_gap": max_gap, "shard": [number, n_shards]}}
+        arguments["samples_path"] = path
+        draw_gaps(**{name: arguments[name] for name in names})
+    tables.join(paths, folder / "drawn.parquet")
+    return folder / "drawn.parquet"
+
+
+@pytest.mark.parametrize("n_shards", [1, 3, 40])
+def test_draws_of_shards_are_those_of_one_job(results, n_shards):
+    folder, _ = results
+    expected, drawn = fill(folder), draw_in_shards(folder, n_shards, chunk=12)
+    torch.manual_seed(1)
+    checkpoint.save(CSDI(2), folder / "model.safetensors", {"features": ["A_temp", "B_wind"]})  # which is not asked
+    pd.testing.assert_frame_equal(fill(folder, drawn_path=drawn), expected, check_exact=True)
 
 
 def complete(folder, draws=4, dataset=None, threads=1, max_gap=None, **sampling):
     """The table of completed series, and the series (draws, T, K)."""
-    arguments = arguments_of(folder, dataset, threads, {"n_samples": 6} | sampling)
+    arguments = arguments_of(folder, dataset, threads, {"n_samples": 6, "antithetic": False} | sampling)
     settings = {key: value for key, value in arguments.pop("settings").items() if key != "level"}
     path = folder / "completed.parquet"
     complete_series(**arguments, settings=settings | {"draws": draws, "max_gap": max_gap}, completed_path=path)

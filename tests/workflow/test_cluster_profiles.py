@@ -1,6 +1,7 @@
 """Profiles for clusters: they name rules that exist, submit few jobs of the tiny preset, and no group is too wide."""
 
 import importlib.util
+import math
 import re
 
 import plans
@@ -12,10 +13,13 @@ PROFILES = {"slurm": "snakemake_executor_plugin_slurm", "cluster-generic": "snak
 LONG = {
     "choose_start",
     "complete_series",
+    "draw_completion",
+    "draw_gaps",
     "execute_notebook",
     "fill_gaps",
     "fit_gaussian",
     "fit_structural",
+    "gather_gaps",
     "gather_windows",
     "impute_baselines",
     "impute_csdi",
@@ -31,6 +35,8 @@ LONG = {
     "train_score",
 }
 MOST_SUBMISSIONS = 25
+LIMIT = 60  # minutes
+WIDEST = 4000  # MB that the jobs of a group share
 DEVICE = "csdi: {runs: {nyc-weather: {device: %s}}}"
 
 
@@ -69,8 +75,12 @@ def test_few_jobs_are_submitted_and_none_asks_for_more_than_a_node_has(project, 
     # of jobs of a group, by the profile's `resources`, four at most go on at a time
     grouped = dict(re.findall(r"^    rule (\w+):\n((?:        .*\n)+)", planned.stdout, re.MULTILINE))
     assert len(grouped) > 30 and not [rule for rule, block in grouped.items() if "threads:" in block]
-    # within the 60 minutes that are a common limit of partitions
-    assert max(map(int, re.findall(r"resources: .*runtime=(\d+)", planned.stdout))) <= 60
+    # within the 60 minutes that are a common limit of partitions, of which a group takes one runtime for each four jobs
+    assert max(map(int, re.findall(r"resources: .*runtime=(\d+)", planned.stdout))) <= LIMIT
+    for group in re.split(r"^\[.*\]\s", planned.stdout, flags=re.MULTILINE):
+        if group.startswith("Group job"):
+            runtimes, megabytes = (list(map(int, re.findall(rf"{key}=(\d+)", group))) for key in ("runtime", "mem_mb"))
+            assert max(runtimes) * math.ceil(sum(megabytes) / WIDEST) <= LIMIT, group
 
 
 @pytest.mark.parametrize(("device", "n_gpus"), [("cpu", 0), ("auto", 0), ("cuda", 1)])

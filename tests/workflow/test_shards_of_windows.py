@@ -10,11 +10,12 @@ OVERLAYS = ("config/presets/tiny.yaml", "sharded.yaml")
 
 def test_shards_are_planned_where_they_are_asked_for(project):
     (project.folder / "sharded.yaml").write_text(SHARDED % 3, encoding="utf-8")
-    target = f"{FOLDER}/metrics.parquet"
-    of_one, of_three = project.jobs(target), project.jobs(target, configfiles=OVERLAYS)
+    targets = [f"{FOLDER}/{name}.parquet" for name in ("metrics", "imputed", "completed")]
+    of_one, of_three = project.jobs(*targets), project.jobs(*targets, configfiles=OVERLAYS)
     whole = {"impute_csdi", "impute_validation", "score_windows"}
     assert of_one - of_three == whole
-    assert of_three - of_one == {"impute_shard", "impute_validation_shard", "score_shard", "gather_windows"}
+    shards = {"impute_shard", "impute_validation_shard", "score_shard", "draw_gaps", "draw_completion"}
+    assert of_three - of_one == shards | {"gather_windows", "gather_gaps"}
 
 
 def test_shards_give_the_bytes_of_one_job(edited):
