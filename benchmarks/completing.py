@@ -20,7 +20,7 @@ from memory import Sparing
 from peaks import peak
 
 import complete_series
-import fill_gaps
+import draw_gaps
 from scoredag.applying import OF_DATASET, OF_RUN
 from scoredag.csdi import checkpoint
 from scoredag.job import record
@@ -69,7 +69,7 @@ def main():
     paths = {f"{name}_path": str(of_run / file) for name, file in OF_RUN.items()}
     paths |= {f"{name}_path": str(options.results / "datasets" / dataset / file) for name, file in OF_DATASET.items()}
     model = Timed(checkpoint.load(paths["model_path"]), options.network_every)
-    fill_gaps.checkpoint = SimpleNamespace(load=lambda path: model, check_features=checkpoint.check_features)
+    draw_gaps.checkpoint = SimpleNamespace(load=lambda path: model, check_features=checkpoint.check_features)
     before, wall, used = peak(), time.perf_counter(), time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         completed = Path(folder, "completed.parquet")

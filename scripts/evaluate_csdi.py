@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import threadpoolctl
 
 from scoredag import job, joint_scores, metrics, slices, streams
 from scoredag.errors import InputError
@@ -92,22 +91,21 @@ def evaluate_csdi(
 
     parts = [[valid]] if split == "valid" else map(forecasts.blocks, forecasts.parts(samples_path, *more, split))
     stretch, n_stretches, sums = _offset(patterns, window), sum(pattern.n_stretches for pattern in patterns), None
-    # sums in float64 would show how many threads BLAS has
-    with threadpoolctl.threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         for here, of_here, columns in slices.in_order(pool, of_block, _placed(parts), 2 * threads):
             if sums is None:
                 sums, methods = np.zeros((n_stretches, of_here.shape[1])), columns
             np.add.at(sums, stretch[np.searchsorted(window, here)], of_here)
-        rows, first = [], 0
-        for pattern in patterns:
-            resampled = metrics.resampled(sums[first : first + pattern.n_stretches], pattern.counts)
-            first += pattern.n_stretches
-            for method in methods:
-                scores = _scores(method, resampled, features)
-                rows += [(pattern.name, method.name, *score, method.n_samples) for score in scores]
-            if calibrations and split != "valid":
-                rows += _weights(calibrations[0][1], pattern.code, pattern.name, valid.targets, features)
-            _log(rows, pattern.name, pattern.n_stretches)
+    rows, first = [], 0
+    for pattern in patterns:
+        resampled = metrics.resampled(sums[first : first + pattern.n_stretches], pattern.counts)
+        first += pattern.n_stretches
+        for method in methods:
+            scores = _scores(method, resampled, features)
+            rows += [(pattern.name, method.name, *score, method.n_samples) for score in scores]
+        if calibrations and split != "valid":
+            rows += _weights(calibrations[0][1], pattern.code, pattern.name, valid.targets, features)
+        _log(rows, pattern.name, pattern.n_stretches)
     tables.write_rows(rows, metrics_path, tables.CSDI_METRICS)
 
 

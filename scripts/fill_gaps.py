@@ -3,16 +3,14 @@
 import itertools
 import logging
 import operator
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
+from draw_gaps import draw, find, for_network, plan
 from scoredag import gaussian, job, metrics, slices, streams
-from scoredag.csdi import checkpoint, imputation
 from scoredag.errors import InputError
-from scoredag.job import logs
 from scoredag.series import (
     angles,
     baselines,
@@ -22,38 +20,18 @@ from scoredag.series import (
     forecasts,
     gaps,
     missingness,
-    profiles,
     rounding,
     structural,
     tidy,
     transforms,
 )
-from scoredag.series.windows import OBSERVED, read, read_some, steps_of, values_at, z_scores
+from scoredag.series.windows import OBSERVED, read, read_some, steps_of
 from scoredag.store import files, tables
 
 ROWS = 1 << 16  # steps that are written at once
 BATCH = 256  # windows that simpler methods fill at once
 BEYOND = 0.05  # of the imputed values of a feature, above which the log tells of those beyond all observed ones
 TOLD = 20  # long gaps, and blind windows, that the log names one by one
-
-
-class Found(NamedTuple):
-    """The gaps of a series `wide` (T, K), of series of `lengths`.
-
-    `spans` are the gaps, of which those of at most `most` steps are filled, by `windows`: {first step: parts of gaps}.
-    `profile` (T, K) and `scores`, z-scores (T, K), are of the series, `firsts` (N,) and `values`, z-scores (N, L, K),
-    of the windows.
-    """
-
-    wide: pd.DataFrame
-    lengths: np.ndarray
-    spans: pd.DataFrame
-    most: float
-    windows: dict[int, Any]
-    profile: np.ndarray
-    scores: np.ndarray
-    firsts: np.ndarray
-    values: np.ndarray
 
 
 def fill_gaps(
@@ -166,35 +144,6 @@ def fill(
     return wide, filled, lower, upper, quality
 
 
-def find(series_path: str, profile_path: str, windows_path: str, stats: pd.DataFrame, max_gap: Any, run: str) -> Found:
-    """The gaps of a series, and the windows that fill those of at most `max_gap`.
-
-    Args:
-        series_path, profile_path, windows_path: of the tables.
-        stats: of the features.
-        max_gap: of the run.
-        run: its name.
-    """
-    wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
-    several, lengths = tidy.series_of(wide)
-    length = tables.greatest(windows_path, "step") + 1
-    spans = gaps.find(wide.isna().to_numpy(), lengths)
-    most = _most_steps(max_gap, tidy.spacing(wide), run)
-    windows = _plan(spans, most, len(wide) if several is None else lengths, length)
-    profile = np.broadcast_to(profiles.read(profile_path), wide.shape)
-    scores = z_scores(wide.to_numpy(), stats, profile)
-    firsts = np.array(list(windows), dtype=np.int64)
-    return Found(
-        wide, lengths, spans, most, windows, profile, scores, firsts, values_at(scores, firsts, length, lengths)
-    )
-
-
-def for_network(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Windows (N, L, K) with NaN as the network takes them, (N, K, L): values, 0 where not known, and what is known."""
-    values = values.transpose(0, 2, 1)
-    return np.nan_to_num(values.astype(np.float32)), ~np.isnan(values)
-
-
 def _training(names, windows_path, stats, shape):
     """Training windows and what is known of them, as many as baselines learn from; none if none of `names` does."""
     if baselines.RIDGE not in names:
@@ -211,18 +160,13 @@ def _since(previous, wide, windows, most, length):
     columns = ("imputed", "value", "lower", "upper")
     imputed, *before = (previous[name].to_numpy().reshape(-1, wide.shape[1]) for name in columns)
     observed = np.where(imputed, np.nan, before[0])
-    earlier = _plan(gaps.find(np.isnan(observed)), most, len(observed), length)
+    earlier = plan(gaps.find(np.isnan(observed)), most, len(observed), length)
     again = gaps.touched(windows, earlier, gaps.changed(observed, wide.to_numpy()), length)
     logging.info("%d of %d windows are drawn; in the others nothing has changed", len(again), len(windows))
     kept = np.zeros(wide.shape, bool)
     for part in (part for first in windows.keys() - again for part in windows[first]):
         kept[part.first : part.stop, part.feature] = True
     return {first: parts for first, parts in windows.items() if first in again}, kept, before
-
-
-def _plan(spans, most, lengths, length):
-    """The windows that fill gaps of up to `most` steps."""
-    return gaps.plan(spans[spans["stop"] - spans["first"] <= most], lengths, length)
 
 
 def _calibration(settings, validation, given, windows_path, starts, stats):
@@ -311,14 +255,6 @@ def _merged(windows, pairs, length):
         yield steps, which, samples, joint
 
 
-def _most_steps(max_gap, step, run):
-    """Steps of a gap that is filled."""
-    try:
-        return gaps.most_steps(max_gap, step)
-    except InputError as error:
-        raise InputError(f"csdi.runs.{run}.max_gap: {error}") from error
-
-
 def _report(wide, spans, windows, blind, length, most):
     """Say in the log how much is missing, what stays so, and what no window can see."""
     logging.info(
@@ -395,44 +331,6 @@ def _bounds(names, *, plausible, circular, group, **_):
         known.get(name, plausible.get(column, (-np.inf, np.inf))) for name, column in zip(names, columns, strict=True)
     ]
     return np.array(ranges, dtype=np.float64).T
-
-
-def draw(
-    paths: Sequence[str | None],
-    stats: pd.DataFrame,
-    firsts: np.ndarray,
-    scores: np.ndarray,
-    known: np.ndarray,
-    settings: dict,
-    run: str,
-    threads: int,
-) -> Iterator[np.ndarray]:
-    """Samples (B, S, K, L), z-scores, of some windows in turn.
-
-    Args:
-        paths: of the model, the joint Gaussian and the choice of the start.
-        stats: of the features.
-        firsts: (N,), the first steps of the windows.
-        scores, known: (N, K, L), from `for_network`.
-        settings, run, threads: of the job.
-    """
-    model_path, *of_start = paths
-    model = checkpoint.load(model_path)
-    checkpoint.check_features(model_path, list(stats["feature"]))
-    with logs.progress(f"filling {run}", len(scores), "window") as bar:
-        for batch, samples in imputation.impute(
-            model,
-            firsts,  # a window's stream is that of its first step
-            scores,
-            known,
-            seed=streams.seed(settings["seed"], "gaps", run),
-            threads=threads,
-            device=settings["device"],
-            progress=bar,
-            **imputation.options(settings["sampling"], *of_start),
-        ):
-            yield samples.swapaxes(0, 1)
-            logs.tenths(batch, len(scores), "windows")
 
 
 def _read_drawn(path, firsts, scores, known):

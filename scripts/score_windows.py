@@ -4,7 +4,6 @@ import logging
 
 import numpy as np
 import pandas as pd
-import threadpoolctl
 
 from scoredag import gaussian, job, streams
 from scoredag.csdi import checkpoint, imputation, variational_bound
@@ -95,8 +94,7 @@ def _of_gaussian(path, values, given, targets):
     law = gaussian.load(path)
     if law is None:
         return np.full((len(values), 1 + values.shape[1]), np.nan)
-    with threadpoolctl.threadpool_limits(1, user_api="blas"):  # more change the last digits
-        of_features = gaussian.surprises(law, values, given, targets)
+    of_features = gaussian.surprises(law, values, given, targets)
     return np.column_stack([of_features.sum(axis=1), of_features])
 
 

@@ -3,10 +3,11 @@
     .venv-cluster/bin/python tests/cluster/campaign.py    # half an hour; --seed, --jobs, --nodes and --kills for others
 
 It ends with a table of the faults, and with status 1 unless all results are the same bytes, none is missing, nothing is
-left to be done, and no file that was there when Snakemake was killed was made anew.
+left to be done, and no file that Snakemake knew to be finished when it was killed was made anew.
 """
 
 import argparse
+import base64
 import collections
 import random
 import signal
@@ -114,9 +115,12 @@ class Campaign:
         return kind != "waiting" or bool(self.held)
 
     def note(self):
-        """Remember what is finished, as no later run is to make it anew."""
+        """Remember what Snakemake knew to be finished, as no later run is to make it anew."""
+        marks = (self.project.folder / ".snakemake/incomplete").iterdir()  # a file for each output of jobs on their way
+        unfinished = {base64.urlsafe_b64decode(mark.name).decode() for mark in marks if mark.is_file()}
         for path in (self.project.folder / "results").rglob("*"):
-            if path.is_file() and not path.name.startswith(".") and path.name != "unfinished.pt":
+            own = path.is_file() and not path.name.startswith(".") and path.name != "unfinished.pt"
+            if own and str(path.relative_to(self.project.folder)) not in unfinished:
                 self.known.setdefault(path, path.stat().st_mtime_ns)
 
     def wake(self):

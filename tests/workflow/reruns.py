@@ -31,7 +31,8 @@ langevin:
     many: {step_size: 0.1, noise_covariance: [[1.0, 0.0], [0.0, 1.0]], n_particles: 600000, animate: true}
 csdi:
   runs:
-    etth1: {dataset: etth1, init: base, fill_gaps: true, shards: 2}
+    etth1: {dataset: etth1, init: base, fill_gaps: true}
+    in-shards: {dataset: etth1, init: base, fill_gaps: true, shards: 2}
 """
 NOTEBOOKS = {"langevin": "langevin", "likelihood-bound": "likelihood", "csdi": "csdi"}
 # other values where none can be found by rule, or only together with others beside the key
@@ -75,6 +76,7 @@ CHANGES = {
     "csdi.checkpoints.*.url": {"url": "https://example.org/x", "file": "base.safetensors"},
     "csdi.runs.nyc-weather.dataset": "etth1",
     "csdi.runs.etth1.dataset": "nyc-weather",
+    "csdi.runs.in-shards.dataset": "nyc-weather",
     "csdi.runs.*.init": "scratch",
     "csdi.runs.*.figure.held_out": "blocks-6",
 }

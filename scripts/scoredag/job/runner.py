@@ -6,6 +6,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import threadpoolctl
+
 from scoredag.errors import InputError
 from scoredag.job import arguments, cache, logs, plans, record, sources
 from scoredag.store import files, stamp
@@ -33,7 +35,8 @@ def run(function: Callable[..., None], snakemake: Any = None, *, cached: bool = 
         plans.check()  # before this job takes the log, and with it the claim
     except InputError as error:
         sys.exit(f"error: {error}")
-    with logs.to_file(job.log[0]):
+    # a sum in float64 would show by its last digits how many threads BLAS has, which cores set
+    with logs.to_file(job.log[0]), threadpoolctl.threadpool_limits(1, user_api="blas"):
         before = current()
         _check_plan(job, script, before["code"])
         with stamp.job(record=before):
