@@ -92,7 +92,7 @@ def evaluate_csdi(
     parts = [[valid]] if split == "valid" else map(forecasts.blocks, forecasts.parts(samples_path, *more, split))
     stretch, n_stretches, sums = _offset(patterns, window), sum(pattern.n_stretches for pattern in patterns), None
     with ThreadPoolExecutor(threads) as pool:
-        for here, of_here, columns in slices.in_order(pool, of_block, _placed(parts), 2 * threads):
+        for here, of_here, columns in slices.in_order(pool, of_block, _placed(parts), 4 * threads):
             if sums is None:
                 sums, methods = np.zeros((n_stretches, of_here.shape[1])), columns
             np.add.at(sums, stretch[np.searchsorted(window, here)], of_here)
@@ -149,10 +149,19 @@ def _scorer(calibrations, antithetic, stats, n_targets):
         def physical(off):
             return transforms.errors(off, here.targets.value, stats, here.targets.feature)
 
+        ascending = here._replace(draws=metrics.ordered(here.draws))
+        averaged: dict[str, np.ndarray] = {}
+
         def quantiles(name):
-            result = np.empty((dressing.N_QUANTILES, len(truth)))
-            for chosen, calibration in calibrations:
-                result[:, chosen] = calibration.quantiles(name, here.part(chosen))
+            if len(calibrations) == 1:
+                result = calibrations[0][1].quantiles(name, ascending, averaged)
+            else:
+                result = np.empty((dressing.N_QUANTILES, len(truth)))
+                for chosen, calibration in calibrations:
+                    known = {other: values[:, chosen] for other, values in averaged.items()}
+                    result[:, chosen] = calibration.quantiles(name, ascending.part(chosen), known)
+            if name in calibrations[0][1].averaged:
+                averaged[name] = result
             return result
 
         def of_quantiles(quantiles):
@@ -168,9 +177,9 @@ def _scorer(calibrations, antithetic, stats, n_targets):
             if name in calibrated:
                 yield name + metrics.DRESSED * (deviations is None), of_quantiles(quantiles(name))
         independent = conformal.independent(here.draws, antithetic)
-        drawn = metrics.terms(here.draws, truth, independent=independent, physical=physical)
+        drawn = metrics.terms(ascending.draws, truth, independent=independent, physical=physical)
         yield metrics.CSDI, Scored(drawn | _joint(independent, here.targets), len(here.draws))
-        as_in_paper = metrics.paper_terms(here.draws, truth) | {"crps": drawn["crps"]}
+        as_in_paper = metrics.paper_terms(ascending.draws, truth) | {"crps": drawn["crps"]}
         yield metrics.CSDI + metrics.AS_IN_PAPER, Scored(as_in_paper, len(here.draws))
         if not calibrated:
             return

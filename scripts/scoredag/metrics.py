@@ -57,7 +57,17 @@ def interval(samples: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]
     90 %, with 20 perfect samples. Below 2 / (1 - level) - 1 samples (19 for 90 %) no interval is
     wide enough; then it reaches from the least to the greatest.
     """
-    return _interval(np.sort(samples, axis=0), level)
+    return _interval(ordered(samples), level)
+
+
+def ordered(samples: np.ndarray) -> np.ndarray:
+    """Samples (S, ...) in ascending order; those that are in that order already, as they are."""
+    return samples if (samples[1:] >= samples[:-1]).all() else np.sort(samples, axis=0)
+
+
+def median(ascending: np.ndarray) -> np.ndarray:
+    """The median (...) of samples (S, ...) in ascending order."""
+    return (ascending[(len(ascending) - 1) // 2] + ascending[len(ascending) // 2]) / 2
 
 
 def samples_for(percent: int) -> int:
@@ -125,21 +135,19 @@ def terms(
         {score: (numerators (n,), denominators (n,))} of MAE, RMSE and CRPS, of those of `PHYSICAL` if there are
         units, and `interval_terms` at those of `PERCENTS` that the samples are enough for.
     """
-    ordered = _ordered(samples)
-    off, ones = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2 - truth, _ones(len(truth))
+    ascending = _ordered(samples)
+    off, ones = median(ascending) - truth, _ones(len(truth))
     method = "weibull" if are_quantiles else "linear"
-    scores = {
-        "mae": (np.abs(off), ones),
-        "rmse": (off**2, ones),
-        "crps": (_pinball_of(_quantiles(ordered, LEVELS, method), truth, LEVELS), np.abs(truth)),
-    }
+    of_point = len(samples) == 1  # whose pinball losses have the mean |off| / 2
+    crps = np.abs(off) if of_point else _pinball_of(_quantiles(ascending, LEVELS, method), truth, LEVELS)
+    scores = {"mae": (np.abs(off), ones), "rmse": (off**2, ones), "crps": (crps, np.abs(truth))}
     if physical:
         in_units = np.abs(physical(off))
         scores |= {"mae_physical": (in_units, ones), "rmse_physical": (in_units**2, ones)}
-    ordered = ordered if independent is None else _ordered(independent)
+    ascending = ascending if independent is None else _ordered(independent)
     for percent in PERCENTS:
-        if len(ordered) >= samples_for(percent):
-            lower, upper = _interval(ordered, percent / 100)
+        if len(ascending) >= samples_for(percent):
+            lower, upper = _interval(ascending, percent / 100)
             scores |= interval_terms(lower, upper, truth, percent)
     return scores
 
@@ -159,8 +167,8 @@ def paper_terms(samples: np.ndarray, truth: np.ndarray) -> Terms:
         samples: (S, n).
         truth: (n,).
     """
-    median = np.quantile(samples.astype(np.float64), 0.5, axis=0, method="lower")
-    errors, ones = np.abs(median - truth), _ones(len(truth))
+    lower_median = _ordered(samples)[(len(samples) - 1) // 2]
+    errors, ones = np.abs(lower_median - truth), _ones(len(truth))
     return {"mae": (errors, ones), "rmse": (errors**2, ones)}
 
 
@@ -250,8 +258,7 @@ def _pinball_of(quantiles, truth, levels):
 
 def _ordered(samples):
     """Samples (S, ...), float64, in ascending order."""
-    samples = samples.astype(np.float64)
-    return samples if (samples[1:] >= samples[:-1]).all() else np.sort(samples, axis=0)
+    return ordered(samples.astype(np.float64, copy=False))
 
 
 def _interval(ordered, level):

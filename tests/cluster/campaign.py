@@ -121,7 +121,7 @@ class Campaign:
         for path in (self.project.folder / "results").rglob("*"):
             own = path.is_file() and not path.name.startswith(".") and path.name != "unfinished.pt"
             if own and str(path.relative_to(self.project.folder)) not in unfinished:
-                self.known.setdefault(path, path.stat().st_mtime_ns)
+                self.known.setdefault(path, path.stat().st_ino)  # a file that is written anew is another one
 
     def wake(self):
         """Let stopped scripts go on, and say whether one of them wrote to its log."""
@@ -137,11 +137,11 @@ class Campaign:
         return [state for state, _, _ in self.cluster.jobs.values()]
 
     def made_anew(self):
-        """Files that were finished when Snakemake was killed, and are missing or younger now."""
+        """Files that were finished when Snakemake was killed, and are missing or others now."""
         return sorted(
             str(path.relative_to(self.project.folder))
             for path, before in self.known.items()
-            if not path.exists() or path.stat().st_mtime_ns != before
+            if not path.exists() or path.stat().st_ino != before
         )
 
 

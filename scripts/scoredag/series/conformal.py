@@ -92,6 +92,7 @@ def margin(scores: np.ndarray, level: float) -> float:
 
 def _half_widths(samples):
     """Median and half-widths below and above it, (n,) each, of the draws' interval at `BASE`."""
-    middle = np.median(samples, axis=0)
-    lower, upper = metrics.interval(samples, BASE)
+    ascending = metrics.ordered(samples)
+    middle = metrics.median(ascending)
+    lower, upper = metrics.interval(ascending, BASE)
     return middle, middle - lower + FLOOR, upper - middle + FLOOR

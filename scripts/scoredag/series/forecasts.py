@@ -6,6 +6,7 @@ CSDI's draws are corrected (`conformal`), point forecasts are dressed (`dressing
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ PRIOR = 100  # targets of a feature that count as much as all others for its wei
 MOST_OF_FEATURE = 1000  # targets that are enough
 FEW = 100  # validation targets, below which nothing is calibrated
 AT_ONCE = 1 << 14  # targets that are scored at once
+OF_POINT = ("method", "value", "deviation")  # columns of the table of baselines, whose rows are those of the samples
 NEAR = 0.1  # difference of the shares given under two patterns that are taken for alike
 
 Point = tuple[np.ndarray, np.ndarray | None]  # forecasts (n,), and their deviations where a method has some
@@ -97,15 +99,21 @@ class Calibration(NamedTuple):
         weights[:, :, self.averaged.index(method)] = 1.0
         return self._replace(weights=weights, levels=np.tile(dressing.LEVELS, (len(weights), 1)))
 
-    def quantiles(self, method: str, forecasts: Forecasts) -> np.ndarray:
-        """Quantiles (S, n) at `dressing.LEVELS` of the targets by a method, or by the average, `AUTO`."""
+    def quantiles(
+        self, method: str, forecasts: Forecasts, known: Mapping[str, np.ndarray] = MappingProxyType({})
+    ) -> np.ndarray:
+        """Quantiles (S, n) at `dressing.LEVELS` of the targets by a method, or by the average, `AUTO`.
+
+        `known` are those of some methods, which the average takes as they are.
+        """
         targets = forecasts.targets
         if method == AUTO:
             result = np.zeros((len(dressing.LEVELS), len(targets.truth)))
             for name, weight in zip(self.averaged, np.moveaxis(self.weights, -1, 0), strict=True):
                 share = weight[targets.pattern, targets.feature]
                 if share.any():
-                    result += share * self.quantiles(name, forecasts)
+                    of_method = known[name] if name in known else self.quantiles(name, forecasts)
+                    result += share * of_method
             return averaging.at_levels(result, self.levels[targets.pattern].T)
         if method == CSDI:
             return conformal.quantiles(forecasts.draws, targets.pattern, targets.kind, self.factors)
@@ -348,7 +356,7 @@ def parts(
     streams = (
         tables.ranges(windows_path, tables.WINDOWS, "window", ends, split=split),
         tables.imputation_ranges(samples_path, ends),
-        tables.ranges(baselines_path, tables.BASELINES, "window", ends, split=split),
+        tables.ranges(baselines_path, tables.BASELINES, "window", ends, columns=OF_POINT, split=split),
     )
     for place, table, (rows, samples), points in zip(places, *streams, strict=True):
         if len(rows):
