@@ -158,7 +158,7 @@ use rule score_windows as score_shard with:
 
 
 rule draw_gaps:
-    """Draw the series' own gaps, a shard of the windows that fill them (of completed series: draw_completion)."""
+    """Draw values for the series' own gaps, in one shard of their windows (for completed series: draw_completion)."""
     input:
         model="results/csdi/{run}/model.safetensors",
         gaussian=dataset_file("gaussian.safetensors"),

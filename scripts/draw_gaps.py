@@ -51,21 +51,17 @@ def draw_gaps(
     stats = tables.read(statistics_path, tables.STATISTICS)
     found = find(series_path, profile_path, windows_path, stats, settings["max_gap"], run)
     sampling = settings["sampling"]
-    batch = imputation.windows_at_once(
-        imputation.chunk_on(settings["device"], sampling["chunk"]), sampling["n_samples"]
-    )
+    batch = imputation.windows_at_once(settings["device"], sampling["chunk"], sampling["n_samples"])
     which = share(np.arange(len(found.firsts)), batch, *settings["shard"])
     firsts, (scores, known) = found.firsts[which], for_network(found.values[which])
-    paths, done = (model_path, gaussian_path, choice_path), 0
+    paths = (model_path, gaussian_path, choice_path)
     with tables.writing(samples_path, tables.imputations(sampling["n_samples"])) as write:
-        for samples in draw(paths, stats, firsts, scores, known, settings, run, threads):
-            here = slice(done, done + len(samples))
-            done = here.stop
+        for here, samples in draw(paths, stats, firsts, scores, known, settings, run, threads):
             unknown = ~known[here].swapaxes(1, 2)
             window, step, feature = np.nonzero(unknown)
             columns = {"window": firsts[here][window], "step": step, "truth": np.nan}
             columns["feature"] = pd.Categorical.from_codes(feature, stats["feature"])
-            write(pd.DataFrame(columns).assign(samples=list(samples.transpose(0, 3, 2, 1)[unknown])))
+            write(pd.DataFrame(columns).assign(samples=list(samples.transpose(1, 3, 2, 0)[unknown])))
 
 
 def find(series_path: str, profile_path: str, windows_path: str, stats: pd.DataFrame, max_gap: Any, run: str) -> Found:
@@ -111,8 +107,8 @@ def draw(
     settings: dict,
     run: str,
     threads: int,
-) -> Iterator[np.ndarray]:
-    """Samples (B, S, K, L), z-scores, of some windows in turn.
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield (slice, samples): which of the windows, and an array (S, B, K, L), z-scores.
 
     Args:
         paths: of the model, the joint Gaussian and the choice of the start.
@@ -136,7 +132,7 @@ def draw(
             progress=bar,
             **imputation.options(settings["sampling"], *of_start),
         ):
-            yield samples.swapaxes(0, 1)
+            yield batch, samples
             logs.tenths(batch, len(scores), "windows")
 
 

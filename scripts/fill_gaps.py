@@ -114,7 +114,7 @@ def fill(
         drawn = _read_drawn(drawn_path, firsts, scores, known)
     else:
         batches = draw((model_path, gaussian_path, choice_path), stats, firsts, scores, known, settings, run, threads)
-        drawn = itertools.chain.from_iterable(batches)
+        drawn = (window for _, samples in batches for window in samples.swapaxes(0, 1))
     pairs = ((samples, samples) for samples in drawn)
     if validation_path and windows:
         starts = tables.read(starts_path, tables.WINDOW_STARTS)

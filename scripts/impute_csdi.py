@@ -29,7 +29,7 @@ def impute_csdi(
     scale, shift = (stats[name].to_numpy(np.float32)[:, None] for name in ("std", "mean"))
     sampling = imputation.options(settings["sampling"], gaussian_path, choice_path)
     n_samples = sampling["n_samples"]
-    batch_size = imputation.windows_at_once(imputation.chunk_on(settings["device"], sampling["chunk"]), n_samples)
+    batch_size = imputation.windows_at_once(settings["device"], sampling["chunk"], n_samples)
     which = windows.share(windows.numbers(windows_path, split), batch_size, *settings.get("shard", windows.WHOLE))
     with (
         tables.writing(samples_path, tables.imputations(n_samples)) as write,

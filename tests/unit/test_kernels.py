@@ -99,6 +99,14 @@ def test_add_and_norm_of_equal_channels_is_finite():
     agree(layers.add_and_norm, plain_add_and_norm, x, x, zero, one, zero, tolerance=1e-3)
 
 
+@pytest.mark.parametrize("one_dnn", [layers.ONE_DNN, False])
+@pytest.mark.parametrize("biased", [True, False])
+def test_the_product_is_pytorchs(monkeypatch, one_dnn, biased):
+    monkeypatch.setattr(layers, "ONE_DNN", one_dnn)
+    inputs = [normal(3, 5, CHANNELS), normal(2 * CHANNELS, CHANNELS, seed=1), normal(2 * CHANNELS, seed=2)]
+    agree(layers.linear, F.linear, *inputs[: 3 if biased else 2])
+
+
 def test_gelu_is_pytorchs_exact_one():
     x = torch.linspace(-12, 12, 200 * CHANNELS).view(200, CHANNELS)
     bias = normal(CHANNELS, scale=0.5)

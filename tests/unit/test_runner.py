@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import threadpoolctl
 
 from scoredag import job
 from scoredag.errors import InputError
@@ -64,6 +65,20 @@ def test_a_function_is_called_with_what_its_job_is_made_of(function, a_job):
     job.run(function)
     assert log(a_job) == "at work\n"
     assert Path(a_job.output["out"]).read_text() == "text 1 data 1.5 b 2\n"
+
+
+def test_blas_has_one_thread_in_a_job(function, a_job, monkeypatch):
+    by_name, seen = arguments.by_name, []
+
+    def look(*given):
+        libraries = threadpoolctl.threadpool_info()
+        seen.extend(library["num_threads"] for library in libraries if library["user_api"] == "blas")
+        return by_name(*given)
+
+    monkeypatch.setattr(arguments, "by_name", look)
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        job.run(function)
+    assert seen and set(seen) == {1}
 
 
 def test_a_job_without_data_of_its_own_is_planned_with_none(function, a_job, tmp_path):

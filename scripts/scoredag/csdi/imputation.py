@@ -94,7 +94,7 @@ def impute(
         InputError: out of memory, or an unknown device or sampler.
     """
     place, times = prepare(model, values, time_points, device)
-    chunk = chunk_on(device, chunk)
+    at_once, chunk = windows_at_once(device, chunk, n_samples), chunk_on(device, chunk)
 
     def sample(task):
         batch, drawn = task
@@ -120,7 +120,7 @@ def impute(
                 signs=[1 if s == stream[s] else -1 for s in drawn],
             ).cpu()
 
-    batches = list(slices.covering(len(values), windows_at_once(chunk, n_samples)))
+    batches = list(slices.covering(len(values), at_once))
     parts = [range(n_samples)[part] for part in slices.covering(n_samples, chunk)]
     with devices.workers(threads, place) as pool, devices.enough_memory("lower sampling.chunk"):
         done = slices.in_order(pool, sample, itertools.product(batches, parts), ahead=threads + 1)
@@ -131,9 +131,13 @@ def impute(
             yield batch, samples.numpy()
 
 
-def windows_at_once(chunk: int, n_samples: int) -> int:
-    """Windows of a batch, each with `n_samples` samples, where `chunk` are worked on at once."""
-    return max(1, chunk // n_samples)
+def windows_at_once(device: str, chunk: int, n_samples: int) -> int:
+    """Windows of a batch on a device, each with `n_samples` samples, where a CPU works on `chunk` at once.
+
+    Raises:
+        InputError: an unknown device, or none such.
+    """
+    return max(1, chunk_on(device, chunk) // n_samples)
 
 
 def chunk_on(device: str, chunk: int) -> int:
