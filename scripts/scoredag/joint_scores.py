@@ -4,14 +4,13 @@ Energy score (Gneiting & Raftery 2007, equation 22) and variogram score of order
 hidden entries of a window, and CRPS and coverage of the mean over the hidden entries of a feature in a window.
 """
 
-import functools
-from collections.abc import Iterator
+import math
 
 import numpy as np
+from numba import njit
 
 from scoredag import metrics
 
-ORDER = 0.5  # of the variogram
 MOST = 100  # entries of a window whose pairs the variogram takes, spread evenly
 LEVEL = 0.8  # of the interval of a mean
 SCORES = ("energy_score", "variogram_score")  # of a whole window, of no single feature
@@ -26,50 +25,92 @@ def terms(draws: np.ndarray, truth: np.ndarray, window: np.ndarray, feature: np.
         window, feature: codes (n,); entries of a window are together.
     """
     n = len(truth)
-    scores = {name: (np.zeros(n), np.zeros(n)) for name in SCORES}
-    fast = draws.astype(np.float32)  # for the many roots; squares of stray draws would be infinite
-    for here in _runs(window):
-        entries = slice(here[0], here[-1] + 1)
-        of_truth = truth[entries]
-        values = energy_score(draws[:, entries], of_truth), variogram_score(fast[:, entries], of_truth)
-        for (top, bottom), value in zip(scores.values(), values, strict=True):
-            top[here[0]], bottom[here[0]] = value, 1.0
+    firsts = np.flatnonzero(np.diff(window, prepend=-1))
+    values = np.empty((len(SCORES), len(firsts)))
+    _of_windows(draws, truth, np.append(firsts, n), *values)
+    scores = {name: _placed(firsts, (row, 1.0), n) for name, row in zip(SCORES, values, strict=True)}
     firsts, drawn, truths = means(draws, truth, window, feature)
     lower, upper = metrics.interval(drawn, LEVEL)
     percent = round(100 * LEVEL)
     parts = {"crps_of_mean": metrics.terms(drawn, truths)["crps"]}
     parts[f"coverage_{percent}_of_mean"] = metrics.inside(lower, upper, truths).astype(float), np.ones(len(truths))
-    for name, columns in parts.items():
-        placed = np.zeros((2, n))
-        placed[:, firsts] = columns
-        scores[name] = placed[0], placed[1]
-    return scores
+    return scores | {name: _placed(firsts, columns, n) for name, columns in parts.items()}
+
+
+def _placed(places, columns, n):
+    """Two columns (n,) that hold the values of `columns` at some places, and 0 elsewhere."""
+    placed = np.zeros((2, n))
+    for row, values in zip(placed, columns, strict=True):
+        row[places] = values
+    return placed[0], placed[1]
 
 
 def energy_score(draws: np.ndarray, truth: np.ndarray) -> float:
     """Mean distance of draws (S, d) from the truth (d,), less half of that between two draws, over the root of d."""
-    n = len(draws)
-    apart = np.linalg.norm(draws[:, None] - draws, axis=-1).sum() / max(n * (n - 1), 1)
-    return float((np.linalg.norm(draws - truth, axis=-1).mean() - apart / 2) / np.sqrt(len(truth)))
+    return _energy(draws, truth)
 
 
 def variogram_score(draws: np.ndarray, truth: np.ndarray) -> float:
     """Mean squared error, over pairs of entries, of the mean root of differences of draws (S, d); 0 of one entry."""
-    first, second = _pairs(len(truth))
-    if not len(first):
-        return 0.0
-    apart = np.take(draws, first, axis=1)  # in place from here on: twice as fast
-    apart -= np.take(draws, second, axis=1)
-    np.abs(apart, out=apart)
-    apart **= ORDER
-    return float(((np.abs(truth[first] - truth[second]) ** ORDER - apart.mean(axis=0)) ** 2).mean(dtype=np.float64))
+    return _variogram(draws.astype(np.float32), truth.astype(np.float32))
 
 
-@functools.lru_cache(maxsize=1024)
-def _pairs(n):
-    """The places of both entries of each pair of at most `MOST` of n, spread evenly."""
-    chosen = np.unique(np.linspace(0, n - 1, MOST).round().astype(int))
-    return tuple(chosen[place] for place in np.triu_indices(len(chosen), 1))
+# loops over entries innermost, whose sums are of one draw or pair each: the compiler vectorises them
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _of_windows(draws, truth, edges, energy, variogram):
+    """Both scores of each window, whose entries lie between two `edges`."""
+    fast, fast_truth = draws.astype(np.float32), truth.astype(np.float32)  # squares of stray draws would be infinite
+    for i in range(len(edges) - 1):
+        first, last = edges[i], edges[i + 1]
+        energy[i] = _energy(draws[:, first:last], truth[first:last])
+        variogram[i] = _variogram(fast[:, first:last], fast_truth[first:last])
+
+
+@njit(error_model="numpy")
+def _energy(draws, truth):
+    n, d = draws.shape
+    away, apart = 0.0, 0.0
+    squares = np.empty(n)  # of the distances of one draw from those before it
+    for s in range(n):
+        squares[:] = 0.0
+        for k in range(d):
+            squares[s] += (draws[s, k] - truth[k]) ** 2
+            for t in range(s):
+                squares[t] += (draws[s, k] - draws[t, k]) ** 2
+        away += math.sqrt(squares[s])
+        for t in range(s):
+            apart += math.sqrt(squares[t])
+    return (away / n - apart / max(n * (n - 1), 1)) / math.sqrt(d)
+
+
+@njit(error_model="numpy")
+def _add_roots(value, others, sums):
+    for j in range(len(sums)):
+        sums[j] += np.sqrt(np.abs(value - others[j]))
+
+
+@njit(error_model="numpy")
+def _variogram(draws, truth):
+    n, d = draws.shape
+    m = min(d, MOST)
+    chosen = np.empty((n + 1, m), np.float32)  # of the truth, too
+    for j in range(m):
+        place = int(np.round(j * ((d - 1) / max(m - 1, 1))))
+        chosen[n, j] = truth[place]
+        for s in range(n):
+            chosen[s, j] = draws[s, place]
+    total = 0.0
+    roots = np.empty(m, np.float32)
+    for i in range(m - 1):
+        roots[:] = 0.0
+        for s in range(n):
+            _add_roots(chosen[s, i], chosen[s], roots)
+        for j in range(i + 1, m):
+            error = math.sqrt(abs(chosen[n, i] - chosen[n, j])) - roots[j] / n
+            total += error * error
+    return total / max(m * (m - 1) // 2, 1)
 
 
 def means(
@@ -83,8 +124,3 @@ def means(
     _, first, group, counts = np.unique(codes, return_index=True, return_inverse=True, return_counts=True)
     drawn = np.stack([np.bincount(group, draw, minlength=len(first)) for draw in draws]) / counts
     return first, drawn, np.bincount(group, truth, minlength=len(first)) / counts
-
-
-def _runs(codes) -> Iterator[np.ndarray]:
-    """Places of each run of equal codes."""
-    yield from np.split(np.arange(len(codes)), np.flatnonzero(np.diff(codes)) + 1) if len(codes) else ()

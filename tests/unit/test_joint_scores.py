@@ -19,6 +19,26 @@ def test_the_variogram_score_compares_roots_of_differences():
     assert joint_scores.variogram_score(draws[:, :1], truth[:1]) == 0
 
 
+def test_scores_of_a_long_window_are_those_of_the_formulas_on_entries_spread_evenly():
+    rng = np.random.default_rng(1)
+    draws, truth = rng.normal(size=(7, 250)), rng.normal(size=250)
+    apart = np.linalg.norm(draws[:, None] - draws, axis=-1)
+    energy = np.linalg.norm(draws - truth, axis=-1).mean() - apart.sum() / (7 * 6) / 2
+    assert joint_scores.energy_score(draws, truth) == pytest.approx(energy / 250**0.5)
+    chosen = np.linspace(0, 249, joint_scores.MOST).round().astype(int)
+    first, second = (chosen[place] for place in np.triu_indices(joint_scores.MOST, 1))
+    roots = np.sqrt(np.abs(draws[:, first] - draws[:, second])).mean(axis=0)
+    variogram = ((np.sqrt(np.abs(truth[first] - truth[second])) - roots) ** 2).mean()
+    assert joint_scores.variogram_score(draws, truth) == pytest.approx(variogram, rel=1e-5)
+
+
+def test_stray_draws_leave_scores_finite():
+    draws = np.zeros((4, 3))
+    draws[0, 0] = 1e25
+    assert np.isfinite(joint_scores.energy_score(draws, np.zeros(3)))
+    assert np.isfinite(joint_scores.variogram_score(draws, np.zeros(3)))
+
+
 def correlated(n_windows, rng, n_draws=40):
     """Ten entries of a window that share most of their noise; draws of that law, and each entry shuffled."""
     shape = (n_windows, 10)
