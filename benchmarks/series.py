@@ -22,10 +22,11 @@ import yaml
 from peaks import peak
 
 import cut_windows
+import fit_gaussian
+import impute_baselines
 import tidy_series
 from scoredag.job import checks
-from scoredag.series import tidy, window_lengths, windows
-from scoredag.store import tables
+from scoredag.series import components, tidy, window_lengths, windows
 
 SCHEMA = Path(__file__).resolve().parents[1] / "config/schema.yaml"
 
@@ -82,14 +83,34 @@ def run_cut_windows(table, folder):
 
 def run_statistics(table, folder):
     """The statistics alone, from the file."""
-    wide = tidy.from_tidy(tables.read(folder / "series.parquet", tables.SERIES))
+    wide = tidy.read(folder / "series.parquet")
     chosen = window_lengths.choose(
         wide, [len(wide)], *(settings()["windows"][key] for key in ("length", "block", "shares", "held_out"))
     )
     windows.statistics(wide, windows.assign_splits(len(wide), chosen.block, chosen.shares))
 
 
-STEPS = {"tidy_series": run_tidy_series, "cut_windows": run_cut_windows, "statistics": run_statistics}
+def run_fit_gaussian(table, folder):
+    """The script of that name."""
+    paths = folder / "windows.parquet", folder / "statistics.parquet", folder / "gaussian.safetensors"
+    fit_gaussian.fit_gaussian(*map(str, paths), "long")
+
+
+def run_impute_baselines(table, folder):
+    """The script of that name, of linear interpolation alone, and of a structural model that knows no feature."""
+    components.save({}, folder / "structural.parquet")
+    names = ("series", "profile", "windows", "window_starts", "statistics", "gaussian", "structural", "baselines")
+    paths = [str(folder / f"{name}.{'safetensors' if name == 'gaussian' else 'parquet'}") for name in names]
+    impute_baselines.write_forecasts(*paths, "long", methods=["linear"])
+
+
+STEPS = {
+    "tidy_series": run_tidy_series,
+    "cut_windows": run_cut_windows,
+    "statistics": run_statistics,
+    "fit_gaussian": run_fit_gaussian,
+    "impute_baselines": run_impute_baselines,
+}
 
 
 def measure(step, table, folder):
@@ -120,7 +141,7 @@ def main():
             command = [sys.executable, __file__, "--step", step, str(table), folder]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             seconds, used, gigabytes = json.loads(done.stdout)
-            print(f"{step:12} {seconds:6.1f} s  {used:6.1f} s of processor  {gigabytes:5.2f} GB", flush=True)
+            print(f"{step:16} {seconds:6.1f} s  {used:6.1f} s of processor  {gigabytes:5.2f} GB", flush=True)
 
 
 if __name__ == "__main__":

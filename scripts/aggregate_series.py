@@ -13,7 +13,7 @@ from scoredag.store import tables
 
 def aggregate_series(completed_path: str, series_path: str, aggregates_path: str, settings: dict, run: str) -> None:
     """Write the median over the completed series of each aggregate, and the interval that these give."""
-    wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
+    wide = tidy.read(series_path)
     try:
         period, groups = periods.groups(wide, settings["period"])
     except InputError as error:

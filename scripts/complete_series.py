@@ -30,7 +30,7 @@ def complete_series(
     threads: int,
 ) -> None:
     """Write independent joint draws of the missing values, by time, feature and draw; a window at a time."""
-    wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
+    wide = tidy.read(series_path)
     several, lengths = tidy.series_of(wide)
     times = wide.index.get_level_values(-1)
     series = np.repeat(np.arange(len(lengths)), lengths)

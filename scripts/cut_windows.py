@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pandas as pd
 
-from scoredag import job, streams
+from scoredag import gaussian, job, slices, streams
 from scoredag.errors import InputError
 from scoredag.series import angles, missingness, profiles, seasons, tidy, transforms, window_lengths, windows
 from scoredag.store import tables
@@ -35,7 +35,7 @@ def cut_windows(
     """
     key = f"datasets.{dataset}.windows"
     source = settings["file"] if isinstance(settings["file"], str) else f"datasets.{dataset}"
-    wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
+    wide = tidy.read(series_path)
     series, lengths = tidy.series_of(wide)
     transformed, transform = _transformed(wide, settings, source, dataset)
     chosen = window_lengths.choose(wide, lengths, *(settings[key] for key in ("length", "block", "shares", "held_out")))
@@ -104,7 +104,9 @@ def cut_windows(
         hidden = missingness.hold_out(observed[:, leading], rng, ranks=here, gaps=gaps, **patterns[code])
         return hidden[:, places] & observed
 
-    table = windows.cut(wide, first_steps, window_splits, length, hold_out)
+    def cut(which):
+        return windows.cut(wide, first_steps, window_splits, length, hold_out, which)
+
     starts = pd.DataFrame(
         {
             "window": range(len(first_steps)),
@@ -116,9 +118,8 @@ def cut_windows(
         starts["series"] = pd.Categorical.from_codes(whose, series)
     try:
         statistics = _statistics(transformed, splits, settings["statistics"], model_path, transform)
-        profile = _profile(transformed, table, steps, window_splits, splits, settings) if series is None else None
+        profile = _profile(transformed, cut, steps, window_splits, splits, settings) if series is None else None
         if profile is not None:
-            table["profile"] = profile.to_numpy()[steps].ravel()
             statistics = _statistics(transformed - profile, splits, settings["statistics"], model_path, transform)
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
@@ -128,7 +129,15 @@ def cut_windows(
     _tell_cycles(wide, splits, lengths, settings, key)
     tables.write(pd.concat([statistics, transform], axis=1), statistics_path, tables.STATISTICS)
     tables.write(starts, starts_path, tables.WINDOW_STARTS)
-    tables.write(table, windows_path, tables.WINDOWS)
+    tables.write_parts(_parts(cut, steps, profile, wide.shape[1]), windows_path, tables.WINDOWS)
+
+
+def _parts(cut, steps, profile, n_features):
+    """Yield the table of windows, of `steps` (N, L), some windows at a time, with what is subtracted, if anything."""
+    n, length = steps.shape
+    for part in slices.covering(n, max(1, windows.MOST_ROWS // (length * n_features))):
+        table = cut(np.arange(n)[part])
+        yield table if profile is None else table.assign(profile=profile.to_numpy()[steps[part]].ravel())
 
 
 def _covariates(wide, settings, dataset):
@@ -193,16 +202,21 @@ def _split(lengths, several, block, settings):
     return splits, *windows.starts(splits, length, strides, lengths if several else None)
 
 
-def _profile(wide, table, steps, window_splits, splits, settings):
-    """What is subtracted from the series before it is cut, (T, K); None where nothing is, or that does not help."""
-    if settings["profile"] == "none":
+def _profile(wide, cut, steps, window_splits, splits, settings):
+    """What is subtracted from the series before it is cut, (T, K); None where nothing is, or that does not help.
+
+    `cut` is a function of numbers of windows to their table.
+    """
+    shape = wide.shape[1], steps.shape[1]
+    if settings["profile"] == "none" or (settings["profile"] == "auto" and np.prod(shape) > gaussian.DENSE.entries):
         return None
     training = splits == windows.SPLITS.index("train")
     profile = profiles.estimate(wide, training)
     if settings["profile"] == "auto":
-        judged = window_splits != windows.SPLITS.index("test")
-        roles = table["role"].cat.codes.to_numpy().reshape(*steps.shape, -1)[judged].transpose(0, 2, 1)
-        is_valid = window_splits[judged] == windows.SPLITS.index("valid")
+        train, valid = (np.flatnonzero(window_splits == windows.SPLITS.index(name)) for name in ("train", "valid"))
+        judged = np.sort(np.r_[train[gaussian.thinned((len(train), *shape))], valid])
+        roles = cut(judged)["role"].cat.codes.to_numpy().reshape(len(judged), *shape[::-1]).transpose(0, 2, 1)
+        is_valid = np.isin(judged, valid)
         if not profiles.helps(profile, wide, training, steps[judged], roles, is_valid):
             return None
     return pd.DataFrame(profile.values, wide.index, wide.columns)

@@ -73,7 +73,7 @@ def find(series_path: str, profile_path: str, windows_path: str, stats: pd.DataF
         max_gap: of the run.
         run: its name.
     """
-    wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
+    wide = tidy.read(series_path)
     several, lengths = tidy.series_of(wide)
     length = tables.greatest(windows_path, "step") + 1
     spans = gaps.find(wide.isna().to_numpy(), lengths)

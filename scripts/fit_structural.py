@@ -15,7 +15,7 @@ def fit_structural(
 ) -> None:
     """Write the model of each feature, of z-scores; what cannot be estimated is left out, with a line in the log."""
     stats = tables.read(statistics_path, tables.STATISTICS)
-    wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
+    wide = tidy.read(series_path)
     names, lengths = tidy.series_of(wide)
     chosen = window_lengths.choose(wide, lengths, *(settings[key] for key in ("length", "block", "shares", "held_out")))
     splits = windows.split(lengths, names is not None, chosen.block, chosen.shares, settings["split_seed"])

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Collection, Sequence
+from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,26 @@ from scoredag.series import baselines, components, profiles, structural, tidy, t
 from scoredag.store import tables
 
 SPLITS = ("valid", "test")
+
+
+class Part(NamedTuple):
+    """Some windows: their numbers (N,); values, codes of roles, and what is subtracted, (N, K, L).
+
+    `targets` are window, feature and step of each target, by window, step and feature.
+    """
+
+    numbers: np.ndarray
+    values: np.ndarray
+    roles: np.ndarray
+    profile: np.ndarray
+    targets: tuple[np.ndarray, np.ndarray, np.ndarray]
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, stats: pd.DataFrame) -> Self:
+        """From rows of the table of windows."""
+        numbers, values, roles = windows.to_arrays(rows, stats)
+        window, step, feature = np.nonzero(roles.transpose(0, 2, 1) == windows.TARGET)
+        return cls(numbers, values, roles, windows.profile(rows, len(stats)), (window, feature, step))
 
 
 def impute_baselines(
@@ -48,29 +69,36 @@ def write_forecasts(
 ) -> None:
     """Write the forecasts of some methods, and always of the structural model, for the targets of some splits."""
     stats = tables.read(statistics_path, tables.STATISTICS)
-    rows = {name: windows.table(windows_path, name) for name in SPLITS}
-    splits = {name: windows.to_arrays(table, stats) for name, table in rows.items()}
-    subtracted = {name: windows.profile(table, len(stats)) for name, table in rows.items()}
-    _, values, roles = windows.read(windows_path, stats, "train")
+    numbers = {split: windows.numbers(windows_path, split) for split in SPLITS}
+    _, values, roles = windows.read_some(windows_path, stats, "train", baselines.N_TRAINING)
     law = gaussian.load(gaussian_path)
     if law is None:
         logging.warning("%s is left out, as it could not be estimated (fit_gaussian.log)", baselines.GAUSSIAN)
+
+    def parts(split):
+        for _, rows in windows.parts(windows_path, stats, split, numbers[split]):
+            yield Part.of(rows, stats)
+
     with tables.writing(baselines_path, tables.BASELINES) as write:
         begin = time.perf_counter()
         for method, forecast in baselines.fitted(values, roles == windows.OBSERVED, law, methods):
             for split in written:
-                numbers, hidden, here = splits[split]
-                filled = forecast(hidden, here == windows.OBSERVED)
-                write(_rows(split, method, numbers, here == windows.TARGET, *filled, stats, subtracted[split]))
+                for part in parts(split):
+                    filled, deviations = forecast(part.values, part.roles == windows.OBSERVED)
+                    of_targets = None if deviations is None else deviations[part.targets]
+                    write(_rows(split, method, part, stats, filled[part.targets], of_targets))
             begin = _told(dataset, method, begin)
         models = components.load(structural_path)
-        wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
+        wide = tidy.read(series_path)
         scores = windows.z_scores(wide.to_numpy(), stats, profiles.read(profile_path))
-        smoothed = _smoothed(models, wide, scores, starts_path, splits, stats)
+        hidden = {split: _hidden(parts(split)) for split in SPLITS}
+        smoothed = _smoothed(models, wide, scores, starts_path, numbers, hidden, stats)
         for split in written:
-            numbers, _, here = splits[split]
-            targets, more = here == windows.TARGET, (stats, subtracted[split])
-            write(_rows(split, baselines.STRUCTURAL, numbers, targets, *smoothed[split], *more))
+            first = 0
+            for part in parts(split):
+                last = first + len(part.targets[0])
+                write(_rows(split, baselines.STRUCTURAL, part, stats, *smoothed[split][:, first:last]))
+                first = last
         _told(dataset, baselines.STRUCTURAL, begin)
 
 
@@ -81,49 +109,56 @@ def _told(dataset, method, begin):
     return now
 
 
-def _smoothed(models, wide, scores, starts_path, splits, stats):
-    """Means and deviations (N, K, L) of the windows of each split, all targets of one pattern hidden at once.
+def _hidden(parts):
+    """The targets of windows, boolean (N, L, K)."""
+    return np.concatenate([part.roles.transpose(0, 2, 1) == windows.TARGET for part in parts])
 
-    `scores` are the z-scores (T, K) of the series `wide`.
+
+def _smoothed(models, wide, scores, starts_path, numbers, hidden, stats):
+    """Means and deviations (2, n) of the targets of each split, all of one pattern hidden at once.
+
+    `scores` are the z-scores (T, K) of the series `wide`; `hidden` (N, L, K), boolean, are the targets of the windows
+    `numbers`.
     """
     starts = tables.read(starts_path, tables.WINDOW_STARTS).set_index("window")
     steps, patterns, result = {}, {}, {}
-    for split, (numbers, _, roles) in splits.items():
-        rows = starts.loc[numbers]
+    for split, targets in hidden.items():
+        rows = starts.loc[numbers[split]]
         places = rows["start"] if wide.index.nlevels == 1 else pd.MultiIndex.from_frame(rows[["series", "start"]])
         firsts = wide.index.get_indexer(places)
-        steps[split] = windows.steps_of(firsts, roles.shape[2], len(wide))
+        steps[split] = windows.steps_of(firsts, targets.shape[1], len(wide))
         codes = rows["held_out"].cat.codes.to_numpy()
         turns = pd.DataFrame({"code": codes, "first": firsts}).groupby(["code", "first"]).cumcount().to_numpy()
         patterns[split] = codes + turns * len(rows["held_out"].cat.categories)  # windows that are there again, apart
-        result[split] = np.empty((2, *roles.shape))
+        result[split] = np.empty((2, targets.sum()))
     for code in np.unique(np.concatenate(list(patterns.values()))):
-        hidden = scores.copy()
-        for split, (_, _, roles) in splits.items():
-            window, feature, step = np.nonzero((roles == windows.TARGET) & (patterns[split] == code)[:, None, None])
-            hidden[steps[split][window, step], feature] = np.nan
-        smoothed = structural.smooth_all(models, list(stats["feature"]), hidden, tidy.series_of(wide)[1])
-        for split, which in patterns.items():
-            here = which == code
-            for part, of_series in zip(result[split], smoothed, strict=True):
-                part[here] = of_series[steps[split][here]].transpose(0, 2, 1)
+        masked = scores.copy()
+        entries = {}
+        for split, targets in hidden.items():
+            here = patterns[split] == code
+            window, step, feature = np.nonzero(targets[here])
+            entries[split] = steps[split][here][window, step], feature
+            masked[entries[split]] = np.nan
+        smoothed = structural.smooth_all(models, list(stats["feature"]), masked, tidy.series_of(wide)[1])
+        for split, targets in hidden.items():
+            of_code = np.repeat(patterns[split] == code, targets.sum(axis=(1, 2)))
+            result[split][:, of_code] = [moments[entries[split]] for moments in smoothed]
     return result
 
 
-def _rows(split, method, numbers, targets, filled, deviations, stats, profile):
-    """The table's rows of a method, by window, step and feature."""
-    window, step, feature = np.nonzero(targets.transpose(0, 2, 1))
-    entries = window, feature, step
+def _rows(split, method, part, stats, filled, deviations):
+    """The table's rows of a method, by window, step and feature, from its forecasts of the targets of some windows."""
+    window, feature, step = part.targets
     mean, std = (stats[name].to_numpy()[feature] for name in ("mean", "std"))
     n = len(window)
     return {
         "split": pd.Categorical.from_codes(np.full(n, windows.SPLITS.index(split)), windows.SPLITS),
-        "window": numbers[window],
+        "window": part.numbers[window],
         "step": step,
         "feature": pd.Categorical.from_codes(feature, stats["feature"]),
         "method": pd.Categorical.from_codes(np.full(n, baselines.NAMES.index(method)), baselines.NAMES),
-        "value": transforms.inverse(profile[entries] + mean + std * filled[entries], stats, feature),
-        "deviation": np.full(n, np.nan) if deviations is None else std * deviations[entries],
+        "value": transforms.inverse(part.profile[part.targets] + mean + std * filled, stats, feature),
+        "deviation": np.full(n, np.nan) if deviations is None else std * deviations,
     }
 
 

@@ -11,7 +11,7 @@ TOLD = 6  # features of a group, and groups, that the log names
 
 def measure_missingness(series_path: str, missingness_path: str, dataset: str) -> None:
     """Write the table that `absences.count` gives, and say in the log what stands out."""
-    wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
+    wide = tidy.read(series_path)
     _, lengths = tidy.series_of(wide)
     spans = gaps.find(wide.isna().to_numpy(), lengths)
     table = absences.count(wide, lengths, spans)

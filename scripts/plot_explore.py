@@ -52,7 +52,7 @@ def plot_explore(
 def _read(imputed_path, series_path):
     """The wide series, and arrays (T, K): value, lower, upper, and which are missing."""
     if imputed_path is None:
-        wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
+        wide = tidy.read(series_path)
         value, none = wide.to_numpy(), np.full(wide.shape, np.nan)
         return wide, {"value": value, "lower": none, "upper": none, "missing": np.isnan(value)}
     table = tables.read(imputed_path, tables.IMPUTED)

@@ -28,7 +28,7 @@ def plot_imputation(
     targets, samples = tables.read_imputations(samples_path, chosen)
     targets = panels.with_quantiles(targets, samples, settings["level"])
     spans = panels.least_spans(some)
-    step, unit = panels.unit_of(tidy.spacing(tidy.from_tidy(tables.read(series_path, tables.SERIES))))
+    step, unit = panels.unit_of(tidy.spacing(tidy.read(series_path)))
 
     def shown_as(window, feature):
         panel = panels.panel(table, targets, window, feature)

@@ -24,7 +24,7 @@ def write_card(
     metadata = weights.metadata(model_path)
     if missing := sorted(KEYS - metadata.keys()):
         raise InputError(f"{model_path}: its metadata lack {', '.join(missing)}; delete it and rerun")
-    wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
+    wide = tidy.read(series_path)
     model = cards.Model(
         run,
         metadata,

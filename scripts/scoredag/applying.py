@@ -133,7 +133,7 @@ def _read(files, paths, keys):
     names, dataset = [str(path) for path in paths], made["wildcards"]["dataset"]
     given = {"reader": settings["reader"], "file": names, **keys}
     checked = imputing.checked_config(dataset, settings["seed"], given, {})["datasets"][dataset]
-    of_run = tidy.from_tidy(tables.read(files["series"], tables.SERIES))
+    of_run = tidy.read(files["series"])
     if settings["interval"] == grids.AUTO:
         settings = settings | {"interval": _interval(files["series"], of_run)}
     settings = settings | {key: checked[key] for key in keys}

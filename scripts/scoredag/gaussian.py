@@ -68,7 +68,7 @@ def choose(
     if not targets.any():
         raise InputError("the joint Gaussian of a window: the validation windows have no target")
     limits = _limits(*values.shape[1:])
-    every = _thinned(given, limits.judged)
+    every = _thinned(given.shape, limits.judged)
     valid_values, given, targets = valid_values[every], given[every], targets[every]
 
     def crps_of(candidate):
@@ -131,9 +131,19 @@ def _limits(n_features, length):
     raise InputError(f"the joint Gaussian of a window: {fault}")
 
 
-def _thinned(windows, most):
-    """A slice of windows (N, K, L), every n-th, that have no more values than `most` together, but two windows."""
-    return slice(None, None, min(-(-windows.size // most), max(len(windows) - 1, 1)))
+def thinned(shape: tuple[int, ...]) -> slice:
+    """Those of windows (N, K, L), every n-th, that the law is estimated from.
+
+    Raises:
+        InputError: see `fit`.
+    """
+    return _thinned(shape, _limits(*shape[1:]).values)
+
+
+def _thinned(shape, most):
+    """Those of windows (N, K, L), every n-th, that have no more values than `most` together, but two windows."""
+    n, n_features, length = shape
+    return slice(None, None, min(-(-n * n_features * length // most), max(n - 1, 1)))
 
 
 def _candidates(values: np.ndarray, known: np.ndarray) -> Iterator[Estimate]:
@@ -155,7 +165,7 @@ def _low_rank_candidates(values: np.ndarray, known: np.ndarray) -> Iterator[Esti
 
 def _estimate_low_rank(values, known, rank):
     """A law of low rank, without a nugget yet."""
-    every = _thinned(known, LOW_RANK.values)
+    every = _thinned(known.shape, LOW_RANK.values)
     values, known = values[every], known[every]
     n, n_features, _ = values.shape
     return low_rank.fit(values.reshape(n, -1).astype(np.float64), known.reshape(n, -1), n_features, rank)
@@ -168,7 +178,7 @@ def _with_noise(law, nugget):
 
 def _estimate(values, known):
     """Mean and covariance by expectation maximisation, the covariance not regular yet."""
-    every = _thinned(known, DENSE.values)
+    every = _thinned(known.shape, DENSE.values)
     values, known = values[every], known[every]
     n, n_features, _ = values.shape
     rows, there = values.reshape(n, -1).astype(np.float64), known.reshape(n, -1)

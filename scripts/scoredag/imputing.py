@@ -29,7 +29,6 @@ import yaml
 from scoredag.errors import InputError, UserFacingError
 from scoredag.job import checks, logs
 from scoredag.series import forecasts, gaps, grids, readers, tidy
-from scoredag.store import tables
 
 HOME = Path(__file__).resolve().parents[2]  # the workflow's own folder
 FRAME = "the frame"  # what messages call it
@@ -165,7 +164,7 @@ class _Run:
     def fill(self, path: Path) -> _Filled:
         """The series of the table at `path`, filled."""
         self._call("tidy_series", file_paths=[str(path)], settings=self.dataset | self.seed)
-        wide = tidy.from_tidy(tables.read(self.folder / "series", tables.SERIES))
+        wide = tidy.read(self.folder / "series")
         draws = [np.empty((self.run["sampling"]["n_samples"], 0))]
         if not wide.isna().to_numpy().any():
             logging.info("no value is missing; there is nothing to fill")

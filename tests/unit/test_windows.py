@@ -54,6 +54,12 @@ def as_cube(column):
     return np.asarray(column).reshape(-1, LENGTH, 3)
 
 
+def test_windows_are_cut_in_parts_as_they_are_together(wide, found, table):
+    parts = np.array_split(np.arange(len(found[0])), 5)
+    together = pd.concat([windows.cut(wide, *found, LENGTH, hold_out_fifth, part) for part in parts])
+    pd.testing.assert_frame_equal(together.reset_index(drop=True), table)
+
+
 def test_each_block_is_in_one_split(splits):
     assert splits.shape == (N_STEPS,)
     blocks = splits.reshape(-1, BLOCK)

@@ -23,7 +23,7 @@ def completed(series_path: files.PathLike, completed_path: files.PathLike) -> It
     Raises:
         InputError: a file is no such table, or they do not belong together.
     """
-    wide = tidy.from_tidy(tables.read(series_path, tables.SERIES))
+    wide = tidy.read(series_path)
     first = tables.read(completed_path, tables.COMPLETED, filters=[("draw", "==", 0)])
     if not len(first):
         yield wide

@@ -96,7 +96,7 @@ def helps(
         roles: codes of `windows.ROLES`, (N, K, L).
         is_valid: boolean (N,).
     """
-    if roles[0].size > gaussian.DENSE.entries or not (roles[is_valid] == TARGET).any():
+    if not (roles[is_valid] == TARGET).any():
         return False
     values = wide.to_numpy()
     unit = np.nanstd(values[training], axis=0)
@@ -136,5 +136,5 @@ def write(profile: pd.DataFrame | None, path: files.PathLike) -> None:
 
 def read(path: files.PathLike) -> np.ndarray | float:
     """What is subtracted from the (transformed) series, (T, K); 0 where nothing is."""
-    table = tables.read(path, tables.SERIES)
-    return tidy.from_tidy(table).to_numpy() if len(table) else 0.0
+    wide = tidy.read(path)
+    return wide.to_numpy() if len(wide) else 0.0

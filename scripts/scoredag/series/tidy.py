@@ -9,6 +9,8 @@ first, with their names in a column series.
 import numpy as np
 import pandas as pd
 
+from scoredag.store import files, tables
+
 
 def to_tidy(wide: pd.DataFrame) -> pd.DataFrame:
     """Columns time, feature, value; by time, then in the order of the features. Of several series: see above."""
@@ -28,14 +30,35 @@ def to_tidy(wide: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def read(path: files.PathLike) -> pd.DataFrame:
+    """The wide series of a tidy table on disk, of which no more than a few rows are in memory; empty if it has none."""
+    values: list[np.ndarray] = []
+    parts: list[pd.DataFrame] = []
+    n_rows, n_features = 0, 1
+    for rows in tables.batches(path, tables.SERIES):
+        if not parts:
+            n_features = len(rows["feature"].cat.categories)
+            features = rows["feature"].iloc[:n_features].astype("str").tolist()
+        values.append(rows["value"].to_numpy())
+        parts.append(rows.drop(columns=["feature", "value"]).iloc[-n_rows % n_features :: n_features])
+        n_rows += len(rows)
+    if not n_rows:
+        return pd.DataFrame()
+    return _wide(pd.concat(parts), np.concatenate(values), features)
+
+
 def from_tidy(tidy: pd.DataFrame) -> pd.DataFrame:
     """The wide series that `to_tidy` was given."""
     features = list(tidy["feature"].cat.categories)
-    rows = tidy.iloc[:: len(features)]
+    return _wide(tidy.iloc[:: len(features)], tidy["value"].to_numpy(), features)
+
+
+def _wide(rows, values, features):
+    """A wide series of `values` (T K,), whose steps have the time, and the series if any, of `rows` (T)."""
     index = pd.DatetimeIndex(rows["time"], name="time")
-    if "series" in tidy:
+    if "series" in rows:
         index = pd.MultiIndex.from_arrays([rows["series"].astype("str"), index], names=["series", "time"])
-    return pd.DataFrame(tidy["value"].to_numpy().reshape(-1, len(features)), index, features)
+    return pd.DataFrame(values.reshape(-1, len(features)), index, features)
 
 
 def series_of(wide: pd.DataFrame) -> tuple[pd.Index | None, np.ndarray]:

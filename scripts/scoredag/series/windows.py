@@ -3,7 +3,6 @@
 import itertools
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -295,6 +294,7 @@ def cut(
     window_splits: np.ndarray,
     length: int,
     hold_out: Callable[[int, np.ndarray], np.ndarray],
+    which: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """The table of windows, by window, step and feature.
 
@@ -308,33 +308,33 @@ def cut(
         length: L.
         hold_out: function of a window's number and its observed (L, K) to a boolean (L, K), a
             subset of the observed entries: the targets. Asked for validation and test windows only.
+        which: numbers of the windows that the table has; all.
     """
-    n, n_features = len(first_steps), wide.shape[1]
-    steps = first_steps[:, None] + np.arange(length)  # (N, L)
-    ends = np.cumsum(tidy.series_of(wide)[1])
-    series = np.searchsorted(ends, first_steps, side="right")
-    values = wide.to_numpy()[steps.clip(max=len(wide) - 1)]  # (N, L, K)
-    values[steps >= ends[series, None]] = np.nan
-    # small integers: a long series has tens of millions of rows here
+    which = np.arange(len(first_steps)) if which is None else which
+    n, n_features = len(which), wide.shape[1]
+    first, split = first_steps[which], window_splits[which]
+    lengths = tidy.series_of(wide)[1]
+    values = values_at(wide.to_numpy(), first, length, lengths)
     roles = np.where(np.isnan(values), np.int8(MISSING), np.int8(OBSERVED))
-    before = np.roll(np.arange(n), 1)
-    ahead = first_steps - first_steps[before]  # of the window before
-    same = (series == series[before]) & (window_splits == window_splits[before]) & (ahead > 0)
+    ends = np.cumsum(lengths)
+    ahead = first - first_steps[which - 1]  # of the window before
+    same = np.searchsorted(ends, first, side="right") == np.searchsorted(ends, first_steps[which - 1], side="right")
+    same &= (split == window_splits[which - 1]) & (ahead > 0)
     fresh = np.where(same, length - ahead, 0)  # the first step that no window had before
-    for window in np.flatnonzero(window_splits != SPLITS.index("train")):
-        hidden = hold_out(int(window), roles[window] == OBSERVED)
-        roles[window][hidden] = TARGET
-        hidden[max(fresh[window], 0) :] = False
-        roles[window][hidden], values[window][hidden] = MISSING, np.nan
+    for place in np.flatnonzero(split != SPLITS.index("train")):
+        hidden = hold_out(int(which[place]), roles[place] == OBSERVED)
+        roles[place][hidden] = TARGET
+        hidden[max(fresh[place], 0) :] = False
+        roles[place][hidden], values[place][hidden] = MISSING, np.nan
     size = length * n_features
     return pd.DataFrame(
         {
-            "window": np.repeat(np.arange(n, dtype=np.int32), size),
+            "window": np.repeat(which.astype(np.int32), size),
             "step": np.tile(np.repeat(np.arange(length, dtype=np.int32), n_features), n),
             "feature": pd.Categorical.from_codes(np.tile(np.arange(n_features), n * length), wide.columns),
             "value": values.ravel(),
             "role": pd.Categorical.from_codes(roles.ravel(), ROLES),
-            "split": pd.Categorical.from_codes(np.repeat(window_splits.astype(np.int8), size), SPLITS),
+            "split": pd.Categorical.from_codes(np.repeat(split.astype(np.int8), size), SPLITS),
         }
     )
 
@@ -420,10 +420,9 @@ def borders(
 
 def table(path: str, split: str, which: Sequence[int] | np.ndarray | None = None) -> pd.DataFrame:
     """The rows of `split` in the table of windows at `path`, or those of the windows `which`, in any place."""
-    filters: list[tuple[str, str, Any]] = [("split", "==", split)]
-    if which is not None:
-        filters.append(("window", "in", [int(number) for number in which]))
-    return tables.read(path, tables.WINDOWS, filters=filters)
+    if which is None:
+        return tables.read(path, tables.WINDOWS, filters=[("split", "==", split)])
+    return tables.some(path, tables.WINDOWS, "window", which, split=split)
 
 
 def some(path: str, split: str, which: np.ndarray, most: int = MOST_SHOWN) -> pd.DataFrame:

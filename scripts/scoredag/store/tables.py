@@ -1,6 +1,7 @@
 """Parquet in and out: each kind of table has one schema, and both ends are held to it."""
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -227,8 +228,16 @@ def write(frame: Columns, path: files.PathLike, schema: pa.Schema) -> None:
 
     Tables of `OF_SERIES` keep a column `series`, windows a column `profile`, and statistics those of `TRANSFORMED`.
     """
-    with writing(path, _with_more(schema, frame)) as write_part:
-        write_part(frame)
+    write_parts([frame], path, schema)
+
+
+def write_parts(frames: Iterable[Columns], path: files.PathLike, schema: pa.Schema) -> None:
+    """Write data frames, at least one, as `write` does their rows in one; no more than one is in memory."""
+    frames = iter(frames)
+    first = next(frames)
+    with writing(path, _with_more(schema, first)) as write_part:
+        for frame in itertools.chain([first], frames):
+            write_part(frame)
 
 
 def write_rows(rows: Sequence[Sequence[Any]], path: files.PathLike, schema: pa.Schema) -> None:
@@ -310,6 +319,22 @@ def ranges(
         yield part.to_pandas()
 
 
+def some(
+    path: files.PathLike, schema: pa.Schema, column: str, wanted: Sequence[int] | np.ndarray, **values: str
+) -> pd.DataFrame:
+    """The rows whose `column` is one of `wanted`, and whose other columns have `values`.
+
+    Only row groups that may hold some are read, one at a time.
+    """
+    _check(path, schema)
+    wanted = np.unique(np.asarray(wanted, np.int64))
+    with _readable(path), _opened(path) as stream:
+        least, most = _bounds(stream, column).T
+        holds = np.searchsorted(wanted, least) < np.searchsorted(wanted, most, side="right")
+        groups, condition = _with_values(stream, values)
+        return _filtered(stream, groups & holds, condition & pc.field(column).isin(wanted.tolist())).to_pandas()
+
+
 def greatest(path: files.PathLike, column: str) -> Any:
     """The largest value of a column, from the statistics in the file."""
     with _readable(path), pq.ParquetFile(path) as stream:
@@ -375,14 +400,30 @@ def _ranges(path, schema, column, ends, columns, values):
     _check(path, schema)
     with _readable(path), _opened(path) as stream:
         least, most = _bounds(stream, column).T
+        groups, condition = _with_values(stream, values)
+        names = None if columns is None else [*columns, column, *values]
         for first, last in ends:
-            groups = np.flatnonzero((most >= first) & (least <= last)).tolist()
-            wanted = (pc.field(column) >= first) & (pc.field(column) <= last)
-            for name, value in values.items():
-                wanted &= pc.field(name) == value
-            rows = stream.read_row_groups(groups, columns=None if columns is None else [*columns, column, *values])
-            rows = rows.filter(wanted)
+            inside = (pc.field(column) >= first) & (pc.field(column) <= last)
+            rows = _filtered(stream, groups & (most >= first) & (least <= last), condition & inside, names)
             yield rows if columns is None else rows.select(list(columns))
+
+
+def _with_values(stream, values):
+    """Which row groups (G,) may have rows whose columns have these values, and the condition that they have."""
+    groups, condition = np.ones(stream.metadata.num_row_groups, bool), pc.scalar(True)
+    for name, value in values.items():
+        least, most = _bounds(stream, name).T
+        groups &= (least <= value) & (most >= value)
+        condition &= pc.field(name) == value
+    return groups, condition
+
+
+def _filtered(stream, groups, condition, columns=None):
+    """The rows that fulfil a condition, of some row groups (G,), boolean, of which one at a time is in memory."""
+    chosen = np.flatnonzero(groups).tolist()
+    parts = [stream.read_row_groups([group], columns=columns).filter(condition) for group in chosen]
+    empty = stream.read_row_groups([], columns=columns)
+    return pa.concat_tables([empty, *parts]).unify_dictionaries()
 
 
 def _opened(path):
