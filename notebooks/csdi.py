@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # CSDI: fine-tune a pretrained model, impute, score
+# # CSDI: a fine-tuned model, its imputations, its scores
 #
 # This notebook goes through the imputation of a time series by CSDI: what the model does, how its fine-tuning went,
 # what it fills in, how good that is beside simpler methods, and what can be concluded. It reads the tables of a run
@@ -45,8 +45,8 @@ RUNS = {"nyc-weather": "nyc-weather"}  # {run: its dataset}
 #
 # A run is a dataset and a model that was fine-tuned on it from a checkpoint. `base` is this project's own, trained on
 # simulated series alone. `official` are the weights that the authors of CSDI published, trained on PhysioNet 2012;
-# they are fetched by the preset `config/presets/official.yaml`, with which this notebook compares both. None of these
-# has seen the dataset before the fine-tuning.
+# the preset `config/presets/official.yaml` fetches them and makes runs of its own. None of these has seen the dataset
+# before the fine-tuning.
 
 # %%
 facts = {}
@@ -94,8 +94,9 @@ plt.show()
 #
 # The loss is the squared error of the predicted noise over values that were observed and hidden on purpose: the split
 # of each window into given values and targets is drawn anew in every step. The validation loss is that of averaged
-# weights, with fixed noise; the weights with the lowest one are kept. Both losses weigh noise levels differently, so
-# compare each with itself.
+# weights, with fixed noise; the weights with the lowest one are kept. Both losses weigh noise levels alike, but the
+# validation loss is of averaged weights and of the values held out there, the training loss of the weights of each step
+# and of targets drawn as `training.masks` says: compare each with itself.
 
 # %%
 figure, axis = plt.subplots(figsize=(7, 3), layout="constrained")
@@ -245,6 +246,7 @@ for run in RUNS:
 #
 # <details><summary>Fine-tuned from the official weights or from the base: which is better?</summary>
 #
-# Run `snakemake --cores 8 --configfile config/presets/official.yaml`; the tables above then have all runs. Compare
-# runs on the same dataset, by CRPS with intervals.
+# Run `snakemake --cores 8` and then the same with `--configfile config/presets/official.yaml`, which leaves the first
+# run on disk. Write `RUNS = {"nyc-weather": "nyc-weather", "nyc-weather-official": "nyc-weather"}` into this notebook,
+# run it again, and compare by CRPS with intervals. Three trainings of each, of 0 to 2,000 steps, are in docs/csdi.md.
 # </details>

@@ -129,6 +129,7 @@ figure, axis = plt.subplots(figsize=(6, 3), layout="constrained")
 axis.axhline(0, color="0.6")
 axis.plot(list(found), list(found.values()), "o-", color="#0072b2")
 axis.set(xscale="log", xlabel="step size τ", ylabel="mean log-density\nless that of exact samples (nats)")
+style.plain_numbers(axis.xaxis)
 plt.show()
 
 # %% [markdown]
