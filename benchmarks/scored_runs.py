@@ -23,10 +23,16 @@ def head(label: str, cells: Sequence[str]) -> str:
     return row(label, cells) + "\n|" + "---|" * (1 + len(cells))
 
 
+def parser(about: str) -> argparse.ArgumentParser:
+    """With the argument `results`, where finished runs lie."""
+    result = argparse.ArgumentParser(description=about.splitlines()[0])
+    result.add_argument("--results", type=Path, default=Path("results"))
+    return result
+
+
 def arguments(about: str, figure: Path | None = None) -> argparse.Namespace:
     """`results`, where finished runs lie, and `figure`, where it is written, if there is one."""
-    parser = argparse.ArgumentParser(description=about.splitlines()[0])
-    parser.add_argument("--results", type=Path, default=Path("results"))
+    own = parser(about)
     if figure:
-        parser.add_argument("--figure", type=Path, default=figure)
-    return parser.parse_args()
+        own.add_argument("--figure", type=Path, default=figure)
+    return own.parse_args()
