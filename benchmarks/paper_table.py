@@ -77,7 +77,7 @@ def compare(results: Path, other: Path) -> None:
     print(scored_runs.head("as in the paper", list(PATTERNS.values())))
     for folder, known in ((results, own[own.isin(others)]), (other, others[others.isin(own)])):
         scores = scored_runs.scores(folder, RUN)
-        n_samples = scores.loc[scores["method"] == metrics.CSDI, "n_samples"].max()
+        n_samples = scores.loc[scores["method"] == AS_IN_PAPER, "n_samples"].max()
         for name, values in zip(SCORES.values(), on_windows(folder, known), strict=True):
             print(scored_runs.row(f"{name}, {n_samples} samples", [f"{value:.4f}" for value in values]))
 
