@@ -53,7 +53,7 @@ CHANGES = {
     "likelihood.score_models.widened.weighting": {"weighting": "likelihood", "variance": 1.0},
     "likelihood.grid.n_cells": 84,
     "likelihood.score_errors.amounts": [0.15, 0.3],
-    "likelihood.dynamics.score_model": "network-variance",
+    "likelihood.dynamics.score_model": "exact",
     "likelihood.dynamics.times": [0.0, 0.2, 1.0],
     "likelihood.beta": [0.2, 10.0],
     "likelihood.sigma": [0.02, 30.0],
