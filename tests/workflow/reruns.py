@@ -77,6 +77,7 @@ CHANGES = {
     "csdi.runs.nyc-weather.dataset": "etth1",
     "csdi.runs.etth1.dataset": "nyc-weather",
     "csdi.runs.in-shards.dataset": "nyc-weather",
+    "csdi.runs.etth1.init": {"init": "scratch", "training": {"n_steps": 100}},
     "csdi.runs.*.init": "scratch",
     "csdi.runs.*.figure.held_out": "blocks-6",
 }
