@@ -45,34 +45,15 @@ def _placed(places, columns, n):
     return placed[0], placed[1]
 
 
-def energy_score(draws: np.ndarray, truth: np.ndarray) -> float:
-    """Mean distance of draws (S, d) from the truth (d,), less half of that between two draws, over the root of d."""
-    return _energy(draws, truth)
-
-
-def variogram_score(draws: np.ndarray, truth: np.ndarray) -> float:
-    """Mean squared error, over pairs of entries, of the mean root of differences of draws (S, d); 0 of one entry."""
-    return _variogram(draws.astype(np.float32), truth.astype(np.float32))
-
-
-# loops over entries innermost, whose sums are of one draw or pair each: the compiler vectorises them
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _of_windows(draws, truth, edges, energy, variogram):
-    """Both scores of each window, whose entries lie between two `edges`."""
-    fast, fast_truth = draws.astype(np.float32), truth.astype(np.float32)  # squares of stray draws would be infinite
-    for i in range(len(edges) - 1):
-        first, last = edges[i], edges[i + 1]
-        energy[i] = _energy(draws[:, first:last], truth[first:last])
-        variogram[i] = _variogram(fast[:, first:last], fast_truth[first:last])
+# the innermost loops add to many sums, not to one: the compiler vectorises these
 
 
 @njit(error_model="numpy")
-def _energy(draws, truth):
+def energy_score(draws: np.ndarray, truth: np.ndarray) -> float:
+    """Mean distance of draws (S, d) from the truth (d,), less half of that between two draws, over the root of d."""
     n, d = draws.shape
     away, apart = 0.0, 0.0
-    squares = np.empty(n)  # of the distances of one draw from those before it
+    squares = np.empty(n)  # of the distances of one draw from those before it, and from the truth
     for s in range(n):
         squares[:] = 0.0
         for k in range(d):
@@ -86,13 +67,8 @@ def _energy(draws, truth):
 
 
 @njit(error_model="numpy")
-def _add_roots(value, others, sums):
-    for j in range(len(sums)):
-        sums[j] += np.sqrt(np.abs(value - others[j]))
-
-
-@njit(error_model="numpy")
-def _variogram(draws, truth):
+def variogram_score(draws: np.ndarray, truth: np.ndarray) -> float:
+    """Mean squared error, over pairs of entries, of the mean root of differences of draws (S, d); 0 of one entry."""
     n, d = draws.shape
     m = min(d, MOST)
     chosen = np.empty((n + 1, m), np.float32)  # of the truth, too
@@ -111,6 +87,21 @@ def _variogram(draws, truth):
             error = math.sqrt(abs(chosen[n, i] - chosen[n, j])) - roots[j] / n
             total += error * error
     return total / max(m * (m - 1) // 2, 1)
+
+
+@njit(error_model="numpy")
+def _add_roots(value, others, sums):
+    for j in range(len(sums)):
+        sums[j] += np.sqrt(np.abs(value - others[j]))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _of_windows(draws, truth, edges, energy, variogram):
+    """Both scores of each window, whose entries lie between two `edges`."""
+    for i in range(len(edges) - 1):
+        entries = slice(edges[i], edges[i + 1])
+        energy[i] = energy_score(draws[:, entries], truth[entries])
+        variogram[i] = variogram_score(draws[:, entries], truth[entries])
 
 
 def means(

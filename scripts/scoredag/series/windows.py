@@ -312,14 +312,16 @@ def cut(
     """
     which = np.arange(len(first_steps)) if which is None else which
     n, n_features = len(which), wide.shape[1]
+    before = which - 1
     first, split = first_steps[which], window_splits[which]
     lengths = tidy.series_of(wide)[1]
     values = values_at(wide.to_numpy(), first, length, lengths)
     roles = np.where(np.isnan(values), np.int8(MISSING), np.int8(OBSERVED))
-    ends = np.cumsum(lengths)
-    ahead = first - first_steps[which - 1]  # of the window before
-    same = np.searchsorted(ends, first, side="right") == np.searchsorted(ends, first_steps[which - 1], side="right")
-    same &= (split == window_splits[which - 1]) & (ahead > 0)
+    series, series_before = (
+        np.searchsorted(np.cumsum(lengths), steps, side="right") for steps in (first, first_steps[before])
+    )
+    ahead = first - first_steps[before]  # of the window before
+    same = (series == series_before) & (split == window_splits[before]) & (ahead > 0)
     fresh = np.where(same, length - ahead, 0)  # the first step that no window had before
     for place in np.flatnonzero(split != SPLITS.index("train")):
         hidden = hold_out(int(which[place]), roles[place] == OBSERVED)
