@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import numpy as np
 import pandas as pd
+import threadpoolctl
 import yaml
 from peaks import peak
 
@@ -29,6 +30,7 @@ from scoredag.job import checks
 from scoredag.series import components, tidy, window_lengths, windows
 
 SCHEMA = Path(__file__).resolve().parents[1] / "config/schema.yaml"
+N_TRAINING = 100  # steps
 
 
 def write_table(path, n_hours, n_features, seed=0):
@@ -96,6 +98,24 @@ def run_fit_gaussian(table, folder):
     fit_gaussian.fit_gaussian(*map(str, paths), "long")
 
 
+def run_train_csdi(table, folder):
+    """The script of that name, for `N_TRAINING` steps from the base."""
+    from scoredag import imputing  # with PyTorch, whose memory is not that of the other steps
+
+    train_csdi = imputing.script("train_csdi")["train_csdi"]
+    config = imputing.checked_config("long", 1, {"file": str(table)}, {"training": {"n_steps": N_TRAINING}})
+    run = config["csdi"]["runs"]["long"]
+    init = config["csdi"]["checkpoints"][run["init"]]
+    training = {key: value for key, value in run["training"].items() if key != "save_every"}
+    settings = {key: run[key] for key in ("conditional", "dataset", "device", "init")}
+    settings |= {"init_sha256": init["sha256"], "training": training, "seed": 1}
+    settings["covariates"] = {"circular": {}, "columns": [], "group": None}
+    paths = [
+        folder / name for name in ("windows.parquet", "statistics.parquet", "model.safetensors", "history.parquet")
+    ]
+    train_csdi(init["file"], *map(str, paths), settings, "long", N_TRAINING, "")
+
+
 def run_impute_baselines(table, folder):
     """The script of that name, of linear interpolation alone, and of a structural model that knows no feature."""
     components.save({}, folder / "structural.parquet")
@@ -109,6 +129,7 @@ STEPS = {
     "cut_windows": run_cut_windows,
     "statistics": run_statistics,
     "fit_gaussian": run_fit_gaussian,
+    "train_csdi": run_train_csdi,
     "impute_baselines": run_impute_baselines,
 }
 
@@ -116,7 +137,8 @@ STEPS = {
 def measure(step, table, folder):
     """Run one step; its seconds, on the clock and of the processor, and the peak of this process in GB."""
     start, used = time.perf_counter(), time.process_time()
-    STEPS[step](table, folder)
+    with threadpoolctl.threadpool_limits(1, user_api="blas"):  # as jobs have
+        STEPS[step](table, folder)
     return time.perf_counter() - start, time.process_time() - used, peak() / 1e9
 
 

@@ -37,7 +37,8 @@ def train_csdi(
     stats = tables.read(statistics_path, tables.STATISTICS)
     features = list(stats["feature"])
     covariates = angles.features_of(features, **settings["covariates"])
-    _, values, roles = windows.read(windows_path, stats, "train")
+    folder = Path(model_path).parent
+    values, known = windows.stored(windows_path, stats, "train", folder)
     _, valid_values, valid_roles = windows.read(windows_path, stats, "valid")
     valid = batches.Batch(
         torch.from_numpy(valid_values),
@@ -55,8 +56,8 @@ def train_csdi(
         model = _as_it_is(init_path, features, values.shape[2], settings["conditional"])
     logging.info("%d training windows of %d features x %d steps", *values.shape)
     inputs = [path for path in (init_path, windows_path, statistics_path) if path]
-    store = resume.Store(Path(model_path).with_name("unfinished.pt"), resume.fingerprint([settings, run, code], inputs))
-    last_good_path = Path(model_path).with_name("last-good.safetensors")
+    store = resume.Store(folder / "unfinished.pt", resume.fingerprint([settings, run, code], inputs))
+    last_good_path = folder / "last-good.safetensors"
     metadata = {
         "config_sha256": resume.fingerprint(settings, []),
         "dataset": settings["dataset"],
@@ -70,7 +71,7 @@ def train_csdi(
             history = training.train(
                 model,
                 values,
-                roles != windows.MISSING,
+                known,
                 valid,
                 options,
                 seed,

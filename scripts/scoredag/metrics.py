@@ -21,6 +21,7 @@ FEW = 500  # targets of a pattern of missing entries; with fewer, methods cannot
 LEVELS = np.arange(1, 20) / 20
 N_RESAMPLES = 1000
 N_STRETCHES, MOST_IN_STRETCH = 6, 10  # of the bootstrap: at least so many, of at most so many windows
+MOST_STRETCHES = 2000  # beyond, neighbours are put together: more would cost memory and tell nothing
 GOLDEN = 0.6180339887498949  # multiples of it, less whole numbers, are spread evenly
 PHYSICAL = ("mae_physical", "rmse_physical")  # in the unit of a feature: of each alone
 PERCENTS = (50, 80, 90, 95)  # of the intervals that are scored
@@ -198,6 +199,7 @@ def stretches(starts: np.ndarray, series: np.ndarray) -> np.ndarray:
 
     A stretch is a run of windows without a gap between them, but of at most a `N_STRETCHES`-th of all of them, and
     of at most `MOST_IN_STRETCH`: neighbours err alike, so that windows drawn one by one give too short intervals.
+    Where these are more than `MOST_STRETCHES`, as many of them in a row are put together as it takes.
 
     Args:
         starts: (n,), when each begins, in order within a series.
@@ -209,7 +211,8 @@ def stretches(starts: np.ndarray, series: np.ndarray) -> np.ndarray:
     run = np.cumsum(breaks)
     place = np.arange(len(starts)) - np.flatnonzero(breaks)[run - 1]
     most = int(np.clip(len(starts) // N_STRETCHES, 1, MOST_IN_STRETCH))
-    return np.unique(np.column_stack([run, place // most]), axis=0, return_inverse=True)[1]
+    codes = np.unique(np.column_stack([run, place // most]), axis=0, return_inverse=True)[1]
+    return codes // -(-(codes.max() + 1) // MOST_STRETCHES)
 
 
 def resamples(n: int, rng: np.random.Generator) -> np.ndarray:

@@ -240,6 +240,12 @@ def test_stretches(starts, series, expected):
     assert metrics.stretches(np.array(starts), np.array(series)).tolist() == list(expected)
 
 
+def test_many_stretches_are_put_together_with_their_neighbours(monkeypatch):
+    monkeypatch.setattr(metrics, "MOST_STRETCHES", 4)
+    codes = metrics.stretches(np.arange(0, 90, 10), np.arange(9))
+    assert codes.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
 def test_sums_are_over_all_stretches_and_over_those_drawn():
     rng = np.random.default_rng(0)
     sums, counts = rng.normal(size=(8, 3)), metrics.resamples(8, rng)

@@ -12,6 +12,7 @@ from scoredag.csdi import batches, checkpoint, devices, diffusion, masks, optimi
 from scoredag.csdi.muon import Muon
 from scoredag.csdi.network import CSDI
 from scoredag.errors import InputError
+from scoredag.store.arrays import Stored
 
 SETTINGS = training.Settings(
     n_steps=12,
@@ -105,6 +106,22 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_does_not():
     other, _ = train(seed=1)
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+def test_windows_on_disk_train_as_windows_in_memory_do(tmp_path):
+    def on_disk(rows):
+        result = Stored(rows.shape, rows.dtype, tmp_path)
+        result[0 : len(rows)] = rows
+        return result
+
+    values, known = a_dataset()
+    valid = a_batch(*a_dataset(6, seed=9))
+    models = []
+    for windows in ((values, known), (on_disk(values), on_disk(known))):
+        torch.manual_seed(0)
+        models.append(CSDI(3))
+        training.train(models[-1], *windows, valid, SETTINGS, 0, device="cpu")
+    assert all(torch.equal(a, b) for a, b in zip(*(model.parameters() for model in models), strict=True))
 
 
 def test_history_has_a_row_a_split_at_each_validation_and_at_the_end():

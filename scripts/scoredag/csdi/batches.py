@@ -1,5 +1,6 @@
 """What a training step of CSDI sees: windows, crops, masks, noise and diffusion steps, all drawn from its number."""
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import torch
 from scoredag import streams
 from scoredag.csdi import diffusion, masks
 from scoredag.csdi.settings import Settings
+from scoredag.store.arrays import Stored
 
 
 class Batch(NamedTuple):
@@ -33,8 +35,8 @@ class Batch(NamedTuple):
 
 
 def draw(
-    values: np.ndarray,
-    observed_mask: np.ndarray,
+    values: np.ndarray | Stored,
+    observed_mask: np.ndarray | Stored,
     test_masks: torch.Tensor,
     settings: Settings,
     seed: int,
@@ -83,8 +85,12 @@ def window_numbers(n: int, size: int, seed: int, step: int) -> np.ndarray:
     """Numbers of the windows of a step: each pass takes all `n` in a new order, full batches only."""
     size = min(n, size)
     epoch, batch = divmod(step, n // size)
-    order = streams.generator(seed, "order", epoch).permutation(n)
-    return order[batch * size : (batch + 1) * size]
+    return _order(n, seed, epoch)[batch * size : (batch + 1) * size]
+
+
+@functools.lru_cache(maxsize=1)
+def _order(n, seed, epoch):
+    return streams.generator(seed, "order", epoch).permutation(n)
 
 
 def diffusion_steps(n: int, settings: Settings, generator: torch.Generator) -> torch.Tensor:

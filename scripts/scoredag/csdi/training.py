@@ -23,6 +23,7 @@ from scoredag.csdi.batches import Batch
 from scoredag.csdi.network import CSDI
 from scoredag.csdi.settings import Settings
 from scoredag.errors import InputError, UserFacingError
+from scoredag.store.arrays import Stored
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +55,8 @@ def loss(
 
 def train(
     model: CSDI,
-    values: np.ndarray,
-    observed_mask: np.ndarray,
+    values: np.ndarray | Stored,
+    observed_mask: np.ndarray | Stored,
     valid: Batch,
     settings: Settings,
     seed: int,
@@ -69,7 +70,7 @@ def train(
 
     Args:
         model: a `CSDI`.
-        values: training windows (N, K, L), z-scores, float32 arrays; finite everywhere.
+        values: training windows (N, K, L), z-scores, float32, in memory or on disk; finite everywhere.
         observed_mask: (N, K, L), 1 = known.
         valid: a `Batch` of all validation windows with their fixed conditional masks.
         settings: a `Settings`.

@@ -11,6 +11,7 @@ from scoredag import slices
 from scoredag.errors import InputError
 from scoredag.series import tidy, transforms
 from scoredag.store import files, tables, weights
+from scoredag.store.arrays import Stored
 
 log = logging.getLogger(__name__)
 
@@ -391,6 +392,17 @@ def read(
     for part, rows in parts(path, stats, split, which):
         _, values[part], roles[part] = to_arrays(rows, stats)
     return which, values, roles
+
+
+def stored(path: str, stats: pd.DataFrame, split: str, folder: files.PathLike) -> tuple[Stored, Stored]:
+    """Values (N, K, L) as z-scores and which of them are known, of the windows of `split`, on the disk of `folder`."""
+    which = numbers(path, split)
+    shape = len(which), len(stats), length_of(path)
+    values, known = Stored(shape, np.float32, folder), Stored(shape, np.bool_, folder)
+    for part, rows in parts(path, stats, split, which):
+        _, values[part], roles = to_arrays(rows, stats)
+        known[part] = roles != MISSING
+    return values, known
 
 
 def parts(
