@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from scoredag import gaussian
+from scoredag import gaussian, slices
 from scoredag.series import seasons, tidy
 from scoredag.series.windows import OBSERVED, TARGET
 from scoredag.store import files, tables
@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 HARMONICS = {"day": 4, "week": 3, "year": 3}
 LEAST_STEPS, CYCLES = 2.5, 3  # of a cycle, and cycles of a series
 RIDGE = 1e-3  # relative to the number of values
+AT_ONCE = 1 << 18  # steps
 GAIN = 0.02  # of the CRPS, below which nothing is subtracted
 
 
@@ -37,17 +38,31 @@ def estimate(wide: pd.DataFrame, training: np.ndarray) -> Profile:
         wide: one series, (T, K), on a regular grid.
         training: boolean (T,), the steps that it is estimated from.
     """
-    parts, design = _design(wide.index, np.arange(len(wide)))
-    penalty = np.r_[0.0, np.full(design.shape[1] - 1, RIDGE)]
+    observed = wide.to_numpy()
+    known = training[:, None] & ~np.isnan(observed)
+    parts, columns = _design(wide.index, np.zeros(1))
+    n_columns, n_known = columns.shape[1], known.sum(axis=0)
+    fitted = np.flatnonzero(n_known > n_columns)
+    middle = {k: observed[known[:, k], k].mean() for k in fitted}
+    normal = {k: n_known[k] * np.diag(np.r_[0.0, np.full(n_columns - 1, RIDGE)]) for k in fitted}
+    right = {k: np.zeros(n_columns) for k in fitted}
+    for place, design in _designs(wide.index):
+        for k in fitted:
+            rows = design[known[place, k]]
+            normal[k] += rows.T @ rows
+            right[k] += rows.T @ (observed[place, k][known[place, k]] - middle[k])
+    coefficients = {k: np.linalg.solve(normal[k], right[k]) for k in fitted}
     values = np.zeros(wide.shape)
-    for column, observed in zip(values.T, wide.to_numpy().T, strict=True):
-        known = training & ~np.isnan(observed)
-        if known.sum() > design.shape[1]:
-            rows = design[known]
-            middle = observed[known].mean()
-            normal = rows.T @ rows + len(rows) * np.diag(penalty)
-            column[:] = middle + design @ np.linalg.solve(normal, rows.T @ (observed[known] - middle))
+    for place, design in _designs(wide.index):
+        for k in fitted:
+            values[place, k] = middle[k] + design @ coefficients[k]
     return Profile(values, parts)
+
+
+def _designs(times):
+    """`_design` at all steps, some of them at a time: (which, columns)."""
+    for place in slices.covering(len(times), AT_ONCE):
+        yield place, _design(times, np.arange(place.start, place.stop))[1]
 
 
 def extended(profile: pd.DataFrame, steps: np.ndarray) -> np.ndarray:
