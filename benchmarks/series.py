@@ -121,7 +121,7 @@ def run_impute_baselines(table, folder):
     components.save({}, folder / "structural.parquet")
     names = ("series", "profile", "windows", "window_starts", "statistics", "gaussian", "structural", "baselines")
     paths = [str(folder / f"{name}.{'safetensors' if name == 'gaussian' else 'parquet'}") for name in names]
-    impute_baselines.write_forecasts(*paths, "long", methods=["linear"])
+    impute_baselines.write_forecasts(*paths, "long", methods=["linear", "structural"])
 
 
 STEPS = {

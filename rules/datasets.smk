@@ -160,9 +160,36 @@ rule impute_baselines:
         structural="results/datasets/{dataset}/structural.parquet",
     output:
         baselines="results/datasets/{dataset}/baselines.parquet",
+    wildcard_constraints:
+        dataset=either(datasets_in_shards(False)),
     priority: 1
     resources:
         mem_mb=4000,
         runtime=30,
+    params:
+        settings={},
     script:
         "../scripts/impute_baselines.py"
+
+
+use rule impute_baselines as impute_baselines_shard with:
+    output:
+        baselines=temp("results/datasets/{dataset}/shards/{shard}/baselines.parquet"),
+    wildcard_constraints:
+        dataset=either(datasets_in_shards(True)),
+    params:
+        settings=settings(shard=baselines_shard),
+
+
+rule gather_baselines:
+    """Join the shards of a dataset's table of simpler methods."""
+    input:
+        shards=shards_of_baselines,
+    output:
+        baselines="results/datasets/{dataset}/baselines.parquet",
+    wildcard_constraints:
+        dataset=either(datasets_in_shards(True)),
+    resources:
+        runtime=60,
+    script:
+        "../scripts/gather_baselines.py"

@@ -59,3 +59,24 @@ def logit_ranges(wildcards):
 def patterns(wildcards):
     """Pairs of a name and a pattern of missing entries, in the config's order, which sorted keys would lose."""
     return list(map(list, checks.patterns(section("datasets", wildcards.dataset, "windows"))))
+
+
+def n_shards(dataset):
+    """Jobs by which simpler methods impute the windows of a dataset: as many as its runs have, the most of any."""
+    return max((run["shards"] for run in config["csdi"]["runs"].values() if run["dataset"] == dataset), default=1)
+
+
+def datasets_in_shards(are):
+    """The names of the datasets that have several shards, or of the others."""
+    return [name for name in config["datasets"] if (n_shards(name) > 1) == are]
+
+
+def baselines_shard(wildcards):
+    """The number of a shard, and of how many; one more has what needs the whole series."""
+    return [int(wildcards.shard), n_shards(wildcards.dataset)]
+
+
+def shards_of_baselines(wildcards):
+    """The tables of all shards of a dataset's simpler methods, in order, that of the whole series last."""
+    folder = f"results/datasets/{wildcards.dataset}/shards"
+    return [f"{folder}/{i}/baselines.parquet" for i in range(n_shards(wildcards.dataset) + 1)]

@@ -44,14 +44,24 @@ def impute_baselines(
     gaussian_path: str,
     structural_path: str,
     baselines_path: str,
+    settings: dict,
     dataset: str,
 ) -> None:
     """Write each method's forecast of every target in physical units, and its deviation where the method has one.
 
-    A deviation is that of the transformed value, where its feature has a transform.
+    A deviation is that of the transformed value, where its feature has a transform. Of `settings["shard"]`, its number
+    and of how many, the methods that see a window alone have some of the windows; the number after the last one is that
+    of the structural model, which sees the whole series.
     """
     paths = (series_path, profile_path, windows_path, starts_path, statistics_path, gaussian_path, structural_path)
-    write_forecasts(*paths, baselines_path, dataset)
+    number, n_shards = settings.get("shard", windows.WHOLE)
+    if number == n_shards:
+        write_forecasts(*paths, baselines_path, dataset, [baselines.STRUCTURAL])
+    elif n_shards > 1:
+        of_windows = [name for name in baselines.NAMES if name != baselines.STRUCTURAL]
+        write_forecasts(*paths, baselines_path, dataset, of_windows, shard=(number, n_shards))
+    else:
+        write_forecasts(*paths, baselines_path, dataset)
 
 
 def write_forecasts(
@@ -66,10 +76,12 @@ def write_forecasts(
     dataset: str,
     methods: Collection[str] = baselines.NAMES,
     written: Sequence[str] = SPLITS,
+    shard: tuple[int, int] = windows.WHOLE,
 ) -> None:
-    """Write the forecasts of some methods, and always of the structural model, for the targets of some splits."""
+    """Write the forecasts of some methods for the targets of some splits, or of a shard of their windows."""
     stats = tables.read(statistics_path, tables.STATISTICS)
-    numbers = {split: windows.numbers(windows_path, split) for split in SPLITS}
+    size = windows.in_a_part(windows_path, stats)
+    numbers = {split: windows.share(windows.numbers(windows_path, split), size, *shard) for split in SPLITS}
     _, values, roles = windows.read_some(windows_path, stats, "train", baselines.N_TRAINING)
     law = gaussian.load(gaussian_path)
     if law is None:
@@ -88,6 +100,8 @@ def write_forecasts(
                     of_targets = None if deviations is None else deviations[part.targets]
                     write(_rows(split, method, part, stats, filled[part.targets], of_targets))
             begin = _told(dataset, method, begin)
+        if baselines.STRUCTURAL not in methods:
+            return
         models = components.load(structural_path)
         wide = tidy.read(series_path)
         scores = windows.z_scores(wide.to_numpy(), stats, profiles.read(profile_path))

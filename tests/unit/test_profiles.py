@@ -103,7 +103,7 @@ def test_forecasts_are_written_in_physical_units(cut):
         names = ("series", "profile", "windows", "starts", "statistics")
         paths = {f"{name}_path": folder / f"{name}.parquet" for name in names}
         paths |= {"gaussian_path": folder / "gaussian.safetensors", "structural_path": folder / "structural.parquet"}
-        impute_baselines(**paths, baselines_path=folder / "baselines.parquet", dataset="mine")
+        impute_baselines(**paths, baselines_path=folder / "baselines.parquet", settings={}, dataset="mine")
         found = tables.read(folder / "baselines.parquet", tables.BASELINES, filters=[("split", "==", "test")])
         means = found[found["method"] == "mean"].set_index(["window", "step", "feature"])["value"]
         table = tables.read(folder / "windows.parquet", tables.WINDOWS).set_index(["window", "step", "feature"])

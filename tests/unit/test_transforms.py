@@ -114,7 +114,7 @@ def scored(folder, wide, samples_of, **changes):
     components.save({}, folder / "structural.parquet")
     names = ("series", "profile", "windows", "starts", "statistics", "structural", "baselines")
     paths = {f"{name}_path": folder / f"{name}.parquet" for name in names}
-    impute_baselines(**paths, gaussian_path=folder / "gaussian.safetensors", dataset="mine")
+    impute_baselines(**paths, gaussian_path=folder / "gaussian.safetensors", settings={}, dataset="mine")
     for split, name in (("valid", "validation"), ("test", "samples")):
         table = windows.table(folder / "windows.parquet", split)
         rows = table.loc[table["role"] == "target", ["window", "step", "feature", "value"]]

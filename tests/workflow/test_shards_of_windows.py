@@ -5,17 +5,20 @@ from scoredag.job import record
 SHARDED = "csdi: {runs: {nyc-weather: {shards: %d}}}"
 FOLDER = "results/csdi/nyc-weather"
 TABLES = [f"{FOLDER}/{name}.parquet" for name in ("samples", "validation_samples", "window_scores")]
+TABLES.append("results/datasets/nyc-weather/baselines.parquet")
 OVERLAYS = ("config/presets/tiny.yaml", "sharded.yaml")
 
 
 def test_shards_are_planned_where_they_are_asked_for(project):
     (project.folder / "sharded.yaml").write_text(SHARDED % 3, encoding="utf-8")
     targets = [f"{FOLDER}/{name}.parquet" for name in ("metrics", "imputed", "completed")]
+    targets.append("results/datasets/nyc-weather/baselines.parquet")
     of_one, of_three = project.jobs(*targets), project.jobs(*targets, configfiles=OVERLAYS)
-    whole = {"impute_csdi", "impute_validation", "score_windows"}
+    whole = {"impute_baselines", "impute_csdi", "impute_validation", "score_windows"}
     assert of_one - of_three == whole
-    shards = {"impute_shard", "impute_validation_shard", "score_shard", "draw_gaps", "draw_completion"}
-    assert of_three - of_one == shards | {"gather_windows", "gather_gaps"}
+    shards = {"impute_baselines_shard", "impute_shard", "impute_validation_shard", "score_shard"}
+    shards |= {"draw_gaps", "draw_completion"}
+    assert of_three - of_one == shards | {"gather_baselines", "gather_windows", "gather_gaps"}
 
 
 def test_shards_give_the_bytes_of_one_job(edited):
@@ -34,4 +37,4 @@ def test_shards_give_the_bytes_of_one_job(edited):
     log = (edited.folder / "logs/csdi/nyc-weather/1/impute_shard.log").read_text(encoding="utf-8")
     assert "shard 1 of 0 to 2: " in log and ", batches of 21" in log  # 64 // 3
     assert not edited.jobs(*TABLES, configfiles=OVERLAYS)
-    assert edited.jobs(*TABLES) >= {"impute_csdi", "impute_validation", "score_windows"}
+    assert edited.jobs(*TABLES) >= {"impute_baselines", "impute_csdi", "impute_validation", "score_windows"}

@@ -427,9 +427,13 @@ def borders(
     path: str, stats: pd.DataFrame, which: np.ndarray, batch: int = 1
 ) -> tuple[list[slice], list[tuple[int, int]]]:
     """Which of the windows `which` each of `parts` has, and the numbers of its first and its last one."""
-    size = batch * max(1, MOST_ROWS // (batch * len(stats) * length_of(path)))
-    places = list(slices.covering(len(which), size))
+    places = list(slices.covering(len(which), in_a_part(path, stats, batch)))
     return places, [(int(which[place][0]), int(which[place][-1])) for place in places]
+
+
+def in_a_part(path: str, stats: pd.DataFrame, batch: int = 1) -> int:
+    """How many windows each of `parts` has, but the last one."""
+    return batch * max(1, MOST_ROWS // (batch * len(stats) * length_of(path)))
 
 
 def table(path: str, split: str, which: Sequence[int] | np.ndarray | None = None) -> pd.DataFrame:

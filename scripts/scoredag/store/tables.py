@@ -380,6 +380,20 @@ def join(paths: Sequence[files.PathLike], path: files.PathLike) -> None:
                     write_part(pa.table(rows))
 
 
+def join_by(
+    paths: Sequence[files.PathLike], path: files.PathLike, schema: pa.Schema, order: Iterable[Mapping[str, str]]
+) -> None:
+    """Write the rows of several tables whose columns have the values of the first of `order`, then of the next one ..
+
+    In memory are such rows of one table.
+    """
+    with writing(path, schema) as write_part:
+        for values in order:
+            for part in paths:
+                with _readable(part), _opened(part) as stream:
+                    write_part(_filtered(stream, *_with_values(stream, values)))
+
+
 def _table(frame, schema):
     if isinstance(frame, pa.Table):
         return frame.cast(schema)
@@ -412,8 +426,7 @@ def _with_values(stream, values):
     """Which row groups (G,) may have rows whose columns have these values, and the condition that they have."""
     groups, condition = np.ones(stream.metadata.num_row_groups, bool), pc.scalar(True)
     for name, value in values.items():
-        least, most = _bounds(stream, name).T
-        groups &= (least <= value) & (most >= value)
+        groups &= np.fromiter((least <= value <= most for least, most in _bounds(stream, name)), bool, len(groups))
         condition &= pc.field(name) == value
     return groups, condition
 
