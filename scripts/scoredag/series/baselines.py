@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 import pandas as pd
+import sklearn
 from scipy.interpolate import PchipInterpolator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401 (IterativeImputer hides behind it)
@@ -25,6 +26,7 @@ Fill = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (values, known) -> fill
 N_TRAINING = 250  # windows; more than these overlap, cost time and teach little
 N_NEIGHBOURS = 10
 SHARES = (0.0, 0.9)  # of the known values of a training window that ridge regression is fitted without
+MEGABYTES = 16  # of distances between steps that are in memory at once: those that fit a cache are faster
 N_ROUNDS = 10  # of chained regressions over all columns
 
 
@@ -160,7 +162,8 @@ def _by_steps(imputer, values, known, reach, hide=lambda known: known):
     def fill(values, known):
         n, n_features, length = values.shape
         # the first columns are the features at the step itself
-        filled = imputer.transform(_rows(values, known, reach))[:, :n_features]
+        with sklearn.config_context(working_memory=MEGABYTES):
+            filled = imputer.transform(_rows(values, known, reach))[:, :n_features]
         return np.where(known, values, filled.reshape(n, length, n_features).transpose(0, 2, 1))
 
     return fill
