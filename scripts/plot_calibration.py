@@ -1,5 +1,6 @@
 """Draw how often held-out values fall inside the intervals."""
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -46,7 +47,8 @@ def plot_calibration(
         calibration = forecasts.calibrate(validation, len(names), len(stats))
     counted: dict[str, Counts] = {}
     done = 0
-    for part in forecasts.parts(samples_path, *more, "test"):
+    parts = map(forecasts.blocks, forecasts.parts(samples_path, *more, "test"))
+    for part in itertools.chain.from_iterable(parts):
         for title, samples, levels in _panels(part, calibration, settings["antithetic"]):
             counts = _counts(part.targets, len(names), samples, levels, done)
             counted[title] = _added(counted[title], counts) if title in counted else counts
