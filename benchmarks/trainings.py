@@ -5,8 +5,8 @@ snakemake --cores all results/csdi/{second,third,longer,longer-second,longer-thi
   --configfile config/presets/trainings.yaml
 .venv/bin/python benchmarks/trainings.py           # --results names another folder
 
-Intervals are block bootstrap of the default run; `±` is the standard deviation over three trainings. Runs that are not
-there are left out.
+Intervals are block bootstrap of the default run; `±` is the standard deviation over three trainings. Runs that
+are not there are left out, but for the default one.
 """
 
 from collections.abc import Sequence

@@ -39,7 +39,7 @@ rule tidy_series:
         settings=settings(
             "datasets",
             "{dataset}",
-            without=["file", "round", "transform", "units", "url", "windows"],
+            without=["file", "round", "shards", "transform", "units", "url", "windows"],
             seed=config["seed"],
         ),
     script:
@@ -189,6 +189,7 @@ rule gather_baselines:
         baselines="results/datasets/{dataset}/baselines.parquet",
     wildcard_constraints:
         dataset=either(datasets_in_shards(True)),
+    priority: 1
     resources:
         runtime=60,
     script:

@@ -61,22 +61,17 @@ def patterns(wildcards):
     return list(map(list, checks.patterns(section("datasets", wildcards.dataset, "windows"))))
 
 
-def n_shards(dataset):
-    """Jobs by which simpler methods impute the windows of a dataset: as many as its runs have, the most of any."""
-    return max((run["shards"] for run in config["csdi"]["runs"].values() if run["dataset"] == dataset), default=1)
-
-
 def datasets_in_shards(are):
-    """The names of the datasets that have several shards, or of the others."""
-    return [name for name in config["datasets"] if (n_shards(name) > 1) == are]
+    """The names of the datasets whose windows simpler methods impute in several shards, or of the others."""
+    return [name for name, dataset in config["datasets"].items() if (dataset["shards"] > 1) == are]
 
 
 def baselines_shard(wildcards):
-    """The number of a shard, and of how many; one more has what needs the whole series."""
-    return [int(wildcards.shard), n_shards(wildcards.dataset)]
+    """The number of a shard, and of how many; the number after the last one is that of the structural model."""
+    return [int(wildcards.shard), section("datasets", wildcards.dataset, "shards")]
 
 
 def shards_of_baselines(wildcards):
-    """The tables of all shards of a dataset's simpler methods, in order, that of the whole series last."""
+    """The tables of all shards of a dataset's simpler methods, in order, that of the structural model last."""
     folder = f"results/datasets/{wildcards.dataset}/shards"
-    return [f"{folder}/{i}/baselines.parquet" for i in range(n_shards(wildcards.dataset) + 1)]
+    return [f"{folder}/{i}/baselines.parquet" for i in range(section("datasets", wildcards.dataset, "shards") + 1)]

@@ -82,10 +82,7 @@ def write_forecasts(
     stats = tables.read(statistics_path, tables.STATISTICS)
     size = windows.in_a_part(windows_path, stats)
     numbers = {split: windows.share(windows.numbers(windows_path, split), size, *shard) for split in SPLITS}
-    _, values, roles = windows.read_some(windows_path, stats, "train", baselines.N_TRAINING)
-    law = gaussian.load(gaussian_path)
-    if law is None:
-        logging.warning("%s is left out, as it could not be estimated (fit_gaussian.log)", baselines.GAUSSIAN)
+    of_windows = [name for name in methods if name != baselines.STRUCTURAL and any(map(len, numbers.values()))]
 
     def parts(split):
         for _, rows in windows.parts(windows_path, stats, split, numbers[split]):
@@ -93,7 +90,7 @@ def write_forecasts(
 
     with tables.writing(baselines_path, tables.BASELINES) as write:
         begin = time.perf_counter()
-        for method, forecast in baselines.fitted(values, roles == windows.OBSERVED, law, methods):
+        for method, forecast in _fitted(windows_path, stats, gaussian_path, of_windows):
             for split in written:
                 for part in parts(split):
                     filled, deviations = forecast(part.values, part.roles == windows.OBSERVED)
@@ -114,6 +111,16 @@ def write_forecasts(
                 write(_rows(split, baselines.STRUCTURAL, part, stats, *smoothed[split][:, first:last]))
                 first = last
         _told(dataset, baselines.STRUCTURAL, begin)
+
+
+def _fitted(windows_path, stats, gaussian_path, methods):
+    """(name, forecast) of each of the methods, which see a window alone; of no methods nothing is read."""
+    if methods:
+        _, values, roles = windows.read_some(windows_path, stats, "train", baselines.N_TRAINING)
+        law = gaussian.load(gaussian_path)
+        if law is None:
+            logging.warning("%s is left out, as it could not be estimated (fit_gaussian.log)", baselines.GAUSSIAN)
+        yield from baselines.fitted(values, roles == windows.OBSERVED, law, methods)
 
 
 def _told(dataset, method, begin):

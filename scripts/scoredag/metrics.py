@@ -20,7 +20,10 @@ SHUFFLED = f"{AUTO}, entries shuffled"  # the draws of each entry in another ord
 FEW = 500  # targets of a pattern of missing entries; with fewer, methods cannot be told apart
 LEVELS = np.arange(1, 20) / 20
 N_RESAMPLES = 1000
-N_STRETCHES, MOST_IN_STRETCH = 6, 10  # of the bootstrap: at least so many, of at most so many windows
+N_STRETCHES, MOST_IN_STRETCH = (
+    6,
+    10,
+)  # of the bootstrap: at least so many, of at most so many windows, or what the next line takes
 MOST_STRETCHES = 2000  # beyond, neighbours are put together: more would cost memory and tell nothing
 GOLDEN = 0.6180339887498949  # multiples of it, less whole numbers, are spread evenly
 PHYSICAL = ("mae_physical", "rmse_physical")  # in the unit of a feature: of each alone
@@ -199,7 +202,8 @@ def stretches(starts: np.ndarray, series: np.ndarray) -> np.ndarray:
 
     A stretch is a run of windows without a gap between them, but of at most a `N_STRETCHES`-th of all of them, and
     of at most `MOST_IN_STRETCH`: neighbours err alike, so that windows drawn one by one give too short intervals.
-    Where these are more than `MOST_STRETCHES`, as many of them in a row are put together as it takes.
+    Where these are more than `MOST_STRETCHES`, as many of them in a row are put together as it takes, gaps between
+    them or not.
 
     Args:
         starts: (n,), when each begins, in order within a series.

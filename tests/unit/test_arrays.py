@@ -44,6 +44,13 @@ def test_rows_of_another_shape_are_refused(tmp_path):
         stored[0:2] = rows[:3]
 
 
+def test_a_row_that_was_not_written_is_refused(tmp_path):
+    stored = Stored((4, 2), np.float32, tmp_path)
+    stored[0:2] = np.ones((2, 2), np.float32)
+    with pytest.raises(IndexError, match="row 2 of"):
+        stored[[0, 2]]
+
+
 def test_no_file_is_left(tmp_path):
     an_array(tmp_path)
     assert not list(tmp_path.iterdir())

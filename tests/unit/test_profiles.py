@@ -62,6 +62,13 @@ def test_a_trend_and_a_day_are_found_from_training_steps_alone():
     assert (profiles.estimate(wide, training).values[:, 0] == 0).all()  # nothing to estimate it from
 
 
+def test_a_profile_is_the_same_some_steps_at_a_time(monkeypatch):
+    wide, training = series(1.0).where(np.random.default_rng(1).random((N, 2)) < 0.9), np.arange(N) % 480 < 336
+    whole = profiles.estimate(wide, training).values
+    monkeypatch.setattr(profiles, "AT_ONCE", 1000)
+    np.testing.assert_allclose(profiles.estimate(wide, training).values, whole, rtol=1e-9)
+
+
 def test_a_cycle_that_windows_do_not_see_is_subtracted_and_noise_is_not(cut, caplog):
     caplog.set_level(logging.INFO)
     folder, stats = cut(series(1.0), "auto")

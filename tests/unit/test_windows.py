@@ -749,6 +749,9 @@ def test_windows_are_read_a_few_at_a_time(wide, splits, table, stored, split):
     numbers = windows.numbers(stored, split)
     for found, whole in zip(windows.read(stored, stats, split, numbers[3:20]), expected, strict=True):
         np.testing.assert_array_equal(found, whole[3:20])
+    on_disk = windows.stored(stored, stats, split, stored.parent)
+    for found, whole in zip(on_disk, (expected[1], expected[2] != windows.MISSING), strict=True):
+        np.testing.assert_array_equal(found[np.arange(len(numbers))], whole)
     chosen = windows.table(stored, split, numbers[[1, 5]])
     assert sorted(chosen["window"].unique()) == numbers[[1, 5]].tolist()
     assert (windows.some(stored, split, numbers)["window"].unique() == numbers).all()

@@ -29,6 +29,8 @@ MORE = """
 langevin:
   variants:
     many: {step_size: 0.1, noise_covariance: [[1.0, 0.0], [0.0, 1.0]], n_particles: 600000, animate: true}
+datasets:
+  etth1: {shards: 2}
 csdi:
   runs:
     etth1: {dataset: etth1, init: base, fill_gaps: true}

@@ -2,7 +2,7 @@
 
 from scoredag.job import record
 
-SHARDED = "csdi: {runs: {nyc-weather: {shards: %d}}}"
+SHARDED = "{datasets: {nyc-weather: {shards: 2}}, csdi: {runs: {nyc-weather: {shards: %d}}}}"
 FOLDER = "results/csdi/nyc-weather"
 TABLES = [f"{FOLDER}/{name}.parquet" for name in ("samples", "validation_samples", "window_scores")]
 TABLES.append("results/datasets/nyc-weather/baselines.parquet")
@@ -33,7 +33,8 @@ def test_shards_give_the_bytes_of_one_job(edited):
     assert metrics.read_bytes() == whole
     found = record.read(edited.folder / TABLES[0])
     assert found["rule"] == "gather_windows" and found["settings"]["shards"] == 3 and found["settings"]["sampling"]
-    assert not list((edited.folder / FOLDER / "shards").rglob("*.parquet"))
+    for folder in (FOLDER, "results/datasets/nyc-weather"):
+        assert not list((edited.folder / folder / "shards").rglob("*.parquet"))
     log = (edited.folder / "logs/csdi/nyc-weather/1/impute_shard.log").read_text(encoding="utf-8")
     assert "shard 1 of 0 to 2: " in log and ", batches of 21" in log  # 64 // 3
     assert not edited.jobs(*TABLES, configfiles=OVERLAYS)

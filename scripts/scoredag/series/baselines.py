@@ -161,9 +161,9 @@ def _by_steps(imputer, values, known, reach, hide=lambda known: known):
 
     def fill(values, known):
         n, n_features, length = values.shape
-        # the first columns are the features at the step itself
         with sklearn.config_context(working_memory=MEGABYTES):
-            filled = imputer.transform(_rows(values, known, reach))[:, :n_features]
+            filled = imputer.transform(_rows(values, known, reach))
+        filled = filled[:, :n_features]  # the first columns are the features at the step itself
         return np.where(known, values, filled.reshape(n, length, n_features).transpose(0, 2, 1))
 
     return fill

@@ -375,9 +375,13 @@ def join(paths: Sequence[files.PathLike], path: files.PathLike) -> None:
     schema = imputations(_n_samples(paths[0])) if "samples" in stored.names else pa.schema(list(stored))
     with writing(path, schema) as write_part:
         for part in paths:
-            with _readable(part), _opened(part) as stream:
-                for rows in stream.iter_batches(ROW_GROUP):
-                    write_part(pa.table(rows))
+            for rows in _stored_batches(part):
+                write_part(pa.table(rows))
+
+
+def _stored_batches(path):
+    with _readable(path), _opened(path) as stream:
+        yield from stream.iter_batches(ROW_GROUP)
 
 
 def join_by(
@@ -385,13 +389,19 @@ def join_by(
 ) -> None:
     """Write the rows of several tables whose columns have the values of the first of `order`, then of the next one ..
 
-    In memory are such rows of one table.
+    No more than the rows of one table and one of `order` are in memory.
+
+    Raises:
+        InputError: a table that cannot be read or has other columns, or a disk that cannot be written.
     """
+    for part in paths:
+        _check(part, schema)
     with writing(path, schema) as write_part:
         for values in order:
             for part in paths:
                 with _readable(part), _opened(part) as stream:
-                    write_part(_filtered(stream, *_with_values(stream, values)))
+                    rows = _filtered(stream, *_with_values(stream, values))
+                write_part(rows)
 
 
 def _table(frame, schema):
