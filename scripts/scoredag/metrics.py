@@ -20,11 +20,8 @@ SHUFFLED = f"{AUTO}, entries shuffled"  # the draws of each entry in another ord
 FEW = 500  # targets of a pattern of missing entries; with fewer, methods cannot be told apart
 LEVELS = np.arange(1, 20) / 20
 N_RESAMPLES = 1000
-N_STRETCHES, MOST_IN_STRETCH = (
-    6,
-    10,
-)  # of the bootstrap: at least so many, of at most so many windows, or what the next line takes
-MOST_STRETCHES = 2000  # beyond, neighbours are put together: more would cost memory and tell nothing
+N_STRETCHES, MOST_IN_STRETCH = 6, 10  # of the bootstrap: at least so many, of at most so many windows
+MOST_STRETCHES = 2000  # of more, neighbours are put together: they would cost memory and tell nothing
 GOLDEN = 0.6180339887498949  # multiples of it, less whole numbers, are spread evenly
 PHYSICAL = ("mae_physical", "rmse_physical")  # in the unit of a feature: of each alone
 PERCENTS = (50, 80, 90, 95)  # of the intervals that are scored

@@ -1,8 +1,13 @@
 """Arrays on disk."""
 
+import errno
+import io
+import os
+
 import numpy as np
 import pytest
 
+from scoredag.errors import InputError
 from scoredag.store.arrays import Stored
 
 
@@ -49,6 +54,17 @@ def test_a_row_that_was_not_written_is_refused(tmp_path):
     stored[0:2] = np.ones((2, 2), np.float32)
     with pytest.raises(IndexError, match="row 2 of"):
         stored[[0, 2]]
+
+
+def test_a_full_disk_is_told(tmp_path, monkeypatch):
+    class Full(io.BytesIO):
+        def flush(self):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda dir: Full())
+    stored = Stored((4, 2), np.float32, tmp_path)
+    with pytest.raises(InputError, match=r": cannot be written \(No space left on device\)$"):
+        stored[0:4] = np.ones((4, 2), np.float32)
 
 
 def test_no_file_is_left(tmp_path):

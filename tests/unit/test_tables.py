@@ -1,6 +1,7 @@
 """The ground floor: Parquet tables, whole files, log files, random streams."""
 
 import contextlib
+import errno
 import hashlib
 import itertools
 import logging
@@ -508,6 +509,25 @@ def test_joined_tables_have_the_bytes_of_one_that_was_written_whole(tmp_path, mo
             tables.write(part, tmp_path / str(number), schema)
         tables.join([tmp_path / str(number) for number in range(4)], tmp_path / "joined")
         assert (tmp_path / "joined").read_bytes() == (tmp_path / "whole").read_bytes()
+
+
+@pytest.mark.parametrize("by", [False, True])
+def test_a_full_disk_is_no_fault_of_the_tables_that_are_joined(tmp_path, monkeypatch, by):
+    monkeypatch.setattr(tables, "ROW_GROUP", 10)  # so that rows are written while the next are read
+    schema, parts = tables.imputations(5), [tmp_path / "0", tmp_path / "1"]
+    for part in parts:
+        tables.write(imputed(34), part, schema)
+
+    def full(self, *rows):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", full)
+    with pytest.raises(InputError, match=r"joined: cannot be written \(No space left on device\)$"):
+        if by:
+            tables.join_by(parts, tmp_path / "joined", schema, [{"feature": "wind"}, {"feature": "temp"}])
+        else:
+            tables.join(parts, tmp_path / "joined")
+    assert {path.name for path in tmp_path.iterdir()} == {"0", "1"}
 
 
 def test_ranges_are_those_of_a_column_and_of_names(tmp_path, monkeypatch):

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 HARMONICS = {"day": 4, "week": 3, "year": 3}
 LEAST_STEPS, CYCLES = 2.5, 3  # of a cycle, and cycles of a series
 RIDGE = 1e-3  # relative to the number of values
-AT_ONCE = 1 << 18  # steps
+AT_ONCE = 1 << 18  # steps, of which all harmonics are in memory
 GAIN = 0.02  # of the CRPS, below which nothing is subtracted
 
 

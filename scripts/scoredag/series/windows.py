@@ -318,9 +318,8 @@ def cut(
     lengths = tidy.series_of(wide)[1]
     values = values_at(wide.to_numpy(), first, length, lengths)
     roles = np.where(np.isnan(values), np.int8(MISSING), np.int8(OBSERVED))
-    series, series_before = (
-        np.searchsorted(np.cumsum(lengths), steps, side="right") for steps in (first, first_steps[before])
-    )
+    ends = np.cumsum(lengths)
+    series, series_before = (np.searchsorted(ends, steps, side="right") for steps in (first, first_steps[before]))
     ahead = first - first_steps[before]  # of the window before
     same = (series == series_before) & (split == window_splits[before]) & (ahead > 0)
     fresh = np.where(same, length - ahead, 0)  # the first step that no window had before

@@ -296,9 +296,8 @@ def read(
 def batches(path: files.PathLike, schema: pa.Schema, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
     """Yield the table at `path` in data frames of at most `ROW_GROUP` rows, as `read` gives it whole."""
     _check(path, schema)
-    with _readable(path), _opened(path) as stream:
-        for part in stream.iter_batches(ROW_GROUP, columns=columns):
-            yield part.to_pandas()
+    for part in _batches(path, columns):
+        yield part.to_pandas()
 
 
 def ranges(
@@ -375,21 +374,16 @@ def join(paths: Sequence[files.PathLike], path: files.PathLike) -> None:
     schema = imputations(_n_samples(paths[0])) if "samples" in stored.names else pa.schema(list(stored))
     with writing(path, schema) as write_part:
         for part in paths:
-            for rows in _stored_batches(part):
+            for rows in _batches(part):
                 write_part(pa.table(rows))
-
-
-def _stored_batches(path):
-    with _readable(path), _opened(path) as stream:
-        yield from stream.iter_batches(ROW_GROUP)
 
 
 def join_by(
     paths: Sequence[files.PathLike], path: files.PathLike, schema: pa.Schema, order: Iterable[Mapping[str, str]]
 ) -> None:
-    """Write the rows of several tables whose columns have the values of the first of `order`, then of the next one ..
+    """Write the rows of tables with the same columns below each other, sorted by the values that `order` lists.
 
-    No more than the rows of one table and one of `order` are in memory.
+    Rows of equal values stay in the order of the tables. Those of one table and one entry of `order` are in memory.
 
     Raises:
         InputError: a table that cannot be read or has other columns, or a disk that cannot be written.
@@ -430,6 +424,12 @@ def _ranges(path, schema, column, ends, columns, values):
             inside = (pc.field(column) >= first) & (pc.field(column) <= last)
             rows = _filtered(stream, groups & (most >= first) & (least <= last), condition & inside, names)
             yield rows if columns is None else rows.select(list(columns))
+
+
+def _batches(path, columns=None):
+    """`batches` as Arrow's; what fails while one is used is no fault of the file."""
+    with _readable(path), _opened(path) as stream:
+        yield from stream.iter_batches(ROW_GROUP, columns=columns)
 
 
 def _with_values(stream, values):
