@@ -33,13 +33,13 @@ SCHEMA = Path(__file__).resolve().parents[1] / "config/schema.yaml"
 N_TRAINING = 100  # steps
 
 
-def write_table(path, n_hours, n_features, seed=0):
+def write_table(path, n_times, n_features, interval="1h", seed=0):
     """A wide table of random walks, 5 % of its values missing."""
     generator = np.random.default_rng(seed)
-    values = generator.normal(size=(n_hours, n_features)).cumsum(axis=0).round(3)
+    values = generator.normal(size=(n_times, n_features)).cumsum(axis=0).round(3)
     values[generator.random(values.shape) < 0.05] = np.nan
     names = [f"feature_{k}" for k in range(n_features)]
-    times = pd.date_range("1960-01-01", periods=n_hours, freq="1h", tz="UTC", name="time")
+    times = pd.date_range("1960-01-01", periods=n_times, freq=interval, tz="UTC", name="time")
     table = pd.DataFrame(values, times, names)
     if path.suffix == ".parquet":
         table.to_parquet(path)

@@ -6,11 +6,10 @@ import numpy as np
 
 from scoredag import gaussian, job, metrics, streams
 from scoredag.csdi import checkpoint, diffusion, imputation
-from scoredag.job import logs
 from scoredag.series import windows
 from scoredag.store import tables
 
-STEPS = (10, 14, 18, 22)  # diffusion steps that are tried, and pure noise
+STEPS = (10, 14, 18, 22, None)  # diffusion steps, and pure noise: by how little they take over from the Gaussian
 USUAL = 18  # taken unless another is better by `GAIN`
 GAIN = 0.01  # of the CRPS
 N_SAMPLES = 10
@@ -28,9 +27,10 @@ def choose_start(
     run: str,
     threads: int,
 ) -> None:
-    """Write the CRPS of each start, by pattern of missing entries, and which one is chosen; a null step is noise.
+    """Write the CRPS of the starts that are tried, by pattern, and which one is chosen; a null step is noise.
 
-    Each validation window is imputed under one of the patterns, in turn.
+    Each validation window is imputed under one of the patterns, in turn. On either side of the usual start the next
+    one is tried as long as the CRPS falls.
     """
     model, law = checkpoint.load(model_path), gaussian.load(gaussian_path)
     stats = tables.read(statistics_path, tables.STATISTICS)
@@ -41,23 +41,25 @@ def choose_start(
     turn = turn[:: -(-len(turn) // N_WINDOWS)]
     numbers, values, roles, patterns = numbers[turn], values[turn], roles[turn], patterns.to_numpy()[turn]
     n_steps = settings["sampling"]["n_steps"] or 1
-    candidates = [None, *(diffusion.Start(step, law) for step in STEPS if law is not None and step + 1 >= n_steps)]
+    steps = [step for step in STEPS if step is None or (law is not None and step + 1 >= n_steps)]
     options = {"seed": streams.seed(settings["seed"], "start", run), "threads": threads, "device": settings["device"]}
     options |= settings["sampling"] | {"n_samples": N_SAMPLES}
     rows, means = [], {}
-    with logs.progress(f"starts of {run}", len(candidates) * len(numbers), "window") as bar:
-        for start in candidates:
-            given = roles == windows.OBSERVED
-            drawn = imputation.impute(model, numbers, values, given, start=start, progress=bar, **options)
-            samples = np.concatenate([part for _, part in drawn], axis=1)
-            step = None if start is None else start.step
-            scores = list(_scores(samples, values, roles == windows.TARGET, patterns))
-            means[step] = float(np.mean([crps for _, crps, _ in scores]))
-            rows += [(step, *score) for score in scores]
+
+    def score(step):
+        start = None if step is None else diffusion.Start(step, law)
+        drawn = imputation.impute(model, numbers, values, roles == windows.OBSERVED, start=start, **options)
+        samples = np.concatenate([part for _, part in drawn], axis=1)
+        scores = list(_scores(samples, values, roles == windows.TARGET, patterns))
+        means[step] = float(np.mean([crps for _, crps, _ in scores]))
+        rows.extend((step, *row) for row in scores)
+        logging.info("start at %s: CRPS %.4f", _spelt(step), means[step])
+        return means[step]
+
+    _descend(score, steps, USUAL if USUAL in steps else None)
     best = min(means, key=means.get)
     chosen = USUAL if means.get(USUAL, np.inf) <= (1 + GAIN) * means[best] else best
-    for step, crps in means.items():
-        logging.info("start at %s: CRPS %.4f%s", _spelt(step), crps, ", chosen" if step == chosen else "")
+    logging.info("chosen: %s", _spelt(chosen))
     tables.write_rows([(*row, row[0] == chosen) for row in rows], choice_path, tables.START_CHOICE)
 
 
@@ -67,6 +69,17 @@ def _in_turn(codes, n_patterns):
     for code in range(n_patterns):
         place[codes == code] = np.arange((codes == code).sum())
     return place % n_patterns == codes
+
+
+def _descend(score, steps, first):
+    """Score `first`, and on either side of it among `steps` one after the other until one is not lower."""
+    place, middle = steps.index(first), score(first)
+    for side in (steps[place + 1 :], steps[:place][::-1]):
+        lowest = middle
+        for step in side:
+            before, lowest = lowest, score(step)
+            if lowest >= before:
+                break
 
 
 def _scores(samples, values, targets, patterns):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import safetensors.numpy
-from scipy import stats
+from scipy import special
 from scipy.linalg import cho_factor, cho_solve
 
 from scoredag import low_rank
@@ -232,7 +232,8 @@ def fill(law: Law, values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, n
 def crps(mean: np.ndarray, deviation: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """CRPS (n,) of normal distributions (Gneiting et al. 2005, equation 5)."""
     z = (truth - mean) / deviation
-    return deviation * (z * (2 * stats.norm.cdf(z) - 1) + 2 * stats.norm.pdf(z) - 1 / np.sqrt(np.pi))
+    density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    return deviation * (z * (2 * special.ndtr(z) - 1) + 2 * density - 1 / np.sqrt(np.pi))
 
 
 def _pairwise(centred):

@@ -5,6 +5,9 @@ of other windows' `values` and `known` that fills these. `values` (N, K, L) are 
 anything where not known; `known` (N, K, L) says which of them may be read. The result (N, K, L)
 holds the known values as they are and is finite everywhere; it is 0, the mean of the training
 split, where nothing tells more.
+
+Functions import scikit-learn themselves: that takes most of a second, and a job that needs none of it has other things
+to do.
 """
 
 import warnings
@@ -12,12 +15,7 @@ from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 import pandas as pd
-import sklearn
 from scipy.interpolate import PchipInterpolator
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.experimental import enable_iterative_imputer  # noqa: F401 (IterativeImputer hides behind it)
-from sklearn.impute import IterativeImputer, KNNImputer
-from sklearn.linear_model import Ridge
 
 from scoredag import gaussian
 from scoredag.series import windows
@@ -64,6 +62,8 @@ def nearest_neighbours(values: np.ndarray, known: np.ndarray) -> Fill:
 
     Steps are compared by all features at the step itself and at the ones before and after.
     """
+    from sklearn.impute import KNNImputer
+
     imputer = KNNImputer(n_neighbors=N_NEIGHBOURS, weights="distance", keep_empty_features=True)
     return _by_steps(imputer, values, known, reach=1)
 
@@ -79,6 +79,10 @@ def masked_ridge(values: np.ndarray, known: np.ndarray) -> Fill:
 
 
 def _regressions():
+    from sklearn.experimental import enable_iterative_imputer  # noqa: F401 (IterativeImputer hides behind it)
+    from sklearn.impute import IterativeImputer
+    from sklearn.linear_model import Ridge
+
     return IterativeImputer(
         Ridge(1.0),
         max_iter=N_ROUNDS,
@@ -152,6 +156,9 @@ def _by_steps(imputer, values, known, reach, hide=lambda known: known):
 
     It learns from at most `N_TRAINING` windows, spread evenly, less what the function `hide` of `known` leaves out.
     """
+    import sklearn
+    from sklearn.exceptions import ConvergenceWarning
+
     some = windows.spread(len(values), N_TRAINING)
     values, known = values[some], hide(known[some])
     # ten rounds are all that is asked for: that the last one still changed something is no news
