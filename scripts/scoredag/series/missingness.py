@@ -32,7 +32,9 @@ class OwnGaps:
         firsts = np.concatenate([np.arange(b, e - length + 1) for b, e in zip(begins, ends, strict=True)])
         n_missing = counts[firsts + length] - counts[firsts]
         self._firsts = firsts[(n_missing > 0) & (n_missing < length * missing.shape[1])]
-        self._phases = (self._firsts - begins[np.searchsorted(ends, self._firsts, side="right")]) % day
+        phases = (self._firsts - begins[np.searchsorted(ends, self._firsts, side="right")]) % day
+        self._by_phase = self._firsts[np.argsort(phases, kind="stable")]
+        self._of_phase = np.r_[0, np.cumsum(np.bincount(phases, minlength=day))]
         self._day = day
 
     def __len__(self) -> int:
@@ -46,7 +48,8 @@ class OwnGaps:
             first: the step, of its series; where no stretch begins at its time of day, any do.
             rng: random numbers.
         """
-        alike = self._firsts[self._phases == first % self._day]
+        phase = first % self._day
+        alike = self._by_phase[self._of_phase[phase] : self._of_phase[phase + 1]]
         alike = alike if len(alike) else self._firsts
         for start in rng.choice(alike, min(MOST_TRIED, len(alike)), replace=False):
             yield self._missing[start : start + self._length]
