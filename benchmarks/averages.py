@@ -6,29 +6,52 @@ Weights are learnt on validation windows, scores are of test windows: the half i
 series with `metrics.FEW` targets or more; its ratio is the CRPS of the average over that of the best single method.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import zoo
 
 from scoredag import metrics
-from scoredag.series import forecasts
+from scoredag.series import averaging, forecasts
 from scoredag.store import tables
 
 THREE = ("joint Gaussian", "structural")  # and CSDI
 FOUR = ("linear", *THREE)
 SIX = ("linear", "ridge", "masked ridge", *THREE)
 ALL = ("mean", "last value", "linear", "spline", "nearest neighbours", *SIX[1:])
+
+
+class Variant(NamedTuple):
+    """What is averaged with CSDI, and the constants of `forecasts` and `averaging` by which weights are chosen."""
+
+    averaged: tuple[str, ...] = forecasts.AVERAGED
+    prior: int = forecasts.PRIOR
+    prior_places: int = forecasts.PRIOR_PLACES
+    small: float = averaging.SMALL
+    prior_of_levels: int = averaging.PRIOR
+
+    def set(self):
+        """Put them in place."""
+        forecasts.AVERAGED, forecasts.PRIOR, forecasts.PRIOR_PLACES = self.averaged, self.prior, self.prior_places
+        averaging.SMALL, averaging.PRIOR = self.small, self.prior_of_levels
+
+
 VARIANTS = {
-    "CSDI and nine methods": (ALL, 100, 2),
-    "CSDI, linear, both ridges, joint Gaussian, structural": (SIX, 100, 2),
-    "CSDI, linear, joint Gaussian, structural": (FOUR, 100, 2),
-    "CSDI, joint Gaussian, structural": (THREE, 100, 2),
-    "CSDI, ridge, joint Gaussian, structural": (("ridge", *THREE), 100, 2),
-    "CSDI, masked ridge, joint Gaussian, structural": (("masked ridge", *THREE), 100, 2),
-    "CSDI, both ridges, joint Gaussian, structural": (("ridge", "masked ridge", *THREE), 100, 2),
-    "four methods, features weigh less (PRIOR 300)": (FOUR, 300, 2),
-    "four methods, one weight for all features": (FOUR, 10**9, 2),
-    "four methods, a pattern's own weights however few its places (PRIOR_PLACES 0)": (FOUR, 100, 0),
-    "four methods, patterns weigh less (PRIOR_PLACES 5)": (FOUR, 100, 5),
+    "CSDI and nine methods": Variant(ALL),
+    "CSDI, linear, both ridges, joint Gaussian, structural": Variant(SIX),
+    "CSDI, linear, joint Gaussian, structural": Variant(FOUR),
+    "CSDI, joint Gaussian, structural": Variant(THREE),
+    "CSDI, ridge, joint Gaussian, structural": Variant(),
+    "CSDI, masked ridge, joint Gaussian, structural": Variant(("masked ridge", *THREE)),
+    "CSDI, both ridges, joint Gaussian, structural": Variant(("ridge", "masked ridge", *THREE)),
+    "four methods, features weigh less (PRIOR 300)": Variant(FOUR, prior=300),
+    "four methods, one weight for all features": Variant(FOUR, prior=10**9),
+    "four methods, a pattern's own weights however few its places (PRIOR_PLACES 0)": Variant(FOUR, prior_places=0),
+    "four methods, patterns weigh less (PRIOR_PLACES 5)": Variant(FOUR, prior_places=5),
+    "weights below 0.03 are none": Variant(small=0.03),
+    "weights below 0.1 are none": Variant(small=0.1),
+    "weights below 0.2 are none": Variant(small=0.2),
+    "levels lean less on what is nominal (averaging.PRIOR 300)": Variant(prior_of_levels=300),
 }
 
 
@@ -51,26 +74,30 @@ def crps(quantiles, truth, which):
     return top.sum() / bottom.sum()
 
 
-def ratios(valid, test, n_patterns, n_features):
-    """The ratio in each cell, of the variant that is set."""
+def cells(valid, test, n_patterns, n_features):
+    """The ratio in each cell of the variant that is set, and what its 90 % intervals hold."""
     calibration = forecasts.calibrate(valid, n_patterns, n_features)
     quantiles = {name: calibration.quantiles(name, test) for name in (*calibration.methods, metrics.AUTO)}
     for code in range(n_patterns):
         which = test.targets.pattern == code
         if which.sum() >= metrics.FEW:
             scores = {name: crps(of, test.targets.truth, which) for name, of in quantiles.items()}
-            yield scores.pop(metrics.AUTO) / min(scores.values())
+            of_auto = metrics.terms(quantiles[metrics.AUTO][:, which], test.targets.truth[which], are_quantiles=True)
+            yield scores.pop(metrics.AUTO) / min(scores.values()), of_auto["coverage_90"][0].mean()
 
 
 def main():
     """Print a row of docs/experiments.md for each variant."""
     series = zoo.read_series()
     runs = [read(zoo.ROOT / "results", name) for name in series.index[series["half"] == "choosing"]]
-    print("| what is averaged | geometric mean | largest | above 1.02 | below 1 | cells |\n|---|---|---|---|---|---|")
-    for label, (forecasts.AVERAGED, forecasts.PRIOR, forecasts.PRIOR_PLACES) in VARIANTS.items():
-        found = np.array([ratio for run in runs for ratio in ratios(*run)])
-        row = np.exp(np.log(found).mean()), found.max(), (found > 1.02).sum(), (found < 1).sum(), len(found)
-        print(f"| {label} | {row[0]:.3f} | {row[1]:.3f} | {row[2]} | {row[3]} | {row[4]} |", flush=True)
+    columns = "what is averaged | geometric mean | largest | above 1.02 | below 1 | 90 % hold 86 to 94 % | cells"
+    print(f"| {columns} |\n|{'---|' * (columns.count('|') + 1)}")
+    for label, variant in VARIANTS.items():
+        variant.set()
+        found, held = np.array([cell for run in runs for cell in cells(*run)]).T
+        mean, n_held = np.exp(np.log(found).mean()), ((held >= 0.86) & (held <= 0.94)).sum()
+        counts = (found > 1.02).sum(), (found < 1).sum(), n_held, len(found)
+        print(f"| {label} | {mean:.3f} | {found.max():.3f} | {' | '.join(map(str, counts))} |", flush=True)
 
 
 if __name__ == "__main__":
