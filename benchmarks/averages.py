@@ -48,8 +48,8 @@ VARIANTS = {
     "four methods, one weight for all features": Variant(FOUR, prior=10**9),
     "four methods, a pattern's own weights however few its places (PRIOR_PLACES 0)": Variant(FOUR, prior_places=0),
     "four methods, patterns weigh less (PRIOR_PLACES 5)": Variant(FOUR, prior_places=5),
-    "weights below 0.03 are none": Variant(small=0.03),
-    "weights below 0.1 are none": Variant(small=0.1),
+    "weights below 0.1 are none (SMALL)": Variant(small=0.1),
+    "weights below 0.15 are none": Variant(small=0.15),
     "weights below 0.2 are none": Variant(small=0.2),
     "levels lean less on what is nominal (averaging.PRIOR 300)": Variant(prior_of_levels=300),
 }

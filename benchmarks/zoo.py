@@ -159,6 +159,26 @@ def compared(comparison: pd.DataFrame, chosen: str, training: str) -> str:
     return f"{text}.\n"
 
 
+def gained(scores: pd.DataFrame) -> str:
+    """A sentence for each training after the first: its CRPS beside the first's, in cells that have enough targets."""
+    (before, first), *others = ((name, cells(part)) for name, part in trainings(scores).items())
+    first = first[first.index.get_level_values("n_targets") >= metrics.FEW]
+    text = ""
+    for training, table in others:
+        both = first.index.intersection(table.index)
+        if both.empty:
+            continue
+        changes = {
+            method: table.loc[both, method] / first.loc[both, method]
+            for method in first.columns.intersection(table.columns)
+            if method.startswith(TRAINED_METHODS)
+        }
+        means = {method: f"{np.exp(np.log(change).mean()):.3f}" for method, change in changes.items()}
+        parts = (f"of `{name}` {means[name]} ({part.min():.2f} to {part.max():.2f})" for name, part in changes.items())
+        text += f"- {training} beside {before}: CRPS on (geometric) average {', '.join(parts)} times as high.\n"
+    return text
+
+
 def ratios(comparisons: dict[str, pd.DataFrame]) -> str:
     """A row for each cell that has enough targets: ratio and coverage of each training, and the first's best rival."""
     first = next(iter(comparisons.values()))
@@ -210,7 +230,7 @@ def page(results: Path, logs: Path, series: pd.DataFrame, scores: pd.DataFrame) 
     for half, of_half in scores.groupby("half", sort=False):
         comparisons = told(of_half)
         chosen = metrics.AUTO if metrics.AUTO in set(of_half["method"]) else metrics.CSDI + metrics.CORRECTED
-        sentences = "".join(compared(part, chosen, name) for name, part in comparisons.items())
+        sentences = "".join(compared(part, chosen, name) for name, part in comparisons.items()) + gained(of_half)
         parts.append(f"## The {half} half\n\n{sentences}\n{ratios(comparisons)}")
         parts.append(f"CRPS of all methods:\n\n{scored(of_all(of_half))}")
     return "\n".join(parts)

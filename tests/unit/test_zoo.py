@@ -86,6 +86,8 @@ def test_the_page_marks_the_lowest_and_what_has_too_few_targets(zoo, results, tm
         and "| co2 | random-50 | ridge" not in text
     )
     assert " | week |  |  |  | 43 |\n" in text
+    beside = "fine-tuned beside zero-shot: CRPS on (geometric) average of `CSDI, conformal` 1.333 (1.33 to 1.33) times"
+    assert text.count("beside zero-shot") == 1 and beside in text
     zoo.style.save(zoo.draw(zoo.told(scores)["fine-tuned"], "CSDI, conformal", ["random-50"]), tmp_path / "zoo.png")
     with Image.open(tmp_path / "zoo.png") as image:
         assert image.size[0] > 1000
