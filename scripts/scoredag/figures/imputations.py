@@ -352,9 +352,13 @@ def _intervals(axes, rows, places, **look):
 
 
 def _scale(row, table, ticks):
-    """A logarithmic axis for panels that share it, with `ticks` of each power of ten, if all they show is above 0."""
+    """A logarithmic axis for panels that share it, with `ticks` of each power of ten, if all they show is above 0.
+
+    Of more than two powers of ten only these have ticks, as labels would overlap.
+    """
     least = table[["value", "lower"]].min(axis=None)
     if least > 0:
+        ticks = ticks if table["value"].max() < 100 * least else (1,)
         row[0].set_xscale("log")
         for axes in row:
             style.plain_numbers(axes.xaxis)
