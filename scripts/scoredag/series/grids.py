@@ -197,7 +197,7 @@ def _refuse_again(path, keys, time, again):
     cure += "; if each file is of one station, write group: file" if keys.index.nlevels > 1 and others else ""
     more = "; or say which row counts, as duplicates: first (or last, or mean)"
     twice = keys.loc[again, "time"]
-    if ((twice.dt.dayofweek == 6) & (twice.dt.hour < 4)).all():
+    if ((twice.dt.day_of_week == 6) & (twice.dt.hour < 4)).all():
         more = f"; if local clocks went back then, write time_zone, as Europe/Berlin{more}"
     where = cells.place(keys["time"].rename(time), again)
     raise InputError(f"{path}: {where}: the time {key['time']}{of} occurs twice{count}; remove one{cure}{more}")
