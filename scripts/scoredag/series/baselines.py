@@ -6,8 +6,7 @@ anything where not known; `known` (N, K, L) says which of them may be read. The 
 holds the known values as they are and is finite everywhere; it is 0, the mean of the training
 split, where nothing tells more.
 
-Functions import scikit-learn themselves: that takes most of a second, and a job that needs none of it has other things
-to do.
+Functions import scikit-learn themselves, as that takes most of a second and few jobs need it.
 """
 
 import warnings

@@ -8,6 +8,7 @@ first, with their names in a column series.
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from scoredag.store import files, tables
 
@@ -30,17 +31,17 @@ def to_tidy(wide: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def read(path: files.PathLike) -> pd.DataFrame:
-    """The wide series of a tidy table on disk, of which no more than a few rows are in memory; empty if it has none."""
+def read(path: files.PathLike, schema: pa.Schema = tables.SERIES, column: str = "value") -> pd.DataFrame:
+    """The wide series of a column of a tidy table, read a few rows at a time; empty if it has none."""
     values: list[np.ndarray] = []
     parts: list[pd.DataFrame] = []
     n_rows, n_features = 0, 1
-    for rows in tables.batches(path, tables.SERIES):
+    for rows in tables.batches(path, schema, ["series", "time", "feature", column]):
         if not parts:
             n_features = len(rows["feature"].cat.categories)
             features = rows["feature"].iloc[:n_features].astype("str").tolist()
-        values.append(rows["value"].to_numpy())
-        parts.append(rows.drop(columns=["feature", "value"]).iloc[-n_rows % n_features :: n_features])
+        values.append(rows[column].to_numpy())
+        parts.append(rows.drop(columns=["feature", column]).iloc[-n_rows % n_features :: n_features])
         n_rows += len(rows)
     if not n_rows:
         return pd.DataFrame()

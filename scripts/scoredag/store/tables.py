@@ -304,7 +304,7 @@ def ranges(
     path: files.PathLike,
     schema: pa.Schema,
     column: str,
-    ends: Iterable[tuple[int, int]],
+    ends: Iterable[tuple[Any, Any]],
     *,
     columns: Sequence[str] | None = None,
     **values: str,
