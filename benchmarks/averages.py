@@ -95,8 +95,8 @@ def main():
     for label, variant in VARIANTS.items():
         variant.set()
         found, held = np.array([cell for run in runs for cell in cells(*run)]).T
-        mean, n_held = np.exp(np.log(found).mean()), ((held >= 0.86) & (held <= 0.94)).sum()
-        counts = (found > 1.02).sum(), (found < 1).sum(), n_held, len(found)
+        mean, n_held = np.exp(np.log(found).mean()), ((held >= zoo.HELD[0]) & (held <= zoo.HELD[1])).sum()
+        counts = (found > zoo.NEAR).sum(), (found < 1).sum(), n_held, len(found)
         print(f"| {label} | {mean:.3f} | {found.max():.3f} | {' | '.join(map(str, counts))} |", flush=True)
 
 

@@ -77,9 +77,9 @@ def _descend(score, steps, first):
     for side in (steps[place + 1 :], steps[:place][::-1]):
         lowest = middle
         for step in side:
-            before, lowest = lowest, score(step)
-            if lowest >= before:
+            if (crps := score(step)) >= lowest:
                 break
+            lowest = crps
 
 
 def _scores(samples, values, targets, patterns):

@@ -63,12 +63,12 @@ def test_a_start_by_the_law_of_the_windows_beats_noise_before_a_network_that_kno
     """A network that predicts no noise at all, as one that was not trained, leaves the draws as they are."""
     table = choice(gaussian.Estimate(law(), 0.4, 0.01))
     tried = table["step"].unique().tolist()
-    assert {14, 18, 22} <= set(tried)
+    assert tried == [18, 22, 14, 10]
     assert table.groupby("step", dropna=False)["held_out"].agg(list).tolist() == [["a", "b"]] * len(tried)
     means = table.groupby("step", dropna=False)["crps"].mean()
     chosen = table.loc[table["chosen"], "step"].unique()
     assert len(chosen) == 1 and means.loc[chosen[0]] <= 1.01 * means.min()
-    assert means.min() < choice(None)["crps"].mean()
+    assert means.loc[18] < choice(None)["crps"].mean()
 
 
 @pytest.mark.parametrize(
