@@ -114,6 +114,14 @@ def test_scores_of_0_are_on_a_linear_axis():
     assert {axes.get_xscale() for axes in drawn.axes} == {"linear"} and drawn.axes[0].get_xlim()[0] == 0
 
 
+@pytest.mark.parametrize(("lowest", "between"), [(0.1, True), (0.001, False)])
+def test_of_many_powers_of_ten_only_these_have_ticks(lowest, between):
+    drawn = imputations.metrics(scores_table({"mean": 1.0, "CSDI": lowest}, ["all", "x"]), style.BLUE)
+    low, high = drawn.axes[0].get_xlim()
+    ticks = [tick for tick in drawn.axes[0].get_xticks() if low <= tick <= high]
+    assert len(ticks) >= 3 and any(not np.isclose(np.log10(tick) % 1, [0, 1]).any() for tick in ticks) == between
+
+
 def test_runs_from_scratch_stand_beside_the_history():
     history = pd.DataFrame({"step": [0, 9], "split": "valid", "loss": [0.4, 0.3]})
     drawn = imputations.history(history, style.BLUE, {"alone": history.assign(loss=[1.0, 0.8])})
