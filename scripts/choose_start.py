@@ -12,7 +12,9 @@ from scoredag.store import tables
 STEPS = (10, 14, 18, 22, None)  # diffusion steps, and pure noise: by how little they take over from the Gaussian
 USUAL = 18  # taken unless another is better by `GAIN`
 GAIN = 0.01  # of the CRPS
-N_SAMPLES = 10
+N_SAMPLES = 6
+MORE_SAMPLES = 10  # of windows of at most `FEW_FEATURES`, which hold few values: six choose otherwise for some series
+FEW_FEATURES = 4
 N_WINDOWS = 32  # at most, spread evenly
 
 
@@ -43,7 +45,7 @@ def choose_start(
     n_steps = settings["sampling"]["n_steps"] or 1
     steps = [step for step in STEPS if step is None or (law is not None and step + 1 >= n_steps)]
     options = {"seed": streams.seed(settings["seed"], "start", run), "threads": threads, "device": settings["device"]}
-    options |= settings["sampling"] | {"n_samples": N_SAMPLES}
+    options |= settings["sampling"] | {"n_samples": MORE_SAMPLES if len(stats) <= FEW_FEATURES else N_SAMPLES}
     rows, means = [], {}
 
     def score(step):

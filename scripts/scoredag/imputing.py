@@ -16,11 +16,13 @@ import re
 import runpy
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import joblib
 import numpy as np
 import pandas as pd
 import threadpoolctl
@@ -126,8 +128,7 @@ def impute(
     dataset = {"interval": spacing, **{key: value or {} for key, value in named.items()}}
     dataset["covariates"] = list(covariates)
     report: list[str] = []
-    one_thread = threadpoolctl.threadpool_limits(1, user_api="blas")  # as jobs have: more change the last digits
-    with one_thread, tempfile.TemporaryDirectory(prefix="scoredag-") as folder, _told(report):
+    with _one_thread(), tempfile.TemporaryDirectory(prefix="scoredag-") as folder, _told(report):
         path = Path(folder, "frame.parquet")
         try:
             _table(frame, times).to_parquet(path)
@@ -184,15 +185,27 @@ class _Run:
         of_dataset = {key: self.dataset[key] for key in taken} | {"file": str(path)}
         trained = self.checkpoints.get(windows["statistics"], {"file": None})["file"]
         self._call("cut_windows", settings=windows | of_dataset | self.seed, model_path=trained)
-        covariates = self.dataset["covariates"]
         self._call("fit_gaussian")
-        training = _without(self.run["training"], "save_every")
+        if self.is_raw:
+            self._learn_csdi(of_dataset)
+            return
+        averaged = {"methods": forecasts.AVERAGED, "written": ["valid"]}
+        with self._beside(
+            ("fit_structural", None, {"settings": windows}), ("impute_baselines", "write_forecasts", averaged)
+        ):
+            self._learn_csdi(of_dataset)
+            samples = str(self.folder / "validation")
+            self._call("impute_csdi", settings=self._settings("device"), split="valid", samples_path=samples)
+
+    def _learn_csdi(self, of_dataset):
+        """The network, and where its reverse process starts."""
+        columns = {"columns": self.dataset["covariates"]}
         self._call(
             "train_csdi",
             init_path=self.init["file"],
             settings={key: self.run[key] for key in ("conditional", "dataset", "device", "init")}
-            | {"init_sha256": self.init["sha256"], "training": training}
-            | {"covariates": {key: of_dataset[key] for key in ("circular", "group")} | {"columns": covariates}}
+            | {"init_sha256": self.init["sha256"], "training": _without(self.run["training"], "save_every")}
+            | {"covariates": {key: of_dataset[key] for key in ("circular", "group")} | columns}
             | self.seed,
             save_every=self.run["training"]["save_every"],
             code="",
@@ -200,11 +213,19 @@ class _Run:
         if self.is_auto:
             settings = self._settings("device")
             self._call("choose_start", settings=settings | {"sampling": _without(settings["sampling"], *CHOSEN)})
-        if not self.is_raw:
-            self._call("fit_structural", settings=windows)
-            self._call("impute_baselines", "write_forecasts", methods=forecasts.AVERAGED, written=["valid"])
-            samples = str(self.folder / "validation")
-            self._call("impute_csdi", settings=self._settings("device"), split="valid", samples_path=samples)
+
+    @contextlib.contextmanager
+    def _beside(self, *calls):
+        """Make calls one after the other while the block runs, in another process if there is a core for it."""
+        work = joblib.Parallel(min(2, joblib.cpu_count()), return_as="generator")([joblib.delayed(_made)(self, calls)])
+        try:
+            yield
+        except BaseException:
+            with warnings.catch_warnings(action="ignore"):  # that the calls are given up
+                work.close()
+            raise
+        for line in next(work):
+            logging.info("%s", line)
 
     def _settings(self, *names):
         """Those of a job that samples: of the run `names`, how it samples, and the seed."""
@@ -220,6 +241,20 @@ class _Run:
             if stem != parameter and parameter not in known:
                 known[parameter] = None if stem in self.absent else str(self.folder / stem)
         return function(**{name: known[name] for name in inspect.signature(function).parameters if name in known})
+
+
+def _made(run, calls):
+    """Make calls of a run; what they log."""
+    lines: list[str] = []
+    with _one_thread(), _told(lines):
+        for name, function, given in calls:
+            run._call(name, function, **given)
+    return lines
+
+
+def _one_thread():
+    """As jobs have: more change the last digits."""
+    return threadpoolctl.threadpool_limits(1, user_api="blas")
 
 
 @functools.cache

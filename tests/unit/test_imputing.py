@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 import scoredag
+from scoredag import imputing
 from scoredag.errors import InputError
 
 FAST = {"sampling": {"n_steps": 1, "start": 18}}
@@ -271,3 +273,24 @@ def test_the_imputer_refuses_what_it_cannot_learn_from(frame):
         scoredag.CSDIImputer(draws=0).fit(frame)
     with pytest.raises(NotFittedError):
         scoredag.CSDIImputer().transform(frame)
+
+
+def test_with_one_core_the_same_is_made_in_turn(frame, result, monkeypatch):
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 1)
+    alone = scoredag.impute(frame, draws=9, run=FAST)
+    assert (alone.samples == result.samples).all()
+    seconds = re.compile(r"[0-9.]+ s\b")
+    assert [seconds.sub("", line) for line in alone.report] == [seconds.sub("", line) for line in result.report]
+
+
+@pytest.mark.parametrize("n_cores", [1, 2])
+def test_faults_on_either_side_are_told_and_nothing_else(n_cores, tmp_path, monkeypatch, recwarn):
+    monkeypatch.setattr(joblib, "cpu_count", lambda: n_cores)
+    config = imputing.checked_config("mine", 1, {"file": "data/own-series.csv"}, {})
+    run = imputing._Run(tmp_path, "mine", config)
+    call = ("fit_structural", None, {"settings": {}})
+    with pytest.raises(InputError, match="statistics: "), run._beside(call):
+        pass
+    with pytest.raises(InputError, match="of the block"), run._beside(call):
+        raise InputError("of the block")
+    assert not recwarn.list
