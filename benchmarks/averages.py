@@ -16,9 +16,9 @@ from scoredag.series import averaging, forecasts
 from scoredag.store import tables
 
 THREE = ("joint Gaussian", "structural")  # and CSDI
-FOUR = ("linear", *THREE)
 SIX = ("linear", "ridge", "masked ridge", *THREE)
 ALL = ("mean", "last value", "linear", "spline", "nearest neighbours", *SIX[1:])
+NEVER = 10**9
 
 
 class Variant(NamedTuple):
@@ -26,6 +26,7 @@ class Variant(NamedTuple):
 
     averaged: tuple[str, ...] = forecasts.AVERAGED
     prior: int = forecasts.PRIOR
+    prior_of_kind: int = forecasts.PRIOR_OF_KIND
     prior_places: int = forecasts.PRIOR_PLACES
     small: float = averaging.SMALL
     prior_of_levels: int = averaging.PRIOR
@@ -33,24 +34,29 @@ class Variant(NamedTuple):
     def set(self):
         """Put them in place."""
         forecasts.AVERAGED, forecasts.PRIOR, forecasts.PRIOR_PLACES = self.averaged, self.prior, self.prior_places
+        forecasts.PRIOR_OF_KIND = self.prior_of_kind
         averaging.SMALL, averaging.PRIOR = self.small, self.prior_of_levels
 
 
 VARIANTS = {
     "CSDI and nine methods": Variant(ALL),
     "CSDI, linear, both ridges, joint Gaussian, structural": Variant(SIX),
-    "CSDI, linear, joint Gaussian, structural": Variant(FOUR),
+    "CSDI, linear, joint Gaussian, structural": Variant(("linear", *THREE)),
     "CSDI, joint Gaussian, structural": Variant(THREE),
     "CSDI, ridge, joint Gaussian, structural": Variant(),
     "CSDI, masked ridge, joint Gaussian, structural": Variant(("masked ridge", *THREE)),
     "CSDI, both ridges, joint Gaussian, structural": Variant(("ridge", "masked ridge", *THREE)),
-    "four methods, features weigh less (PRIOR 300)": Variant(FOUR, prior=300),
-    "four methods, one weight for all features": Variant(FOUR, prior=10**9),
-    "four methods, a pattern's own weights however few its places (PRIOR_PLACES 0)": Variant(FOUR, prior_places=0),
-    "four methods, patterns weigh less (PRIOR_PLACES 5)": Variant(FOUR, prior_places=5),
-    "weights below 0.1 are none (SMALL)": Variant(small=0.1),
-    "weights below 0.15 are none": Variant(small=0.15),
+    "features weigh less (PRIOR 300)": Variant(prior=300),
+    "one weight for all features": Variant(prior=NEVER),
+    "distances weigh more (PRIOR_OF_KIND 100)": Variant(prior_of_kind=100),
+    "distances weigh less (PRIOR_OF_KIND 500)": Variant(prior_of_kind=500),
+    "one weight for all distances": Variant(prior_of_kind=NEVER),
+    "a pattern's own weights however few its places (PRIOR_PLACES 0)": Variant(prior_places=0),
+    "patterns weigh less (PRIOR_PLACES 5)": Variant(prior_places=5),
+    "weights below 0.03 are none (SMALL)": Variant(small=0.03),
+    "weights below 0.1 are none": Variant(small=0.1),
     "weights below 0.2 are none": Variant(small=0.2),
+    "one weight for all distances, weights below 0.03 are none": Variant(prior_of_kind=NEVER, small=0.03),
     "levels lean less on what is nominal (averaging.PRIOR 300)": Variant(prior_of_levels=300),
 }
 

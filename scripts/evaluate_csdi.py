@@ -222,7 +222,8 @@ def _weights(calibration, code, pattern, validation, features):
     """Rows of the table: the weight of each method in the average, of all features and of each."""
     here = validation.pattern == code
     n_targets = [int(here.sum()), *np.bincount(validation.feature[here], minlength=len(features)).tolist()]
-    weights = np.vstack([calibration.weights[code].mean(axis=0), calibration.weights[code]]).tolist()
+    of_features = calibration.by_feature(code)
+    weights = np.vstack([of_features.mean(axis=0), of_features]).tolist()
     for feature, row, n in zip(["all", *features], weights, n_targets, strict=True):
         for name, weight in zip(calibration.averaged, row, strict=True):
             yield pattern, name, feature, "weight", weight, weight, weight, n, dressing.N_QUANTILES

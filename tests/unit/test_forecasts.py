@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from scoredag import metrics
-from scoredag.series import baselines, dressing, forecasts
+from scoredag.series import baselines, conformal, dressing, forecasts
 from scoredag.store import tables
 
 
@@ -68,12 +68,32 @@ def test_each_pattern_and_each_feature_has_weights_of_its_own():
     parts = [simulated(2000, rng, csdi=0.1), simulated(2000, rng, gaussian=0.1, pattern=1)]
     calibration = forecasts.calibrate(joined(*parts), 3, 2)
     assert calibration.used(0)["CSDI"] > 0.9 and calibration.used(1)["joint Gaussian"] > 0.9
-    assert calibration.weights.shape == (3, 2, 3)
+    assert calibration.weights.shape == (3, 2, conformal.N_KINDS, 3)
     np.testing.assert_allclose(calibration.weights.sum(axis=-1), 1)
     first, second = simulated(4000, rng, csdi=0.1, n_features=1), simulated(4000, rng, gaussian=0.1, n_features=1)
     second = second._replace(targets=second.targets._replace(feature=np.ones(4000, int)))
-    weights = forecasts.calibrate(joined(first, second), 1, 2).weights[0]
+    weights = forecasts.calibrate(joined(first, second), 1, 2).by_feature(0)
     assert weights[0, 0] > 0.8 and weights[1, 1] > 0.8
+
+
+def test_near_and_far_values_have_weights_of_their_own():
+    """CSDI is better next to a value, the Gaussian far from one; the average is better than either."""
+    rng = np.random.default_rng(0)
+
+    def near_and_far(n):
+        near, far = simulated(n, rng, csdi=0.1), simulated(n, rng, gaussian=0.1)
+        return joined(near, far._replace(targets=far.targets._replace(kind=np.full(n, 4))))
+
+    validation, test = near_and_far(3000), near_and_far(3000)
+    calibration = forecasts.calibrate(validation, 1, 2)
+    assert calibration.weights[0, :, 1, 0].min() > 0.85 and calibration.weights[0, :, 4, 1].min() > 0.85
+    np.testing.assert_allclose(calibration.weights.sum(axis=-1), 1)
+    assert calibration.shares[0, [1, 4]] == pytest.approx(0.5) and calibration.shares.sum() == pytest.approx(1)
+    assert calibration.by_feature(0)[:, 0] == pytest.approx(0.5, abs=0.05)
+    scores = {name: crps(calibration.quantiles(name, test), test.targets.truth) for name in ("auto", "CSDI")}
+    assert scores["auto"] < 0.5 * scores["CSDI"]
+    few = joined(simulated(3000, rng, csdi=0.1), test.part(np.flatnonzero(test.targets.kind == 4)[:99]))
+    assert forecasts.calibrate(few, 1, 2).weights[0, :, 4, 0].min() > 0.85  # too few to tell
 
 
 def test_what_is_calibrated_is_not_judged_by_its_own_truth():
@@ -198,7 +218,7 @@ def test_few_places_take_the_weights_of_all_patterns():
         place = other.targets.place % n_places
         other = other._replace(targets=other.targets._replace(place=place))
         calibration = forecasts.calibrate(joined(usual, other), 2, 1)
-        weights[n_places] = dict(zip(calibration.averaged, calibration.weights[1, 0], strict=True))["joint Gaussian"]
+        weights[n_places] = calibration.used(1)["joint Gaussian"]
     assert weights[2] < 0.9 < 0.95 < weights[50]
 
 

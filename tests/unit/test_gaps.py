@@ -286,8 +286,9 @@ def test_draws_get_the_quantiles_of_the_average_in_their_own_order():
     scores = rng.normal(size=(1, 2, 12)).astype(np.float32)
     samples = np.where(known[0], scores[0], rng.normal(size=(19, 2, 12)))
     errors = np.tile(np.arange(-19.0, 20), (1, 2, 1))
-    one, levels = np.ones((1, 2, 1)) * [0.0, 1.0], dressing.LEVELS[None]
-    calibration = forecasts.Calibration(np.ones((1, conformal.N_KINDS, 19)), {"joint Gaussian": errors}, one, levels)
+    one, levels = np.ones((1, 2, conformal.N_KINDS, 1)) * [0.0, 1.0], dressing.LEVELS[None]
+    factors, shares = np.ones((1, conformal.N_KINDS, 19)), np.full((1, conformal.N_KINDS), 1 / conformal.N_KINDS)
+    calibration = forecasts.Calibration(factors, {"joint Gaussian": errors}, one, shares, levels)
     methods = {"joint Gaussian": lambda part: (np.full(known[part].shape, 100.0), None)}
     (pair,) = _calibrated(iter([samples.copy()]), known, calibration, methods, iter([rng]))
     for moved in pair:

@@ -21,7 +21,8 @@ from scoredag.store import files, tables
 AVERAGED = ("ridge", "joint Gaussian", "structural")
 LEAST = 200  # validation targets of a pattern by which weights are chosen; fewer are joined by all others
 PRIOR_PLACES = 2  # places of validation windows that count as much for a pattern's weights as all patterns together
-PRIOR = 100  # targets of a feature that count as much as all others for its weights
+PRIOR = 100  # targets of a feature that count as much as all others for its weights; fewer do not count
+PRIOR_OF_KIND = 200  # the same of a kind by distance
 MOST_OF_FEATURE = 1000  # targets that are enough
 FEW = 100  # validation targets, below which nothing is calibrated
 AT_ONCE = 1 << 14  # targets that are scored at once
@@ -68,14 +69,15 @@ class Forecasts(NamedTuple):
 class Calibration(NamedTuple):
     """What validation windows say of each method.
 
-    `factors` are CSDI's, of `conformal`; `errors`, {method: quantiles}, of `dressing`; `weights` (P, K, M) of the
-    average, for each pattern and feature, of the methods `averaged` in turn; `levels` (P, S) are those at
-    which the average is taken to hold what it says.
+    `factors` are CSDI's, of `conformal`; `errors`, {method: quantiles}, of `dressing`; `weights` (P, K, D, M) of the
+    average, for each pattern, feature and kind by distance, of the methods `averaged` in turn; `shares` (P, D) of the
+    kinds among a pattern's targets; `levels` (P, S) are those at which the average is taken to hold what it says.
     """
 
     factors: np.ndarray
     errors: Mapping[str, np.ndarray]
     weights: np.ndarray
+    shares: np.ndarray
     levels: np.ndarray
 
     @property
@@ -90,13 +92,18 @@ class Calibration(NamedTuple):
 
     def used(self, pattern: int) -> dict[str, float]:
         """{method: mean weight over the features} of those that have one under a pattern."""
-        means = zip(self.averaged, self.weights[pattern].mean(axis=0).tolist(), strict=True)
-        return {name: weight for name, weight in means if weight}
+        is_used = self.weights[pattern].any(axis=(0, 1))
+        means = zip(self.averaged, self.by_feature(pattern).mean(axis=0).tolist(), is_used, strict=True)
+        return {name: weight for name, weight, has_one in means if has_one}
+
+    def by_feature(self, pattern: int) -> np.ndarray:
+        """Weights (K, M) under a pattern, mean over its targets of all distances."""
+        return np.tensordot(self.shares[pattern], self.weights[pattern], (0, 1))
 
     def of(self, method: str) -> "Calibration":
         """The same with all weight on one method."""
         weights = np.zeros_like(self.weights)
-        weights[:, :, self.averaged.index(method)] = 1.0
+        weights[..., self.averaged.index(method)] = 1.0
         return self._replace(weights=weights, levels=np.tile(dressing.LEVELS, (len(weights), 1)))
 
     def quantiles(
@@ -110,7 +117,7 @@ class Calibration(NamedTuple):
         if method == AUTO:
             result = np.zeros((len(dressing.LEVELS), len(targets.truth)))
             for name, weight in zip(self.averaged, np.moveaxis(self.weights, -1, 0), strict=True):
-                share = weight[targets.pattern, targets.feature]
+                share = weight[targets.pattern, targets.feature, targets.kind]
                 if share.any():
                     of_method = known[name] if name in known else self.quantiles(name, forecasts)
                     result += share * of_method
@@ -136,10 +143,11 @@ def calibrate(validation: Forecasts, n_patterns: int, n_features: int) -> Calibr
     quantiles = _by_halves(validation, np.logical_or.reduce(judges), n_patterns, n_features)
     together = _chosen(quantiles, targets, np.logical_or.reduce(judges))
     weights = np.array([_weights(quantiles, targets, judge, n_features, together) for judge in judges])
-    average = (weights[targets.pattern, targets.feature].T[:, None] * quantiles).sum(axis=0)
+    average = (weights[targets.pattern, targets.feature, targets.kind].T[:, None] * quantiles).sum(axis=0)
     levels = [averaging.held_levels(average[:, judge], targets.truth[judge], dressing.LEVELS) for judge in judges]
+    shares = [np.bincount(targets.kind[judge], minlength=conformal.N_KINDS) / judge.sum() for judge in judges]
     result = _calibrate(validation, n_patterns, n_features)
-    return result._replace(weights=weights, levels=np.array(levels))
+    return result._replace(weights=weights, shares=np.array(shares), levels=np.array(levels))
 
 
 def each_half(validation: Forecasts, n_patterns: int, n_features: int) -> Iterator[tuple[np.ndarray, Calibration]]:
@@ -186,8 +194,8 @@ def _calibrate(validation, n_patterns, n_features):
         name: dressing.fit(_errors(targets.truth, *point), targets.pattern, targets.feature, n_patterns, n_features)
         for name, point in validation.points.items()
     }
-    weights = np.zeros((n_patterns, n_features, len(_averaged(errors))))
-    return Calibration(factors, errors, weights, np.tile(dressing.LEVELS, (n_patterns, 1)))
+    weights = np.zeros((n_patterns, n_features, conformal.N_KINDS, len(_averaged(errors))))
+    return Calibration(factors, errors, weights, weights[:, 0, :, 0], np.tile(dressing.LEVELS, (n_patterns, 1)))
 
 
 def _averaged(points):
@@ -218,20 +226,24 @@ def _by_halves(validation, which, n_patterns, n_features):
 
 
 def _weights(quantiles, targets, judge, n_features, together):
-    """Weights (K, M) by the targets `judge` (n,): of each feature, as far as it has enough, and of all.
+    """Weights (K, D, M) by the targets `judge` (n,): those of all, moved as a feature's and a kind's differ from them.
 
-    As far as these lie in few places, the weights are those of all patterns, `together`.
+    These count as far as they have enough targets. As far as all lie in few places, `together`, of all patterns, does.
     """
-    own = len(np.unique(targets.place[judge]))
-    known = own / (own + PRIOR_PLACES)
-    of_all = known * _chosen(quantiles, targets, judge) + (1 - known) * together
-    result = np.tile(of_all, (n_features, 1))
-    for feature, row in enumerate(result):
-        of_feature = judge & (targets.feature == feature)
-        if of_feature.sum() >= PRIOR:
-            share = known * of_feature.sum() / (of_feature.sum() + PRIOR)
-            row[:] = share * _chosen(quantiles, targets, of_feature) + (1 - share) * of_all
-    return result
+    n_places = len(np.unique(targets.place[judge]))
+    known, own = n_places / (n_places + PRIOR_PLACES), _chosen(quantiles, targets, judge)
+
+    def move(part, prior):
+        n = part.sum()
+        return known * n / (n + prior) * (_chosen(quantiles, targets, part) - own) if n >= PRIOR else 0.0
+
+    result = np.tile(known * own + (1 - known) * together, (n_features, conformal.N_KINDS, 1))
+    for feature in range(n_features):
+        result[feature] += move(judge & (targets.feature == feature), PRIOR)
+    for kind in range(conformal.N_KINDS):
+        result[:, kind] += move(judge & (targets.kind == kind), PRIOR_OF_KIND)
+    result = result.clip(min=0.0)
+    return result / result.sum(axis=-1, keepdims=True)
 
 
 def _chosen(quantiles, targets, which):
