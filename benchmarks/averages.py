@@ -27,6 +27,7 @@ class Variant(NamedTuple):
     averaged: tuple[str, ...] = forecasts.AVERAGED
     prior: int = forecasts.PRIOR
     prior_of_kind: int = forecasts.PRIOR_OF_KIND
+    counted: int = forecasts.COUNTED
     prior_places: int = forecasts.PRIOR_PLACES
     small: float = averaging.SMALL
     prior_of_levels: int = averaging.PRIOR
@@ -34,7 +35,7 @@ class Variant(NamedTuple):
     def set(self):
         """Put them in place."""
         forecasts.AVERAGED, forecasts.PRIOR, forecasts.PRIOR_PLACES = self.averaged, self.prior, self.prior_places
-        forecasts.PRIOR_OF_KIND = self.prior_of_kind
+        forecasts.PRIOR_OF_KIND, forecasts.COUNTED = self.prior_of_kind, self.counted
         averaging.SMALL, averaging.PRIOR = self.small, self.prior_of_levels
 
 
@@ -46,11 +47,13 @@ VARIANTS = {
     "CSDI, ridge, joint Gaussian, structural": Variant(),
     "CSDI, masked ridge, joint Gaussian, structural": Variant(("masked ridge", *THREE)),
     "CSDI, both ridges, joint Gaussian, structural": Variant(("ridge", "masked ridge", *THREE)),
+    "features weigh more (PRIOR 50)": Variant(prior=50),
     "features weigh less (PRIOR 300)": Variant(prior=300),
     "one weight for all features": Variant(prior=NEVER),
     "distances weigh more (PRIOR_OF_KIND 100)": Variant(prior_of_kind=100),
     "distances weigh less (PRIOR_OF_KIND 500)": Variant(prior_of_kind=500),
     "one weight for all distances": Variant(prior_of_kind=NEVER),
+    "features and distances of fewer than 100 values do not count (COUNTED)": Variant(counted=100),
     "a pattern's own weights however few its places (PRIOR_PLACES 0)": Variant(prior_places=0),
     "patterns weigh less (PRIOR_PLACES 5)": Variant(prior_places=5),
     "weights below 0.03 are none (SMALL)": Variant(small=0.03),

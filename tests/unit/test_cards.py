@@ -56,8 +56,8 @@ def score_table(auto=0.20, with_auto=True):
             n_valid = n // 4  # 100 and 150, fewer than 200
             for method, share in (("CSDI", 0.25), ("linear", 0.75)):
                 rows.append(score(pattern, method, "weight", share, n_valid))
-                rows.append(score(pattern, method, "weight", share, n_valid - 40, "wind"))
-                rows.append(score(pattern, method, "weight", share, 40, "rain|snow"))
+                rows.append(score(pattern, method, "weight", share, n_valid - 15, "wind"))
+                rows.append(score(pattern, method, "weight", share, 15, "rain|snow"))
     return pd.DataFrame(rows, columns=tables.CSDI_METRICS.names)
 
 
@@ -184,7 +184,7 @@ def test_limits_are_those_that_the_tables_show():
     assert "over all patterns: rain|snow, 0.800 (2.40 in its own unit); wind, 0.400 (0.800 mph).\n" in limits
     assert "- No value was held out of sun: not scored.\n" in limits
     assert "- few: 100 validation values are too few to choose weights by; those of all patterns" in limits
-    assert "- blocks-6: 1 of 3 features have fewer than 100 validation values;" in limits
+    assert "- blocks-6: 1 of 3 features have fewer than 20 validation values;" in limits
     assert "missing in a whole window; values that are missing because they are high; values that" in limits
     assert "They are 1 of the 2 gaps of the series; the longest has 13 steps.\n" in limits
 

@@ -350,10 +350,10 @@ def _uncalibrated(scores, n_features):
                 "choose them."
             )
         counts = rows[~is_total].groupby("feature")["n_targets"].max()
-        if few := int((counts < forecasts.PRIOR).sum()):
+        if few := int((counts < forecasts.COUNTED).sum()):
             yield (
-                f"{pattern}: {few} of {n_features} features have fewer than {forecasts.PRIOR} validation values; their "
-                "weights in `auto` are those of all features together."
+                f"{pattern}: {few} of {n_features} features have fewer than {forecasts.COUNTED} validation values; "
+                "their weights in `auto` are those of all features together."
             )
 
 

@@ -21,8 +21,9 @@ from scoredag.store import files, tables
 AVERAGED = ("ridge", "joint Gaussian", "structural")
 LEAST = 200  # validation targets of a pattern by which weights are chosen; fewer are joined by all others
 PRIOR_PLACES = 2  # places of validation windows that count as much for a pattern's weights as all patterns together
-PRIOR = 100  # targets of a feature that count as much as all others for its weights; fewer do not count
+PRIOR = 100  # targets of a feature that count as much as all others for its weights
 PRIOR_OF_KIND = 200  # the same of a kind by distance
+COUNTED = 20  # targets of a feature or a kind; fewer do not count
 MOST_OF_FEATURE = 1000  # targets that are enough
 FEW = 100  # validation targets, below which nothing is calibrated
 AT_ONCE = 1 << 14  # targets that are scored at once
@@ -235,7 +236,7 @@ def _weights(quantiles, targets, judge, n_features, together):
 
     def move(part, prior):
         n = part.sum()
-        return known * n / (n + prior) * (_chosen(quantiles, targets, part) - own) if n >= PRIOR else 0.0
+        return known * n / (n + prior) * (_chosen(quantiles, targets, part) - own) if n >= COUNTED else 0.0
 
     result = np.tile(known * own + (1 - known) * together, (n_features, conformal.N_KINDS, 1))
     for feature in range(n_features):
