@@ -12,6 +12,8 @@ from scoredag.store import tables
 STEPS = (10, 14, 18, 22, None)  # diffusion steps, and pure noise: by how little they take over from the Gaussian
 USUAL = 18  # taken unless another is better by `GAIN`
 GAIN = 0.01  # of the CRPS
+HALF = 50  # targets of a pattern, with which it counts half as much as with very many
+TINY = 1e-12
 N_SAMPLES = 6
 MORE_SAMPLES = 10  # of windows of at most `FEW_FEATURES`, which hold few values: six choose otherwise for some series
 FEW_FEATURES = 4
@@ -46,21 +48,23 @@ def choose_start(
     steps = [step for step in STEPS if step is None or (law is not None and step + 1 >= n_steps)]
     options = {"seed": streams.seed(settings["seed"], "start", run), "threads": threads, "device": settings["device"]}
     options |= settings["sampling"] | {"n_samples": MORE_SAMPLES if len(stats) <= FEW_FEATURES else N_SAMPLES}
-    rows, means = [], {}
+    rows, ratios, first = [], {}, []
 
     def score(step):
         start = None if step is None else diffusion.Start(step, law)
         drawn = imputation.impute(model, numbers, values, roles == windows.OBSERVED, start=start, **options)
         samples = np.concatenate([part for _, part in drawn], axis=1)
         scores = list(_scores(samples, values, roles == windows.TARGET, patterns))
-        means[step] = float(np.mean([crps for _, crps, _ in scores]))
+        first.extend([] if first else scores)
+        ratios[step] = _ratio(scores, first)
         rows.extend((step, *row) for row in scores)
-        logging.info("start at %s: CRPS %.4f", _spelt(step), means[step])
-        return means[step]
+        mean = float(np.mean([crps for _, crps, _ in scores]))
+        logging.info("start at %s: CRPS %.4f, relative to the first start's %.3f", _spelt(step), mean, ratios[step])
+        return ratios[step]
 
     _descend(score, steps, USUAL if USUAL in steps else None)
-    best = min(means, key=means.get)
-    chosen = USUAL if means.get(USUAL, np.inf) <= (1 + GAIN) * means[best] else best
+    best = min(ratios, key=ratios.get)
+    chosen = USUAL if ratios.get(USUAL, np.inf) <= (1 + GAIN) * ratios[best] else best
     logging.info("chosen: %s", _spelt(chosen))
     tables.write_rows([(*row, row[0] == chosen) for row in rows], choice_path, tables.START_CHOICE)
 
@@ -90,6 +94,15 @@ def _scores(samples, values, targets, patterns):
         mask = targets & (patterns == name)[:, None, None]
         if mask.any():
             yield name, metrics.crps(samples, values, mask), int(mask.sum())
+
+
+def _ratio(scores, first):
+    """CRPS relative to `first`, geometric mean over patterns: one of few targets counts less. 1 without targets."""
+    if not scores:
+        return 1.0
+    (crps, n_targets), (of_first, _) = (np.array([row[1:] for row in part]).T for part in (scores, first))
+    logarithms = np.log(np.maximum(crps, TINY) / np.maximum(of_first, TINY))
+    return float(np.exp(np.average(logarithms, weights=n_targets / (n_targets + HALF))))
 
 
 def _spelt(step):

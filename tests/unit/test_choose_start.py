@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from choose_start import STEPS, _descend, _in_turn, choose_start
+from choose_start import STEPS, _descend, _in_turn, _ratio, choose_start
 from scoredag import gaussian
 from scoredag.csdi import checkpoint, imputation
 from scoredag.csdi.network import CSDI
@@ -83,6 +83,13 @@ def test_on_either_side_starts_are_tried_as_long_as_the_crps_falls(crps, tried):
     called = []
     _descend(lambda step: called.append(step) or crps[step], list(STEPS), 18)
     assert called == tried
+
+
+def test_a_pattern_of_few_targets_counts_less_than_one_of_many():
+    usual = [("few", 0.4, 10), ("many", 0.1, 1000)]
+    assert _ratio(usual, usual) == 1 == _ratio([], [])
+    assert _ratio([("few", 0.2, 10), ("many", 0.12, 1000)], usual) > 1 > _ratio([("few", 0.2, 10)], usual[:1])
+    assert _ratio([("few", 0.8, 50), ("many", 0.1, 50)], usual) == pytest.approx(2**0.5)
 
 
 def test_without_a_gaussian_it_is_noise(choice):
