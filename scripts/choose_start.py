@@ -48,25 +48,27 @@ def choose_start(
     steps = [step for step in STEPS if step is None or (law is not None and step + 1 >= n_steps)]
     options = {"seed": streams.seed(settings["seed"], "start", run), "threads": threads, "device": settings["device"]}
     options |= settings["sampling"] | {"n_samples": MORE_SAMPLES if len(stats) <= FEW_FEATURES else N_SAMPLES}
-    rows, ratios, first = [], {}, []
+    usual, scored, ratios = USUAL if USUAL in steps else None, {}, {}
 
     def score(step):
         start = None if step is None else diffusion.Start(step, law)
         drawn = imputation.impute(model, numbers, values, roles == windows.OBSERVED, start=start, **options)
         samples = np.concatenate([part for _, part in drawn], axis=1)
-        scores = list(_scores(samples, values, roles == windows.TARGET, patterns))
-        first.extend([] if first else scores)
-        ratios[step] = _ratio(scores, first)
-        rows.extend((step, *row) for row in scores)
-        mean = float(np.mean([crps for _, crps, _ in scores]))
-        logging.info("start at %s: CRPS %.4f, relative to the first start's %.3f", _spelt(step), mean, ratios[step])
+        scored[step] = list(_scores(samples, values, roles == windows.TARGET, patterns))
+        ratios[step] = _ratio(scored[step], scored[usual])
+        mean = float(np.mean([crps for _, crps, _ in scored[step]]))
+        logging.info(
+            "start at %s: CRPS %.4f, mean over patterns; %.3f times the usual start's, few values counting less",
+            _spelt(step), mean, ratios[step],
+        )  # fmt: skip
         return ratios[step]
 
-    _descend(score, steps, USUAL if USUAL in steps else None)
+    _descend(score, steps, usual)
     best = min(ratios, key=ratios.get)
     chosen = USUAL if ratios.get(USUAL, np.inf) <= (1 + GAIN) * ratios[best] else best
     logging.info("chosen: %s", _spelt(chosen))
-    tables.write_rows([(*row, row[0] == chosen) for row in rows], choice_path, tables.START_CHOICE)
+    rows = [(step, *row, step == chosen) for step, scores in scored.items() for row in scores]
+    tables.write_rows(rows, choice_path, tables.START_CHOICE)
 
 
 def _in_turn(codes, n_patterns):
@@ -96,12 +98,12 @@ def _scores(samples, values, targets, patterns):
             yield name, metrics.crps(samples, values, mask), int(mask.sum())
 
 
-def _ratio(scores, first):
-    """CRPS relative to `first`, geometric mean over patterns: one of few targets counts less. 1 without targets."""
+def _ratio(scores, usual):
+    """CRPS relative to `usual`, geometric mean over patterns: one of few targets counts less. 1 without targets."""
     if not scores:
         return 1.0
-    (crps, n_targets), (of_first, _) = (np.array([row[1:] for row in part]).T for part in (scores, first))
-    logarithms = np.log(np.maximum(crps, TINY) / np.maximum(of_first, TINY))
+    (crps, n_targets), (of_usual, _) = (np.array([row[1:] for row in part]).T for part in (scores, usual))
+    logarithms = np.log(np.maximum(crps, TINY) / np.maximum(of_usual, TINY))
     return float(np.exp(np.average(logarithms, weights=n_targets / (n_targets + HALF))))
 
 

@@ -21,6 +21,7 @@ from scoredag.series import (
     gaps,
     missingness,
     rounding,
+    structural,
     tidy,
     transforms,
 )
@@ -113,7 +114,7 @@ def fill(
         drawn = _read_drawn(drawn_path, firsts, scores, known)
     else:
         batches = draw((model_path, gaussian_path, choice_path), stats, firsts, scores, known, settings, run, threads)
-        drawn = slices.begun(window for _, samples in batches for window in samples.swapaxes(0, 1))
+        drawn = (window for _, samples in batches for window in samples.swapaxes(0, 1))
     pairs = ((samples, samples) for samples in drawn)
     if validation_path and windows:
         starts = tables.read(starts_path, tables.WINDOW_STARTS)
@@ -213,8 +214,6 @@ def _errors(stats, mae):
 
 def _structural(path, scores, lengths, stats, firsts, length):
     """The forecast of the structural model, given the whole series (T, K): a function of a slice of the windows."""
-    from scoredag.series import structural  # half a second, while windows are drawn
-
     smoothed = structural.smooth_all(components.load(path), list(stats["feature"]), scores, lengths)
     steps = steps_of(firsts, length, len(scores))
     return lambda part: tuple(values[steps[part]].transpose(0, 2, 1) for values in smoothed)

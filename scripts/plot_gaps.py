@@ -36,11 +36,11 @@ def _panel(path, gap, edges, index, name, units):
     """A gap and what is around it in its series, as `imputations.filled_gaps` wants it; series end at `edges`."""
     around = max(AROUND, gap.length)
     end = np.searchsorted(edges, gap.first, side="right")
-    times = index.get_level_values(-1).tz_localize(None)
+    of_rows = index.get_level_values(-1)
+    times = of_rows.tz_localize(None)
     first, last = max(gap.first - around, edges[end - 1]), min(gap.stop + around, edges[end]) - 1
     series = {} if index.nlevels == 1 else {"series": index[gap.first][0]}
-    between = [(times[first].tz_localize("UTC"), times[last].tz_localize("UTC"))]
-    (rows,) = tables.ranges(path, tables.IMPUTED, "time", between, feature=name, **series)
+    (rows,) = tables.ranges(path, tables.IMPUTED, "time", [(of_rows[first], of_rows[last])], feature=name, **series)
     value, lower, upper, imputed = (rows[key].to_numpy() for key in ("value", "lower", "upper", "imputed"))
     of = "".join(f"{name}: " for name in series.values())
     steps = "step" if gap.length == 1 else "steps"

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import threadpoolctl
 
 from scoredag import imputing
 from scoredag.errors import InputError
@@ -77,8 +76,7 @@ def apply(
     except OSError as error:
         raise InputError(f"{folder}: is no folder that can be written ({error.strerror}); name another") from error
     given = dict(files)
-    one_thread = threadpoolctl.threadpool_limits(1, user_api="blas")  # as jobs have
-    with one_thread, tempfile.TemporaryDirectory(prefix="scoredag-") as temporary:
+    with imputing.one_thread(), tempfile.TemporaryDirectory(prefix="scoredag-") as temporary:
         for name in OWN:
             given[name] = Path(temporary, OF_DATASET[name])
         tables.write(tidy.to_tidy(wide), given["series"], tables.SERIES)

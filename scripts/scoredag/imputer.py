@@ -5,7 +5,6 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import threadpoolctl
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -13,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from scoredag import gaussian, metrics, streams
 from scoredag.csdi import checkpoint, diffusion, imputation
 from scoredag.errors import InputError
-from scoredag.imputing import HOME
+from scoredag.imputing import HOME, one_thread
 from scoredag.series import gaps, window_lengths, windows
 
 WEIGHTS = HOME / "data" / "csdi-base.safetensors"
@@ -106,7 +105,7 @@ class CSDIImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             return None
         values, known = self._windows(series, np.arange(n_windows))
         try:
-            with threadpoolctl.threadpool_limits(1, user_api="blas"):  # the same digits with any number of cores
+            with one_thread():
                 return gaussian.fit(values, known)
         except InputError:
             return None

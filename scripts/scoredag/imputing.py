@@ -128,7 +128,7 @@ def impute(
     dataset = {"interval": spacing, **{key: value or {} for key, value in named.items()}}
     dataset["covariates"] = list(covariates)
     report: list[str] = []
-    with _one_thread(), tempfile.TemporaryDirectory(prefix="scoredag-") as folder, _told(report):
+    with one_thread(), tempfile.TemporaryDirectory(prefix="scoredag-") as folder, _told(report):
         path = Path(folder, "frame.parquet")
         try:
             _table(frame, times).to_parquet(path)
@@ -246,14 +246,14 @@ class _Run:
 def _made(run, calls):
     """Make calls of a run; what they log."""
     lines: list[str] = []
-    with _one_thread(), _told(lines):
+    with one_thread(), _told(lines):
         for name, function, given in calls:
             run._call(name, function, **given)
     return lines
 
 
-def _one_thread():
-    """As jobs have: more change the last digits."""
+def one_thread() -> threadpoolctl.threadpool_limits:
+    """A context in which NumPy's linear algebra has one thread, as in jobs: more change the last digits."""
     return threadpoolctl.threadpool_limits(1, user_api="blas")
 
 

@@ -1,7 +1,6 @@
 """Work cut into parts, and done by several threads."""
 
 import collections
-import itertools
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from typing import TypeVar
@@ -24,9 +23,3 @@ def in_order(pool: Executor, function: Callable[[Task], Result], tasks: Iterable
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
-
-
-def begun(items: Iterable[Result]) -> Iterator[Result]:
-    """The same items, the first of which is fetched at once: threads that work ahead of `items` then have begun."""
-    rest = iter(items)
-    return itertools.chain(list(itertools.islice(rest, 1)), rest)

@@ -16,7 +16,6 @@ from scoredag.errors import InputError
 from scoredag.store import files, tables
 
 TimePoints = np.ndarray | torch.Tensor
-AHEAD = 32  # chunks that threads may finish before they are asked for
 
 
 def options(
@@ -124,7 +123,7 @@ def impute(
     batches = list(slices.covering(len(values), at_once))
     parts = [range(n_samples)[part] for part in slices.covering(n_samples, chunk)]
     with devices.workers(threads, place) as pool, devices.enough_memory("lower sampling.chunk"):
-        done = slices.in_order(pool, sample, itertools.product(batches, parts), ahead=threads + AHEAD)
+        done = slices.in_order(pool, sample, itertools.product(batches, parts), ahead=threads + 1)
         for batch in batches:
             samples = torch.cat([part.float() for part in itertools.islice(done, len(parts))])
             if progress is not None:

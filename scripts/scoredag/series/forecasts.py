@@ -196,7 +196,8 @@ def _calibrate(validation, n_patterns, n_features):
         for name, point in validation.points.items()
     }
     weights = np.zeros((n_patterns, n_features, conformal.N_KINDS, len(_averaged(errors))))
-    return Calibration(factors, errors, weights, weights[:, 0, :, 0], np.tile(dressing.LEVELS, (n_patterns, 1)))
+    shares = np.zeros((n_patterns, conformal.N_KINDS))
+    return Calibration(factors, errors, weights, shares, np.tile(dressing.LEVELS, (n_patterns, 1)))
 
 
 def _averaged(points):
