@@ -16,8 +16,6 @@ from scoredag.series import averaging, forecasts
 from scoredag.store import tables
 
 THREE = ("joint Gaussian", "structural")  # and CSDI
-SIX = ("linear", "ridge", "masked ridge", *THREE)
-ALL = ("mean", "last value", "linear", "spline", "nearest neighbours", *SIX[1:])
 NEVER = 10**9
 
 
@@ -40,13 +38,14 @@ class Variant(NamedTuple):
 
 
 VARIANTS = {
-    "CSDI and nine methods": Variant(ALL),
-    "CSDI, linear, both ridges, joint Gaussian, structural": Variant(SIX),
+    "CSDI and nine methods": Variant(("nearest neighbours", *forecasts.AVERAGED)),
+    "CSDI and all but nearest neighbours": Variant(),
+    "CSDI, both ridges, joint Gaussian, structural": Variant(("ridge", "masked ridge", *THREE)),
+    "CSDI, linear, both ridges, joint Gaussian, structural": Variant(("linear", "ridge", "masked ridge", *THREE)),
+    "CSDI, ridge, joint Gaussian, structural": Variant(("ridge", *THREE)),
+    "CSDI, masked ridge, joint Gaussian, structural": Variant(("masked ridge", *THREE)),
     "CSDI, linear, joint Gaussian, structural": Variant(("linear", *THREE)),
     "CSDI, joint Gaussian, structural": Variant(THREE),
-    "CSDI, ridge, joint Gaussian, structural": Variant(),
-    "CSDI, masked ridge, joint Gaussian, structural": Variant(("masked ridge", *THREE)),
-    "CSDI, both ridges, joint Gaussian, structural": Variant(("ridge", "masked ridge", *THREE)),
     "features weigh more (PRIOR 50)": Variant(prior=50),
     "features weigh less (PRIOR 300)": Variant(prior=300),
     "one weight for all features": Variant(prior=NEVER),
@@ -59,8 +58,9 @@ VARIANTS = {
     "weights below 0.03 are none (SMALL)": Variant(small=0.03),
     "weights below 0.1 are none": Variant(small=0.1),
     "weights below 0.2 are none": Variant(small=0.2),
-    "one weight for all distances, weights below 0.03 are none": Variant(prior_of_kind=NEVER, small=0.03),
-    "levels lean less on what is nominal (averaging.PRIOR 300)": Variant(prior_of_levels=300),
+    "levels lean more on what is nominal (averaging.PRIOR 300)": Variant(prior_of_levels=300),
+    "levels lean more on what is nominal (averaging.PRIOR 1000)": Variant(prior_of_levels=1000),
+    "levels are as validation windows have them (averaging.PRIOR 0)": Variant(prior_of_levels=0),
 }
 
 

@@ -145,8 +145,8 @@ def fill(
 
 
 def _training(names, windows_path, stats, shape):
-    """Training windows and what is known of them, as many as baselines learn from; none if none of `names` does."""
-    if baselines.RIDGE not in names:
+    """Training windows and what is known of them, as many as baselines learn from; none if none of `names` is one."""
+    if not baselines.METHODS.keys() & names:
         return np.empty((0, *shape)), np.empty((0, *shape), bool)
     _, values, roles = read_some(windows_path, stats, "train", baselines.N_TRAINING)
     return values, roles == OBSERVED

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.interpolate import PchipInterpolator
+from sklearn.impute import KNNImputer
 
 from scoredag.series import baselines
 
@@ -123,6 +124,14 @@ def test_ridge_finds_a_linear_relation_between_features_and_steps():
     filled = fill("ridge", values, known, (training, everything))
     np.testing.assert_allclose(filled[~known], values[~known], atol=0.02)
     assert np.abs(fill("linear", values, known)[~known] - values[~known]).mean() > 1
+
+
+def test_nearest_neighbours_are_those_of_the_imputer_that_fills_all_columns():
+    (training, known), (values, here) = random_windows(), random_windows(1)
+    known[:, 1] = False  # a feature that training has no value of stays 0
+    imputer = KNNImputer(n_neighbors=baselines.N_NEIGHBOURS, weights="distance", keep_empty_features=True)
+    whole = baselines._by_steps(imputer, training, known, reach=1)
+    np.testing.assert_allclose(fill("nearest neighbours", values, here, (training, known)), whole(values, here))
 
 
 def test_nearest_neighbours_find_a_step_seen_in_training():

@@ -310,14 +310,14 @@ def test_a_method_that_learns_fills_gaps_as_it_fills_held_out_windows(results, m
     stats = tables.read(folder / "statistics.parquet", tables.STATISTICS)
     monkeypatch.setattr(baselines, "N_TRAINING", 20)
     _, values, roles = windows.read(folder / "windows.parquet", stats, "train")
-    few, known = _training([baselines.RIDGE], folder / "windows.parquet", stats, values.shape[1:])
+    few, known = _training(["ridge"], folder / "windows.parquet", stats, values.shape[1:])
     assert len(values) > 40 and 10 < len(few) <= 20
     hidden, here = values[1:4], np.ones(values[1:4].shape, bool)
     here[:, 0, 4:7] = False
     filled = [
         fill(hidden, here)[0]
         for training in ((values, roles == windows.OBSERVED), (few, known))
-        for _, fill in baselines.fitted(*training, None, [baselines.RIDGE])
+        for _, fill in baselines.fitted(*training, None, ["ridge"])
     ]
     assert np.array_equal(*filled) and not np.array_equal(filled[0], hidden)
     nothing, _ = _training(["joint Gaussian"], folder / "none.parquet", stats, values.shape[1:])

@@ -572,10 +572,10 @@ def test_few_validation_windows_are_there_several_times(found):
 @pytest.mark.parametrize(
     ("wanted", "n_features", "most", "enough"),
     [
-        ("auto", 18, 50, 12),
-        ("auto", 4, 50, 12),
-        ("auto", 2, 150, 36),
-        ("auto", 1, 300, 72),
+        ("auto", 18, 100, 12),
+        ("auto", 4, 100, 12),
+        ("auto", 2, 300, 36),
+        ("auto", 1, 600, 72),
         (50, 1, 50, 50),
         (8, 9, 8, 8),
     ],

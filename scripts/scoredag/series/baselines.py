@@ -63,7 +63,15 @@ def nearest_neighbours(values: np.ndarray, known: np.ndarray) -> Fill:
     """
     from sklearn.impute import KNNImputer
 
-    imputer = KNNImputer(n_neighbors=N_NEIGHBOURS, weights="distance", keep_empty_features=True)
+    class OfSteps(KNNImputer):
+        """Fills the columns of the step itself alone, a third of all: nobody asks for those of its neighbours."""
+
+        def fit(self, rows, y=None):
+            super().fit(rows, y)
+            self._valid_mask[values.shape[1] :] = False
+            return self
+
+    imputer = OfSteps(n_neighbors=N_NEIGHBOURS, weights="distance", keep_empty_features=True)
     return _by_steps(imputer, values, known, reach=1)
 
 
@@ -103,14 +111,13 @@ def _as_it_is(fill):
     return lambda values, known: fill
 
 
-RIDGE = "ridge"
 METHODS: dict[str, Callable[[np.ndarray, np.ndarray], Fill]] = {
     "mean": _as_it_is(mean),
     "last value": _as_it_is(last_value),
     "linear": _as_it_is(linear),
     "spline": _as_it_is(spline),
     "nearest neighbours": nearest_neighbours,
-    RIDGE: ridge,
+    "ridge": ridge,
     "masked ridge": masked_ridge,
 }
 

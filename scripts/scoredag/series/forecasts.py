@@ -17,8 +17,8 @@ from scoredag.metrics import AUTO, CSDI, z_scores
 from scoredag.series import averaging, conformal, dressing, transforms, windows
 from scoredag.store import files, tables
 
-# What is averaged besides CSDI: of few validation windows, weights of more methods are noise (docs/experiments.md)
-AVERAGED = ("ridge", "joint Gaussian", "structural")
+# What is averaged besides CSDI: all but nearest neighbours, which add nothing and take longest (docs/experiments.md)
+AVERAGED = ("mean", "last value", "linear", "spline", "ridge", "masked ridge", "joint Gaussian", "structural")
 LEAST = 200  # validation targets of a pattern by which weights are chosen; fewer are joined by all others
 PRIOR_PLACES = 2  # places of validation windows that count as much for a pattern's weights as all patterns together
 PRIOR = 100  # targets of a feature that count as much as all others for its weights
