@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import zoo
+from scipy.stats import gmean
 
 from scoredag import metrics
 from scoredag.series import averaging, forecasts
@@ -104,7 +105,7 @@ def main():
     for label, variant in VARIANTS.items():
         variant.set()
         found, held = np.array([cell for run in runs for cell in cells(*run)]).T
-        mean, n_held = np.exp(np.log(found).mean()), ((held >= zoo.HELD[0]) & (held <= zoo.HELD[1])).sum()
+        mean, n_held = gmean(found), ((held >= zoo.HELD[0]) & (held <= zoo.HELD[1])).sum()
         counts = (found > zoo.NEAR).sum(), (found < 1).sum(), n_held, len(found)
         print(f"| {label} | {mean:.3f} | {found.max():.3f} | {' | '.join(map(str, counts))} |", flush=True)
 

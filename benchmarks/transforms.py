@@ -6,8 +6,8 @@
 import argparse
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
+from scipy.stats import gmean
 
 PAIRS = {"wikipedia": "wikipedia-log", "seattle": "seattle-log"}
 METRICS = {"mae_physical": "MAE", "rmse_physical": "RMSE"}
@@ -29,7 +29,7 @@ def main() -> None:
         for metric, name in METRICS.items():
             ratios = errors(results, transformed, metric) / errors(results, plain, metric)
             cells = [
-                f"{pattern} {np.exp(np.log(column).mean()):.2f} ({(column < 1).sum()} of {len(column)})"
+                f"{pattern} {gmean(column):.2f} ({(column < 1).sum()} of {len(column)})"
                 for pattern, column in ratios.items()
             ]
             print(f"{plain}, {name}: " + ", ".join(cells))

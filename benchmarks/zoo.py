@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import yaml
 from matplotlib.ticker import NullLocator
+from scipy.stats import gmean
 
 from scoredag import metrics
 from scoredag.figures import style
@@ -154,7 +155,7 @@ def compared(comparison: pd.DataFrame, chosen: str, training: str) -> str:
     parts = ", ".join(f"{text} {which.sum()}" for text, which in counts.items())
     text = f"- {training}: `{chosen}` has {parts} of {len(comparison)} cells"
     if len(comparison):
-        mean, most = np.exp(np.log(comparison["ratio"]).mean()), comparison["ratio"].max()
+        mean, most = gmean(comparison["ratio"]), comparison["ratio"].max()
         text += f"; its ratio to the lowest is {mean:.3f} on (geometric) average, {most:.3f} at most"
     return f"{text}.\n"
 
@@ -173,7 +174,7 @@ def gained(scores: pd.DataFrame) -> str:
             for method in first.columns.intersection(table.columns)
             if method.startswith(TRAINED_METHODS)
         }
-        means = {method: f"{np.exp(np.log(change).mean()):.3f}" for method, change in changes.items()}
+        means = {method: f"{gmean(change):.3f}" for method, change in changes.items()}
         parts = (f"of `{name}` {means[name]} ({part.min():.2f} to {part.max():.2f})" for name, part in changes.items())
         text += f"- {training} beside {before}: CRPS on (geometric) average {', '.join(parts)} times as high.\n"
     return text
