@@ -127,6 +127,8 @@ def cut_windows(
         windows.tell_elsewhere(transformed if profile is None else transformed - profile, statistics, dataset)
     profiles.write(profile, profile_path)
     _tell_cycles(wide, splits, lengths, settings, key)
+    if series is None:
+        _tell_levels(wide, splits, hideable, transform, settings["group"] is not None, dataset)
     tables.write(pd.concat([statistics, transform], axis=1), statistics_path, tables.STATISTICS)
     tables.write(starts, starts_path, tables.WINDOW_STARTS)
     tables.write_parts(_parts(cut, steps, profile, wide.shape[1]), windows_path, tables.WINDOWS)
@@ -254,6 +256,27 @@ def _tell_cycles(wide, splits, lengths, settings, key):
         "windows of %d steps see only a part of a cycle of %s; %s first",
         settings["length"], ", and of one of ".join(shown), advice,
     )  # fmt: skip
+
+
+def _tell_levels(wide, splits, is_told, transform, grouped, dataset):
+    """Say in the log which of the features told vary as their level does in the training split: a logarithm suits them.
+
+    `is_told` is boolean (K,).
+    """
+    if transform.columns.size:
+        is_told = is_told & transform["transform"].isna().to_numpy()
+    training = np.where(splits == windows.SPLITS.index("train"), wide.to_numpy().T, np.nan)
+    is_told = [
+        told and transforms.gain_of_log(values) > transforms.WORTH
+        for told, values in zip(is_told, training, strict=True)
+    ]
+    found = wide.columns[is_told]
+    if len(found):
+        logging.info(
+            "%s: features that vary in proportion to their level: %s; a logarithm takes that out, and what is filled in "
+            "stays above 0: write transform: {%s: log}",
+            dataset, _listed(found), "its column" if grouped else found[0],
+        )  # fmt: skip
 
 
 def _alike(periods):

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from scipy import stats
 
 from cut_windows import cut_windows
 from evaluate_csdi import evaluate_csdi
@@ -48,6 +49,38 @@ def cut(folder, wide, transform=CHOSEN, **changes):
 
 def by_hand(wide):
     return wide.apply(lambda column: BY_HAND[column.name](column))
+
+
+def test_a_logarithm_is_advised_where_deviations_grow_with_the_level(tmp_path, caplog):
+    rng = np.random.default_rng(0)
+    level = np.exp(np.cumsum(0.15 * rng.normal(size=720)))
+    wide = series().set_axis(["rain", "flow", "humid", "temp"], axis=1).assign(price=level, steady=100 + level)
+    caplog.set_level("INFO")
+
+    def told(transform):
+        caplog.clear()
+        cut(tmp_path, wide, transform, group=None)
+        return [record.getMessage() for record in caplog.records if "a logarithm takes" in record.getMessage()]
+
+    (line,) = told({})
+    assert line.startswith(
+        "mine: features that vary in proportion to their level: 'flow', 'price'; "
+    ) and line.endswith("transform: {flow: log}")
+    assert told({"flow": "log", "price": "log"}) == []
+
+
+def test_the_gain_of_a_logarithm_is_a_difference_of_log_likelihoods():
+    """Of x = e^z with z white the densities of both laws are known by their scales; and without values above 0."""
+    x = np.exp(np.random.default_rng(0).normal(size=2000))
+    errors, relative = (y[1:-1] - (y[:-2] + y[2:]) / 2 for y in (x, np.log(x)))
+    likelihoods = [
+        stats.laplace.logpdf(part, scale=np.abs(part).mean()).mean() for part in (errors, relative)
+    ]  # of log x, with -log x for that of x
+    expected = likelihoods[1] - np.log(x[1:-1]).mean() - likelihoods[0]
+    assert transforms.gain_of_log(x) == pytest.approx(expected) and expected > transforms.WORTH
+    assert transforms.gain_of_log(np.r_[x, 0.0]) == transforms.gain_of_log(x[:50]) == -np.inf
+    assert transforms.gain_of_log(np.ones(500)) == -np.inf
+    assert transforms.gain_of_log(100 + x) < transforms.WORTH
 
 
 @pytest.mark.parametrize("name", transforms.TRANSFORMS)

@@ -18,6 +18,8 @@ MORE = TRANSFORMED.names  # of the statistics of a dataset in which some feature
 MARGIN = 1 / 200  # of its range, by which logit's is wider at either end: the ends occur, as 100 % humidity does
 LEAST = 1e-6  # of what logit and log1p take, to their ends, where they are infinite
 MOST = 80.0  # the largest logarithm, either sign: e^80 is a float32
+WORTH = 0.1  # nats a value, from which on a logarithm is advised
+ENOUGH = 100  # values between two neighbours, by which it is
 
 _Function = Callable[[np.ndarray, float, float], np.ndarray]
 
@@ -70,6 +72,27 @@ TRANSFORMS = {
     "log1p": Transform(_log1p, _expm1, "values of 0 and more", lambda x, low, high: x >= 0, 0.0),
     "logit": Transform(_logit, _expit, "values in its plausible range", lambda x, low, high: (x >= low) & (x <= high)),
 }
+
+
+def gain_of_log(values: np.ndarray) -> float:
+    """How much better a series is described by deviations relative to its level than by equal ones, in nats a value.
+
+    Of the likelihood of x (Box & Cox 1964, with the power 0 or 1) where it differs from the mean of its neighbours by
+    Laplace's law, on the scale of its logarithm or as it is. -inf where not all values are above 0 or too few have
+    both neighbours.
+
+    Args:
+        values: (T,), NaN where missing.
+    """
+    if not (values[~np.isnan(values)] > 0).all():
+        return -np.inf
+    logarithms = np.log(values)
+    errors, relative = (x[1:-1] - (x[:-2] + x[2:]) / 2 for x in (values, logarithms))
+    here = ~np.isnan(errors)
+    if here.sum() < ENOUGH or not errors[here].any():
+        return -np.inf
+    sizes = [np.abs(part[here]).mean() for part in (errors, relative)]
+    return float(np.log(sizes[0] / sizes[1]) - logarithms[1:-1][here].mean())
 
 
 def choose(
