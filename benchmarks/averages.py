@@ -59,9 +59,8 @@ VARIANTS = {
     "weights below 0.03 are none (SMALL)": Variant(small=0.03),
     "weights below 0.1 are none": Variant(small=0.1),
     "weights below 0.2 are none": Variant(small=0.2),
-    "levels lean more on what is nominal (averaging.PRIOR 300)": Variant(prior_of_levels=300),
-    "levels lean more on what is nominal (averaging.PRIOR 1000)": Variant(prior_of_levels=1000),
-    "levels are as validation windows have them (averaging.PRIOR 0)": Variant(prior_of_levels=0),
+    "levels lean less on what is nominal (averaging.PRIOR 300)": Variant(prior_of_levels=300),
+    "levels lean less on what is nominal (averaging.PRIOR 100)": Variant(prior_of_levels=100),
 }
 
 

@@ -11,7 +11,7 @@ from scipy import optimize
 from scoredag import metrics
 
 MOST = 4000  # targets that are enough to choose weights by
-PRIOR = 100  # targets that weigh as much as the assumption that the average holds what it says
+PRIOR = 1000  # targets that weigh as much as the assumption that the average holds what it says
 SMALL = 0.15  # a smaller weight is none: its method need not be run
 EVERY = 2  # of the levels
 TINY = 1e-12
