@@ -108,7 +108,7 @@ def main():
     """Print a row of docs/experiments.md for each variant."""
     series = zoo.read_series()
     runs = [read(zoo.ROOT / "results", name) for name in series.index[series["half"] == "choosing"]]
-    columns = "what is averaged | CRPS | ratio, geometric mean | largest | above 1.02 | below 1 | 90 % hold 86 to 94 % | cells"
+    columns = "what is averaged | CRPS | ratio | largest | above 1.02 | below 1 | 90 % hold 86 to 94 % | cells"
     print(f"| {columns} |\n|{'---|' * (columns.count('|') + 1)}")
     reference = None
     for label, variant in VARIANTS.items():
