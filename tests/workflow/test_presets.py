@@ -54,6 +54,14 @@ def test_the_preset_of_islands_is_about_its_own_variants(project):
     assert "results/langevin/b/" not in plan
 
 
+def test_the_preset_of_the_weights_that_ship_is_about_three_series(project):
+    presets = ("config/presets/own-series.yaml", "config/presets/zero-shot.yaml")
+    plan = project.snakemake("--summary", configfiles=presets).stdout
+    for run in ("weather-zero", "own-zero", "etth1-zero"):
+        assert f"results/csdi/{run}/metrics.png" in plan
+    assert "results/csdi/own-series/" not in plan and "results/csdi/nyc-weather/" not in plan
+
+
 def test_a_dataset_is_downloaded_once_wherever_it_comes_from(project, mirror):
     """Through the mirror, from which it may go; another url or a file at hand is no reason to run again."""
     series = "results/datasets/etth1/series.parquet"
