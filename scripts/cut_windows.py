@@ -273,8 +273,8 @@ def _tell_levels(wide, splits, is_told, transform, grouped, dataset):
     found = wide.columns[is_told]
     if len(found):
         logging.info(
-            "%s: features that vary in proportion to their level: %s; a logarithm takes that out, and what is filled in "
-            "stays above 0: write transform: {%s: log}",
+            "%s: features that vary in proportion to their level: %s; a logarithm takes that out, and what is filled "
+            "in stays above 0: write transform: {%s: log}",
             dataset, _listed(found), "its column" if grouped else found[0],
         )  # fmt: skip
 
