@@ -126,9 +126,11 @@ def cut_windows(
     if model_path:
         windows.tell_elsewhere(transformed if profile is None else transformed - profile, statistics, dataset)
     profiles.write(profile, profile_path)
-    _tell_cycles(wide, splits, lengths, settings, key)
+    training = np.where((splits == windows.SPLITS.index("train"))[:, None], wide.to_numpy(), np.nan)
+    _tell_cycles(wide, training, lengths, settings, key)
     if series is None:
-        _tell_levels(wide, splits, hideable, transform, settings["group"] is not None, dataset)
+        is_told = hideable & [not name for name in transforms.names(transform)]
+        _tell_levels(wide.columns[is_told], training[:, is_told], settings["group"] is not None, dataset)
     tables.write(pd.concat([statistics, transform], axis=1), statistics_path, tables.STATISTICS)
     tables.write(starts, starts_path, tables.WINDOW_STARTS)
     tables.write_parts(_parts(cut, steps, profile, wide.shape[1]), windows_path, tables.WINDOWS)
@@ -232,10 +234,8 @@ def _ranks(values, is_training):
     )
 
 
-def _tell_cycles(wide, splits, lengths, settings, key):
-    """Say in the log which cycles of the training split are longer than a window."""
-    is_training = splits == windows.SPLITS.index("train")
-    training = np.where(is_training[:, None], wide.to_numpy(), np.nan)
+def _tell_cycles(wide, training, lengths, settings, key):
+    """Say in the log which cycles of the training split, the values (T, K), are longer than a window."""
     cycles = _alike(seasons.longer_than(settings["length"], training, lengths))
     if not cycles:
         return
@@ -258,19 +258,9 @@ def _tell_cycles(wide, splits, lengths, settings, key):
     )  # fmt: skip
 
 
-def _tell_levels(wide, splits, is_told, transform, grouped, dataset):
-    """Say in the log which of the features told vary as their level does in the training split: a logarithm suits them.
-
-    `is_told` is boolean (K,).
-    """
-    if transform.columns.size:
-        is_told = is_told & transform["transform"].isna().to_numpy()
-    training = np.where(splits == windows.SPLITS.index("train"), wide.to_numpy().T, np.nan)
-    is_told = [
-        told and transforms.gain_of_log(values) > transforms.WORTH
-        for told, values in zip(is_told, training, strict=True)
-    ]
-    found = wide.columns[is_told]
+def _tell_levels(names, training, grouped, dataset):
+    """Say in the log which features vary as their level does, by the training split, (T, K): a logarithm suits them."""
+    found = names[[transforms.gain_of_log(values) > transforms.WORTH for values in training.T]]
     if len(found):
         logging.info(
             "%s: features that vary in proportion to their level: %s; a logarithm takes that out, and what is filled "

@@ -68,7 +68,7 @@ def nearest_neighbours(values: np.ndarray, known: np.ndarray) -> Fill:
 
         def fit(self, rows, y=None):
             super().fit(rows, y)
-            self._valid_mask[values.shape[1] :] = False
+            self._valid_mask[values.shape[1] :] = False  # as of columns without a value, which are left alone
             return self
 
     imputer = OfSteps(n_neighbors=N_NEIGHBOURS, weights="distance", keep_empty_features=True)
